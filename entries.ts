@@ -1,0 +1,13 @@
+/** Every public door: subpath → source. tsup builds exactly these, `exports` names exactly these, and a test holds the two together. */
+export const entries: Readonly<Record<string, string>> = {
+  index: 'src/index.ts',
+  testing: 'src/testing.ts',
+  'persistence/memory': 'src/persistence/memory.ts',
+  'persistence/filesystem': 'src/persistence/filesystem/index.ts',
+  'transports/memory': 'src/transports/memory/index.ts',
+  'transports/framing': 'src/transports/framing/index.ts',
+  'transports/rxjs': 'src/transports/rxjs.ts',
+}
+
+/** Built, but not importable: the command line. */
+export const binaries: Readonly<Record<string, string>> = { cli: 'src/cli/main.ts' }

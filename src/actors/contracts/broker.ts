@@ -1,0 +1,104 @@
+import type { AbortOptions } from './store.ts'
+
+/** A record of a topic. Bytes are the record's own: kept as long as wanted. */
+export interface BrokerRecord {
+  readonly topic: string
+  readonly partition: number
+  /** Grows within the partition; gaps are allowed. */
+  readonly offset: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** Milliseconds since 1970, as the producer or the broker stamped it. */
+  readonly timestamp: number
+  readonly headers: readonly (readonly [name: string, value: Uint8Array])[]
+}
+
+/** A record to send. Strings are UTF-8. */
+export interface OutgoingRecord {
+  readonly key?: Uint8Array | string | null | undefined
+  readonly value: Uint8Array | string | null
+  /** @default the broker's clock */
+  readonly timestamp?: number | undefined
+  readonly headers?:
+    | Readonly<Record<string, Uint8Array | string>>
+    | readonly (readonly [string, Uint8Array | string])[]
+    | undefined
+  /** @default Kafka's own choice: murmur2 of the key; without a key, in turn */
+  readonly partition?: number | undefined
+}
+
+/**
+ * A partition, held for a while by one member of a group.
+ *
+ * Its life: delivered on `leases` → records flow as they are read (nobody reads: nothing is fetched) → either
+ * *revoked* (`revoked` fires: stop reading, drain, `commit`, `release`; the next owner starts when that is done or the
+ * broker's deadline is over) or *lost* (`signal` fires at once: stop, do not commit).
+ */
+export interface PartitionLease {
+  readonly topic: string
+  readonly partition: number
+  /** The group's generation, for diagnosis only. */
+  readonly generation: number
+  /** Records from the committed offset on, in order. Ends when the lease ends. Cancelling stops the fetching. */
+  readonly records: ReadableStream<BrokerRecord>
+  /** Says that every record before `nextOffset` is settled. Rejects with `LEASE_LOST` once the lease is lost. */
+  commit(nextOffset: number, options?: AbortOptions): Promise<void>
+  /** Gives the partition back: the answer to `revoked`. Idempotent. */
+  release(): Promise<void>
+  /** Fires when the group wants the partition back. */
+  readonly revoked: AbortSignal
+  /** Fires when the lease is over: lost, or released. `reason` is an `XMachinesError` `LEASE_LOST` when it was lost. */
+  readonly signal: AbortSignal
+}
+
+/** Offsets by partition. */
+export type PartitionOffsets = ReadonlyMap<number, number>
+
+/** A member of a consumer group: a stream of leases. */
+export interface BrokerConsumer {
+  /** Names the cluster for ever: part of a supervisor's source id. Known once the first lease is delivered. */
+  readonly clusterId: string
+  readonly topics: readonly string[]
+  readonly group: string
+  /** The leases of this member, as the group hands them out. Reading it joins the group; cancelling it leaves. */
+  readonly leases: ReadableStream<PartitionLease>
+  /** The next offset that each partition of the topic will give out: where its end is now. */
+  endOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
+  /** What the group has committed, whichever member holds the partition; the partition's start where nothing is. */
+  committedOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
+  /** Leaves the group: revokes what it holds, waits for the releases. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Sends to one topic. */
+export interface BrokerProducer {
+  readonly topic: string
+  /** Sends in order; resolves when all are acknowledged by the broker, with their places. */
+  send(
+    records: readonly OutgoingRecord[],
+    options?: AbortOptions,
+  ): Promise<readonly { readonly partition: number; readonly offset: number }[]>
+  close(): Promise<void>
+}
+
+/** Where a new group starts. */
+export type StartFrom = 'earliest' | 'latest' | { readonly timestamp: number } | { readonly offset: number }
+
+/** What every broker's `consumer` takes. */
+export interface ConsumerOptions {
+  readonly topic: string | readonly string[]
+  readonly group: string
+  /** Where a group starts that has committed nothing. @default 'earliest' */
+  readonly from?: StartFrom
+  /** How long a silent member keeps its partitions, ms. @default 30_000 */
+  readonly sessionTimeout?: number
+  /** How long a revoked lease may drain before it is lost, ms. @default 30_000 */
+  readonly drainTimeout?: number
+}
+
+/** A broker, as the core sees it. */
+export interface Broker {
+  consumer(options: ConsumerOptions): BrokerConsumer
+  producer(options: { readonly topic: string }): BrokerProducer
+  close(): Promise<void>
+}

@@ -1,0 +1,267 @@
+import type { JsonObject, JsonValue } from './json.ts'
+import type { Creation, NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from './unit.ts'
+
+/** Every async operation takes one: aborting rejects with `ABORTED`, and a write then has happened or has not, never in part. */
+export interface AbortOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A machine version as a store keeps it, once, however many runs it has. */
+export interface MachineRecord {
+  /** The machine's commit. */
+  readonly oid: string
+  /** The machine's `id`. */
+  readonly id: string
+  readonly version: string
+  /** The normalised definition: what the commit's tree holds. */
+  readonly definition: JsonObject
+}
+
+/** Where a run stands in its life, as XState names it. */
+export type RunStatus = 'active' | 'done' | 'error' | 'stopped'
+
+/** The row that names who may append to the runs of a partition. */
+export interface LeaseKey {
+  readonly namespace: string
+  readonly partition: number
+}
+
+/** Who owns a partition. Owners do not expire by time; the next claim takes over. */
+export interface LeaseRow extends LeaseKey {
+  /** Grows by one with every claim. An append with an older one is refused. */
+  readonly epoch: number
+  /** Which process, or `null` after a release. */
+  readonly owner: string | null
+  /** The owner's consumer group, or `null` after a release. */
+  readonly group: string | null
+}
+
+/** A record that a supervised run refused: kept until its dead letter is acknowledged. */
+export interface Refusal extends SourcePosition {
+  readonly at: number
+  readonly error: { readonly code: string; readonly message: string }
+  /** The record as it came; bytes in base64. */
+  readonly record: {
+    readonly topic: string
+    readonly partition: number
+    readonly offset: string
+    readonly timestamp: number
+    readonly key: string | null
+    readonly value: string | null
+    readonly headers: readonly (readonly [name: string, value: string])[]
+  }
+}
+
+/** Names one mail: the `index`-th of unit `seq` of the sending run. */
+export interface MailKey {
+  readonly sender: string
+  readonly seq: number
+  readonly index: number
+}
+
+/** A mail that waits in a run's inbox. */
+export interface Mail extends MailKey {
+  /** The receiving run. */
+  readonly receiver: string
+  readonly event: JsonObject
+  /** The answer to a mail of the receiver's own that could not be taken: always recorded, never answered. */
+  readonly failure?: boolean
+}
+
+/** Which output of which unit, counted from 0. */
+export interface OutputMark {
+  readonly seq: number
+  readonly index: number
+}
+
+/** Why a run stands parked, until it is unparked. */
+export interface Parked {
+  readonly at: number
+  readonly code: string
+  readonly message: string
+}
+
+/**
+ * What is kept of a run beside its history: how it was recorded, and what is still to be done.
+ * Changed only by append items (and `deliver`), so it is never ahead of the history or behind it.
+ */
+export interface Beside {
+  /** The last position taken, by source. */
+  readonly sources: Readonly<Record<string, bigint | number>>
+  /** Units whose outputs are still to be sent to the result topic, oldest first. */
+  readonly outbox: readonly number[]
+  /** The last output that the result topic acknowledged. */
+  readonly published: OutputMark | null
+  readonly inbox: readonly Mail[]
+  readonly refusals: readonly Refusal[]
+  /** Attempts made durable, by invocation key. */
+  readonly attempts: Readonly<Record<string, number>>
+  readonly parked: Parked | null
+  /** Effects are shown, not started (a fork, an import). */
+  readonly held: boolean
+  /** Whose effects are in flight. */
+  readonly process: string | null
+}
+
+/** A change of {@link Beside}; what is absent stays as it is. Positions of an item's units are taken by the units themselves. */
+export interface BesideChange {
+  readonly sources?: readonly SourcePosition[]
+  /** Units of this item whose outputs enter the outbox. */
+  readonly outbox?: readonly number[]
+  /** Removes from the outbox whatever is at or before the mark. */
+  readonly published?: OutputMark
+  /** Inbox entries that this item takes. */
+  readonly taken?: readonly MailKey[]
+  readonly refused?: readonly Refusal[]
+  /** Refusals whose dead letter is acknowledged. */
+  readonly acknowledged?: readonly SourcePosition[]
+  /** `null` removes the entry. */
+  readonly attempts?: Readonly<Record<string, number | null>>
+  readonly parked?: Parked | null
+  readonly held?: boolean
+  readonly process?: string | null
+}
+
+/**
+ * One run's part of an append: units, or none, with what is kept beside them. All or nothing.
+ * (semantics: an append is conditional on (seq, revision) of the run; every durable change raises its revision by one.)
+ */
+export interface AppendItem {
+  readonly run: string
+  /** Where the writer believes the run stands; `null`: the run is new and `units[0]` is its creation. */
+  readonly expected: { readonly seq: number; readonly revision: number } | null
+  /** Consecutive: the first has `expected.seq + 1`, or 0 in a creation. */
+  readonly units: readonly NewUnit[]
+  /** With a creation: the machine, which the store keeps if it has not got it. */
+  readonly machine?: MachineRecord
+  /** A leased append: refused unless `epoch` is the row's. The first one pins the run to the partition. */
+  readonly lease?: (LeaseKey & { readonly epoch: number }) | undefined
+  readonly beside?: BesideChange
+  /** The run's status after the item. @default as before; `'active'` in a creation */
+  readonly status?: RunStatus
+  /** The state's value after the item, for listings. */
+  readonly value?: JsonValue
+  /** When the run needs something next, ms; `null`: nothing. Absent: as before. The one attention index is made of these. */
+  readonly due?: number | null
+}
+
+/**
+ * What became of one item.
+ * - `conflict`: the run stands elsewhere; nothing of the item was written. `seq` −1: the run does not exist.
+ * - `fenced`: the lease's epoch is not the row's, or an unleased append met a row with an owner.
+ * - `pinned`: a creation found its (namespace, key) pinned to another run.
+ * - `misplaced`: a leased append to a run that is pinned to another partition.
+ */
+export type AppendOutcome =
+  | { readonly status: 'appended'; readonly seq: number; readonly revision: number }
+  | { readonly status: 'conflict'; readonly seq: number; readonly revision: number }
+  | { readonly status: 'fenced'; readonly epoch: number; readonly owner: string | null }
+  | { readonly status: 'pinned'; readonly run: string }
+  | { readonly status: 'misplaced'; readonly partition: LeaseKey }
+
+/** A run as its store knows it, without reading its history. */
+export interface RunHead {
+  readonly run: string
+  readonly namespace: string
+  readonly key?: string
+  readonly time: TimeMode
+  /** The commit, id and version of the machine that the run is of now. */
+  readonly machine: string
+  readonly machineId: string
+  readonly version: string
+  readonly seq: number
+  readonly revision: number
+  /** Time of the last unit. */
+  readonly at: number
+  readonly status: RunStatus
+  readonly value?: JsonValue
+  readonly due: number | null
+  /** The partition that the first leased append pinned. */
+  readonly lease?: LeaseKey
+  readonly beside: Beside
+}
+
+/** A materialised state: a cache, never trusted over the history. A lost one costs a replay. */
+export interface StoredSnapshot {
+  /** The unit after which the state was taken. */
+  readonly seq: number
+  /** The id of that unit, where it was known. */
+  readonly id?: string
+  /** The machine's commit. */
+  readonly machine: string
+  /** Version of the state's encoding. */
+  readonly format: number
+  readonly state: JsonValue
+}
+
+/** A run that needs something. */
+export interface DueRun {
+  readonly run: string
+  readonly namespace: string
+  readonly due: number
+  readonly lease?: LeaseKey
+}
+
+/** Which units of a run. */
+export interface ReadOptions extends AbortOptions {
+  /** First seq, inclusive. @default 0 */
+  readonly from?: number | undefined
+  /** Last seq, inclusive. @default the head at the call */
+  readonly to?: number | undefined
+  /** `false` spares the pass over the units before `from` that their ids need; reading `id` of such a unit throws. @default true */
+  readonly ids?: boolean | undefined
+}
+
+/** Which runs. Order: by run id. */
+export interface ListOptions extends AbortOptions {
+  readonly namespace?: string | undefined
+  /** Only runs whose id begins so. */
+  readonly prefix?: string | undefined
+  /** Only runs after this id. */
+  readonly after?: string | undefined
+}
+
+/**
+ * Keeps histories. One contract for every store; `storeConformance` of `xmachines/testing` is its meaning in tests.
+ *
+ * - Objects handed in are frozen or never changed by the caller afterwards; objects given out are the caller's to keep and frozen.
+ * - `append` answers per item and rejects only with `STORE_UNAVAILABLE` (nothing written), `STORE_OUTCOME_UNKNOWN` (may be
+ *   written) , `ABORTED` or `STORE_CLOSED`. When it resolves, every `appended` item survives a crash, as far as the store claims.
+ * - Opening is lazy: the first operation opens; operations while opening wait; after `close` they reject with `STORE_CLOSED`.
+ */
+export interface Store {
+  readonly objectFormat: ObjectFormat
+  /** Where it is, for messages: never a secret. */
+  readonly location: string
+  append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]>
+  /** A history, oldest first; errors with `RUN_UNKNOWN`. Of a fork: the shared units first. Cancelling it stops the reading. */
+  read(run: string, options?: ReadOptions): ReadableStream<Unit>
+  head(run: string, options?: AbortOptions): Promise<RunHead | undefined>
+  /** The run that (namespace, key) is pinned to. */
+  find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined>
+  list(options?: ListOptions): ReadableStream<RunHead>
+  machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined>
+  /** Keeps a snapshot; may drop older ones, may drop this one. */
+  saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void>
+  /** The newest kept snapshot at or before `atMost`. */
+  loadSnapshot(run: string, options?: AbortOptions & { readonly atMost?: number }): Promise<StoredSnapshot | undefined>
+  /** Takes a partition over: raises its epoch. */
+  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow>
+  /** Sets the owner to null if `epoch` is still the row's. Resolves to whether it was. */
+  release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean>
+  lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined>
+  /** Puts mail into inboxes, once per {@link MailKey}; `'unknown'`: there is no such run, `'finished'`: it takes no mail. */
+  deliver(
+    mail: readonly Mail[],
+    options?: AbortOptions,
+  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
+  /** Runs that need something at or before `before`, earliest first; of one partition, or (without `lease`) of runs pinned to none. */
+  due(
+    query: { readonly before: number; readonly limit: number; readonly namespace?: string; readonly lease?: LeaseKey },
+    options?: AbortOptions,
+  ): Promise<readonly DueRun[]>
+  /** Says that `process` lives until `until` (ms): what it has in flight is its own until then. */
+  renew(process: string, until: number, options?: AbortOptions): Promise<void>
+  /** Idempotent; waits for what is in flight. */
+  close(): Promise<void>
+}

@@ -1,0 +1,88 @@
+import type { JsonObject, JsonValue, RecordedEvent } from './json.ts'
+
+/** Which hash makes the object names of a store: Git's two formats, never mixed within one store. */
+export type ObjectFormat = 'sha1' | 'sha256'
+
+/** How a run reads time. `'arrival'`: units are stamped when accepted. `'source'`: by what the source gives. */
+export type TimeMode = 'arrival' | 'source'
+
+/** Where an actor stands in its run: the ids from the root's child downwards; the root itself is `[]`. */
+export type ActorPath = readonly string[]
+
+/**
+ * Why a unit exists: what happened, never how it was transported. Part of the unit's identity.
+ *
+ * - `outside`: an event or a batch that somebody sent.
+ * - `effect`: something an invocation started by unit `entered` told: a value, its end, an error, an event.
+ * - `timer`: the `index`-th timer armed by unit `armed` fell due.
+ * - `mail`: the `index`-th mail of unit `seq` of another run. `undelivered`: the answer to a mail that could not be taken.
+ * - `child`: a child run ended.
+ * - `stop`: somebody ended the run for good.
+ * - `migration`: the run went over to another machine version.
+ */
+export type Origin =
+  | { readonly kind: 'outside' }
+  | { readonly kind: 'effect'; readonly actor: ActorPath; readonly entered: number }
+  | { readonly kind: 'timer'; readonly actor: ActorPath; readonly armed: number; readonly index: number }
+  | { readonly kind: 'mail'; readonly run: string; readonly seq: number; readonly index: number }
+  | { readonly kind: 'undelivered'; readonly run: string; readonly seq: number; readonly index: number }
+  | { readonly kind: 'child'; readonly run: string }
+  | { readonly kind: 'stop'; readonly reason: string }
+  | { readonly kind: 'migration'; readonly from: string }
+
+/** A place in a source that the run has taken; see {@link SourcePosition}. */
+export interface SourcePosition {
+  /** Names the source: for a supervised run `<cluster id>/<topic>/<partition>`. */
+  readonly id: string
+  /** Grows with every record of the source. */
+  readonly position: bigint | number
+}
+
+/** How a run began: everything its id is made of, and the time mode that is fixed with it. */
+export interface Creation {
+  /** The machine's commit. */
+  readonly machine: string
+  readonly namespace: string
+  /** A keyed run: every node derives the same id from (machine, namespace, key, input). */
+  readonly key?: string
+  /** An unkeyed run: what makes two of them differ. */
+  readonly nonce?: string
+  readonly input?: JsonValue
+  /** A snapshot of XState's own `getPersistedSnapshot()` that the run started from. */
+  readonly snapshot?: JsonValue
+  /** A fork: its history begins with units 0…`at` of `run`; `parent` is the id of unit `at`. */
+  readonly fork?: { readonly run: string; readonly at: number; readonly parent: string }
+  /** Kept beside the identity. */
+  readonly time: TimeMode
+}
+
+/** A unit as the core hands it to a store: one event or one atomic batch, decided. */
+export interface NewUnit {
+  readonly seq: number
+  /** Milliseconds since 1970; never less than that of the unit before. */
+  readonly at: number
+  readonly events: readonly RecordedEvent[]
+  readonly origin: Origin
+  /** What the machine emitted, in order. Beside the identity. */
+  readonly outputs: readonly RecordedEvent[]
+  /** Positions that this unit takes. Beside the identity. */
+  readonly sources?: readonly SourcePosition[]
+  /** The caller's idempotency id. Beside the identity. */
+  readonly requestId?: string
+  /** Hash of the state after the unit. Beside the identity. */
+  readonly state?: string
+  /** Only unit 0. */
+  readonly creation?: Creation
+  /** The commit of the machine that the unit goes over to. Only a migration. */
+  readonly machine?: string
+}
+
+/** One unit of a history, as read from a store. Frozen; never changes. */
+export interface Unit extends NewUnit {
+  /** The run that the unit was appended to: for the shared part of a fork, the run it came from. */
+  readonly run: string
+  /** The unit's commit, computed when first read. Unit 0's is the run's id. */
+  readonly id: string
+  /** The lease epoch under which it was appended, if any. */
+  readonly epoch?: number
+}

@@ -1,0 +1,355 @@
+/**
+ * Every error code of the package: whether trying again can help, what happened, and what to do next.
+ * docs/errors.md is generated from this table. Codes never change their meaning; texts may improve.
+ */
+export const errorCodes = {
+  // Definition
+  MACHINE_INVALID: {
+    retryable: false,
+    when: 'What was given as a machine is not an XState v5 machine.',
+    next: 'Pass the result of `createMachine` or `defineMachine`.',
+  },
+  MACHINE_UNSUPPORTED: {
+    retryable: false,
+    when: 'The machine uses something that a durable run cannot hold.',
+    next: 'The error names the place in the machine and what to write instead.',
+  },
+  POLICY_INVALID: {
+    retryable: false,
+    when: 'An option of `defineMachine` has a value it cannot have.',
+    next: 'Correct the option that the error names.',
+  },
+  MACHINE_MISMATCH: {
+    retryable: false,
+    when: 'The run belongs to another machine version than any that was given.',
+    next: 'Pass the old machine too: a list of machines is accepted everywhere.',
+  },
+
+  // Events and state
+  EVENT_INVALID: {
+    retryable: false,
+    when: 'An event is not a plain JSON object with a string `type`.',
+    next: 'Send `{ type: "…" }` with JSON values only; `details.path` names the place.',
+  },
+  EVENT_RESERVED: {
+    retryable: false,
+    when: 'An event from outside has a type that only the runtime may write (`xstate.*`, `xmachines.*`).',
+    next: 'Rename the event type.',
+  },
+  EVENT_TOO_LARGE: {
+    retryable: false,
+    when: 'An event, its depth or its batch is over a limit.',
+    next: 'Send less at once, or raise `limits`.',
+  },
+  EVENT_REJECTED_BY_SCHEMA: {
+    retryable: false,
+    when: 'The event does not fit the schema that the machine declares.',
+    next: 'Correct the event; `details.issues` lists what the schema found.',
+  },
+  EVENT_UNHANDLED: {
+    retryable: false,
+    when: 'No transition takes the event, and the machine declares `unhandled: "reject"`.',
+    next: 'Send an event that the current state takes, or declare `unhandled: "accept"`.',
+  },
+  STEP_FAILED: {
+    retryable: false,
+    when: 'A guard, an action or another expression of the machine threw while it handled the event.',
+    next: '`cause` is what was thrown. Nothing was changed unless the error is fatal.',
+  },
+  STATE_NOT_JSON: {
+    retryable: false,
+    when: 'The step left something in the context that is not JSON.',
+    next: 'Keep JSON values and actor references in context; `details.path` names the place.',
+  },
+  OUTPUT_NOT_JSON: {
+    retryable: false,
+    when: 'The machine emitted or output something that is not JSON.',
+    next: 'Emit JSON values only; `details.path` names the place.',
+  },
+  INPUT_INVALID: {
+    retryable: false,
+    when: 'The input of a run is not JSON.',
+    next: 'Pass JSON values only; `details.path` names the place.',
+  },
+  OUTCOME_NOT_JSON: {
+    retryable: false,
+    when: 'An invocation ended with a value that is not JSON.',
+    next: 'Return JSON values from the logic; `details.path` names the place.',
+  },
+  OUTCOME_TOO_LARGE: {
+    retryable: false,
+    when: 'An invocation ended with a value over the limit.',
+    next: 'Store the value elsewhere and return a reference, or raise `limits`.',
+  },
+
+  // Runs
+  RUN_FINISHED: {
+    retryable: false,
+    when: 'The run has ended and takes no more events.',
+    next: 'Start a new run, or fork this one before its end.',
+  },
+  RUN_CLOSED: {
+    retryable: true,
+    when: 'The handle was closed before the event was applied.',
+    next: 'Open the run again and send the event once more.',
+  },
+  RUN_UNKNOWN: {
+    retryable: false,
+    when: 'The store has no such run.',
+    next: 'Check the key, the namespace and the store.',
+  },
+  RUN_EXISTS: { retryable: false, when: 'The key is pinned to another run.', next: 'Use `openRun` to go on with it.' },
+  RUN_AMBIGUOUS: { retryable: false, when: 'The prefix fits several runs.', next: 'Give more digits.' },
+  RUN_DAMAGED: {
+    retryable: false,
+    when: 'The history does not lead to a state: a unit is missing or cannot be decided.',
+    next: '`details.seq` names the unit. Fork before it, or restore the store from a copy.',
+  },
+  RUN_PARKED: {
+    retryable: false,
+    when: 'The run failed repeatedly for its own reason and stands parked.',
+    next: 'Mend the cause, then `xmachines unpark`.',
+  },
+  REPLAY_DIVERGED: {
+    retryable: false,
+    when: 'A unit decided again gives another result than was recorded.',
+    next: '`details` names seq and kind. Pin the old machine, or fork before the unit.',
+  },
+  TIME_MODE_MISMATCH: {
+    retryable: false,
+    when: 'The run was created with the other time mode.',
+    next: 'Open it with the mode that the error names.',
+  },
+  MAILBOX_FULL: {
+    retryable: true,
+    when: 'More events wait in the run than its mailbox holds.',
+    next: 'Await receipts, or write to `in`, which holds back.',
+  },
+  CHILD_SEND_OUTSIDE_STEP: {
+    retryable: false,
+    when: 'A child actor was sent an event outside a step, which no history could hold.',
+    next: 'Send to the run and let the machine use `sendTo`.',
+  },
+  EFFECT_FAILED: {
+    retryable: false,
+    when: 'A custom action threw after its unit was durable.',
+    next: 'The run is not affected. Use an invocation for what must succeed.',
+  },
+  INVOCATION_FAILED: {
+    retryable: false,
+    when: 'An invocation ended with an error that is not one.',
+    next: 'Throw an `Error` from the logic.',
+  },
+  OUTSIDE_STEP: {
+    retryable: false,
+    when: '`random()` or `uuid()` was called outside a step of a run.',
+    next: 'Call it in a guard, an action, `assign`, an input or a delay.',
+  },
+  INVOCATION_OUTSIDE: {
+    retryable: false,
+    when: '`invocation()` was called outside the synchronous start of an invocation.',
+    next: 'Call it before the first `await` of the logic.',
+  },
+
+  // Leases and appends
+  LEASE_HELD: {
+    retryable: true,
+    when: 'Another process owns the partition that the run belongs to.',
+    next: 'Send the event through the broker, or to the owner that `details` names.',
+  },
+  LEASE_LOST: {
+    retryable: true,
+    when: 'The lease under which this process wrote is no longer its own.',
+    next: 'Nothing was written after it. The new owner goes on; reopen to read.',
+  },
+  LEASE_MISPLACED: {
+    retryable: false,
+    when: 'A record of a run came from another partition than the run is pinned to.',
+    next: 'Restore the partition count or the partitioner of the topic.',
+  },
+  RUN_CONFLICT: {
+    retryable: true,
+    when: 'Another writer appended to the run first, again and again.',
+    next: 'Send the event again.',
+  },
+
+  // Stores
+  STORE_UNAVAILABLE: {
+    retryable: true,
+    when: 'The store could not take the operation; nothing was written.',
+    next: '`cause` says why. Try again when it is reachable.',
+  },
+  STORE_OUTCOME_UNKNOWN: {
+    retryable: true,
+    when: 'The store failed while it wrote: the append may have happened.',
+    next: 'Reopen the run and look, or repeat with the same `source` or `id`.',
+  },
+  STORE_CLOSED: { retryable: false, when: 'The store is closed.', next: 'Open it again.' },
+  STORE_LOCKED: {
+    retryable: true,
+    when: 'Another process writes to the store.',
+    next: 'Stop the process that `details` names, or read only.',
+  },
+  STORE_DAMAGED: {
+    retryable: false,
+    when: 'The store holds bytes that it cannot have written.',
+    next: 'The error names file and offset. Restore that file from a copy; nothing was changed.',
+  },
+  STORE_FOREIGN: {
+    retryable: false,
+    when: 'The place holds something that is not a store of this kind.',
+    next: 'Give an empty or new place.',
+  },
+  STORE_MISSING: {
+    retryable: false,
+    when: 'There is no store at the place, and it was opened to read.',
+    next: 'Check the path.',
+  },
+  STORE_READ_ONLY: {
+    retryable: false,
+    when: 'The store may not be written to.',
+    next: 'Give this process the right to write.',
+  },
+  STORE_FULL: {
+    retryable: true,
+    when: 'There is no space left; nothing was acknowledged.',
+    next: 'Free space; the store goes on when it is opened again.',
+  },
+  STORE_FORMAT: {
+    retryable: false,
+    when: 'The store was written by a version that this one does not read.',
+    next: 'Use the version that the error names, or export and import.',
+  },
+  OBJECT_FORMAT_MISMATCH: {
+    retryable: false,
+    when: 'The store was made with the other hash.',
+    next: 'Open it with the `objectFormat` that the error names.',
+  },
+  UNIT_ID_UNKNOWN: {
+    retryable: false,
+    when: 'The id of a unit was asked for in a read that was opened without ids.',
+    next: 'Read with `ids: true`.',
+  },
+  IMPORT_DIFFERS: {
+    retryable: false,
+    when: 'An imported history differs from the one that the store has.',
+    next: '`details.seq` is the first unit that differs. Import into another store.',
+  },
+
+  // Streams and framing
+  ABORTED: { retryable: true, when: 'The caller aborted the operation.', next: '`cause` is the reason of the signal.' },
+  LINE_INVALID: {
+    retryable: false,
+    when: 'A line is not one JSON value in UTF-8.',
+    next: '`details` names line and byte. Correct it, or read with `onBadLine: "skip"`.',
+  },
+  LINE_TOO_LONG: {
+    retryable: false,
+    when: 'A line is over the limit.',
+    next: 'Raise `maxLineBytes`, or split the record.',
+  },
+
+  // Brokers
+  BROKER_CLOSED: { retryable: false, when: 'The broker, consumer or producer is closed.', next: 'Make a new one.' },
+  BROKER_UNAVAILABLE: {
+    retryable: true,
+    when: 'The broker could not take the operation.',
+    next: '`cause` says why. Try again when it is reachable.',
+  },
+  PARTITION_INVALID: {
+    retryable: false,
+    when: 'The topic has no such partition.',
+    next: 'Leave the partition to the broker, or name one that exists.',
+  },
+  OFFSET_OUT_OF_RANGE: {
+    retryable: false,
+    when: 'The committed offset is outside of what the topic keeps.',
+    next: 'Records are gone. Start the group at an explicit `from`.',
+  },
+  RECORD_UNDECODABLE: {
+    retryable: false,
+    when: 'A record could not be decoded to a key and events.',
+    next: 'It goes to the dead letters. Correct the producer, or pass `decode`.',
+  },
+  SUPERVISOR_STOPPED: {
+    retryable: false,
+    when: 'A lease stands stopped: something needs a person before its records can go on.',
+    next: '`details` names the lease and the reason.',
+  },
+
+  // Command line
+  MODULE_INVALID: {
+    retryable: false,
+    when: 'The machine file could not be loaded, or exports no machine.',
+    next: 'Name the export: `--machine FILE#export`.',
+  },
+  LOG_CHANGED: {
+    retryable: false,
+    when: 'The log under this name is not the one that was consumed before.',
+    next: 'Give the new log another `--topic`.',
+  },
+  LIBRARY_MISSING: {
+    retryable: false,
+    when: 'An optional library is not installed.',
+    next: 'Install the package that the error names.',
+  },
+} as const satisfies Record<string, { readonly retryable: boolean; readonly when: string; readonly next: string }>
+
+/** A stable name of what went wrong: a key of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes
+
+const brand = Symbol.for('xmachines.error')
+
+/** Plain data about an error, for logs and for code that reacts. */
+export type ErrorDetails = Readonly<Record<string, unknown>>
+
+/**
+ * The one error class of the package. Branch on `code`, never on the text.
+ *
+ * `retryable` answers whether the same call can succeed later; `details` is plain data; `cause` is what was underneath.
+ * {@link XMachinesError.is} works across copies of the package.
+ */
+export class XMachinesError extends Error {
+  override readonly name = 'XMachinesError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly details: ErrorDetails
+  /** @param message what happened, with what value, and what to do next */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly details?: ErrorDetails; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retryable = errorCodes[code].retryable
+    this.details = options.details ?? {}
+    Object.defineProperty(this, brand, { value: true })
+  }
+
+  /** Whether `value` is an error of this package (of any copy of it), with `code` if one is given. */
+  static is(value: unknown, code?: ErrorCode): value is XMachinesError {
+    if (typeof value !== 'object' || value === null || !(brand in value)) return false
+    return code === undefined || ('code' in value && value.code === code)
+  }
+
+  /** The error as plain data, without its stack. */
+  toJSON(): {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly retryable: boolean
+    readonly details: ErrorDetails
+  } {
+    return { code: this.code, message: this.message, retryable: this.retryable, details: this.details }
+  }
+}
+
+/** An `ABORTED` error for `signal`, carrying the caller's reason. */
+export function aborted(signal: AbortSignal): XMachinesError {
+  return new XMachinesError('ABORTED', 'The operation was aborted by its caller.', { cause: signal.reason })
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
