@@ -1,0 +1,129 @@
+import type { AnyStateMachine, EventObject } from 'xstate'
+import type { LiveMachineSnapshot, LiveNode, LiveScope, LiveTransition } from './xstate.ts'
+
+/** How many event types a configuration remembers, and how many configurations a machine: beyond it both start anew. */
+const mostTypes = 512
+const mostConfigurations = 4096
+
+/** What a set of active nodes does with an event type, where that depends on nothing else. */
+interface Selected {
+  readonly transitions: readonly LiveTransition[]
+  /** The assignments that are all the event does; `undefined` where it does more. */
+  readonly assigns: readonly Assign[] | undefined
+}
+
+type Configuration = Map<string, Selected | null>
+
+/** XState's `assign`, resolved by XState itself. */
+interface Assign {
+  resolve(
+    scope: LiveScope,
+    snapshot: LiveMachineSnapshot,
+    args: unknown,
+    params: undefined,
+    action: Assign,
+    extra: unknown,
+  ): readonly [LiveMachineSnapshot, unknown, unknown]
+}
+
+const nothingQueued = Object.freeze({ internalQueue: Object.freeze([]), deferredActorIds: undefined })
+
+/**
+ * Remembers which transitions an event selects.
+ *
+ * Without guards the selection depends on the set of active nodes and the event's type alone, so XState's search for it
+ * is done once for each pair (the whole set: with one node of it parallel states would go wrong). Where such an event
+ * only assigns, in a machine without `always`, there is nothing to exit, enter or settle, and XState's own `assign` is all
+ * that runs. Both are held to XState by the differential suite.
+ */
+export class Selection {
+  readonly #machine: AnyStateMachine
+  readonly #search: (snapshot: LiveMachineSnapshot, event: EventObject) => readonly LiveTransition[]
+  readonly #settles: boolean
+  readonly #byNodes = new WeakMap<readonly LiveNode[], Configuration>()
+  #byOrders = new Map<string, Configuration>()
+
+  /** @param machine a copy of its own: its `getTransitionData` is replaced */
+  constructor(machine: AnyStateMachine) {
+    this.#machine = machine
+    this.#search = machine.getTransitionData.bind(machine) as unknown as Selection['select']
+    this.#settles = [...(machine as unknown as { idMap: Map<string, LiveNode> }).idMap.values()].every(
+      node => node.always === undefined,
+    )
+    Object.assign(machine, { getTransitionData: this.select.bind(this) })
+  }
+
+  /** What `machine.getTransitionData` answers. */
+  select(snapshot: LiveMachineSnapshot, event: EventObject): readonly LiveTransition[] {
+    return this.#selected(snapshot, event)?.transitions ?? this.#search(snapshot, event)
+  }
+
+  /** The next snapshot, if the event only assigns; `undefined` sends the caller the whole way through XState. */
+  assign(snapshot: LiveMachineSnapshot, event: EventObject, scope: LiveScope): LiveMachineSnapshot | undefined {
+    if (!this.#settles) return undefined
+    const assigns = this.#selected(snapshot, event)?.assigns
+    if (assigns === undefined) return undefined
+    let next = snapshot
+    for (const action of assigns) {
+      const args = { context: next.context, event, self: scope.self, system: scope.system }
+      next = action.resolve(scope, next, args, undefined, action, nothingQueued)[0]
+    }
+    return next
+  }
+
+  #selected(snapshot: LiveMachineSnapshot, event: EventObject): Selected | null {
+    const configuration = this.#configuration(snapshot._nodes)
+    let selected = configuration.get(event.type)
+    if (selected === undefined) {
+      selected = this.#dependsOnTypeAlone(snapshot._nodes, event.type)
+        ? this.#describe(this.#search(snapshot, event), event.type)
+        : null
+      if (configuration.size >= mostTypes) configuration.clear()
+      configuration.set(event.type, selected)
+    }
+    return selected
+  }
+
+  #configuration(nodes: readonly LiveNode[]): Configuration {
+    let configuration = this.#byNodes.get(nodes)
+    if (configuration !== undefined) return configuration
+    let key = ''
+    for (const node of nodes) key += `${node.order},`
+    configuration = this.#byOrders.get(key)
+    if (configuration === undefined) {
+      if (this.#byOrders.size >= mostConfigurations) this.#byOrders = new Map()
+      this.#byOrders.set(key, (configuration = new Map()))
+    }
+    this.#byNodes.set(nodes, configuration)
+    return configuration
+  }
+
+  /** No active node has a guard on any transition that could match the type. */
+  #dependsOnTypeAlone(nodes: readonly LiveNode[], type: string): boolean {
+    for (const node of nodes) {
+      for (const [descriptor, transitions] of node.transitions) {
+        if (descriptor !== type && !descriptor.includes('*')) continue
+        if (transitions.some(transition => transition.guard !== undefined)) return false
+      }
+    }
+    return true
+  }
+
+  #describe(transitions: readonly LiveTransition[], type: string): Selected {
+    const [only] = transitions
+    const plain =
+      transitions.length <= 1 && only?.target === undefined && only?.reenter !== true && !type.startsWith('xstate.')
+    return { transitions, assigns: plain ? this.#assigns(only?.actions ?? []) : undefined }
+  }
+
+  #assigns(actions: readonly unknown[]): readonly Assign[] | undefined {
+    const resolved = actions.map(action =>
+      typeof action === 'string' ? this.#machine.implementations.actions[action] : action,
+    )
+    return resolved.every(isAssign) ? (resolved as unknown as readonly Assign[]) : undefined
+  }
+}
+
+function isAssign(action: unknown): boolean {
+  return typeof action === 'function' && 'type' in action && action.type === 'xstate.assign' && 'resolve' in action
+}

@@ -1,0 +1,54 @@
+import type { EventObject } from 'xstate'
+import type { JsonValue } from '../contracts/json.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import type { StepInput } from './program.ts'
+import type { Flaw } from './state-json.ts'
+import type { LiveMachineSnapshot } from './xstate.ts'
+
+/** What can be wrong with a step, in the words of whoever has to mend it. */
+
+export function stepFailed(thrown: unknown): XMachinesError {
+  return new XMachinesError('STEP_FAILED', `The machine threw while it handled the unit: ${messageOf(thrown)}`, {
+    cause: thrown,
+  })
+}
+
+export function finished(status: string, event: EventObject): XMachinesError {
+  return new XMachinesError(
+    'RUN_FINISHED',
+    `The run has ended (${status}) and takes no event '${event.type}'. Start a new run, or fork this one before its end.`,
+    { details: { status, type: event.type } },
+  )
+}
+
+export function unhandled(snapshot: LiveMachineSnapshot, event: EventObject): XMachinesError {
+  return new XMachinesError(
+    'EVENT_UNHANDLED',
+    `No transition takes '${event.type}' in state ${JSON.stringify(snapshot.value)}.`,
+    {
+      details: { type: event.type, value: snapshot.value as JsonValue },
+    },
+  )
+}
+
+export function stateNotJson({ path, found }: Flaw): XMachinesError {
+  return new XMachinesError(
+    'STATE_NOT_JSON',
+    `The step left ${found} at ${path}. A run's state is JSON and actor references, so that it can be restored.`,
+    { details: { path } },
+  )
+}
+
+export function outputNotJson({ path, found }: Flaw): XMachinesError {
+  return new XMachinesError(
+    'OUTPUT_NOT_JSON',
+    `The machine's output holds ${found} at ${path}. Return JSON values only.`,
+    { details: { path } },
+  )
+}
+
+export function damaged(input: StepInput, why: string): XMachinesError {
+  return new XMachinesError('RUN_DAMAGED', `Unit ${input.seq} (${input.origin.kind}) cannot be decided: ${why}.`, {
+    details: { seq: input.seq },
+  })
+}

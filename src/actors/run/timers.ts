@@ -1,0 +1,94 @@
+import type { Environment, TimeoutHandle } from '../environment.ts'
+
+/** Who wants to be woken. */
+export interface Sleeper {
+  wake(): void
+}
+
+/** The longest time that a platform's timer takes: beyond it, it fires at once. */
+const longest = 2_147_483_647
+
+/**
+ * All wake-ups of a process behind one platform timer: a binary heap by due time. A sleeper has one entry; moving it leaves
+ * the old one in the heap, which is passed over when it comes up.
+ */
+export class WakeUps {
+  readonly #environment: Environment
+  readonly #due = new Map<Sleeper, number>()
+  readonly #heap: { readonly at: number; readonly sleeper: Sleeper }[] = []
+  #handle: TimeoutHandle | undefined
+  #armedFor = Number.POSITIVE_INFINITY
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  /** Wakes `sleeper` at `at` (ms), and not before; `undefined` forgets it. */
+  set(sleeper: Sleeper, at: number | undefined): void {
+    if (at === undefined) {
+      this.#due.delete(sleeper)
+    } else if (this.#due.get(sleeper) !== at) {
+      this.#due.set(sleeper, at)
+      this.#push({ at, sleeper })
+    }
+    this.#arm()
+  }
+
+  #arm(): void {
+    while (this.#heap.length > 0 && this.#due.get(this.#heap[0]!.sleeper) !== this.#heap[0]!.at) this.#pop()
+    const at = this.#heap[0]?.at ?? Number.POSITIVE_INFINITY
+    if (at === this.#armedFor) return
+    if (this.#handle !== undefined) this.#environment.clearTimeout(this.#handle)
+    this.#armedFor = at
+    this.#handle = undefined
+    if (at === Number.POSITIVE_INFINITY) return
+    const wait = Math.min(longest, Math.max(0, at - this.#environment.now()))
+    this.#handle = this.#environment.setTimeout(() => this.#fire(), wait)
+  }
+
+  #fire(): void {
+    this.#handle = undefined
+    this.#armedFor = Number.POSITIVE_INFINITY
+    const now = this.#environment.now()
+    for (let top = this.#heap[0]; top !== undefined && top.at <= now; top = this.#heap[0]) {
+      this.#pop()
+      if (this.#due.get(top.sleeper) !== top.at) continue
+      this.#due.delete(top.sleeper)
+      top.sleeper.wake()
+    }
+    this.#arm()
+  }
+
+  #push(entry: { readonly at: number; readonly sleeper: Sleeper }): void {
+    const heap = this.#heap
+    let i = heap.push(entry) - 1
+    for (let parent = (i - 1) >> 1; i > 0 && heap[parent]!.at > entry.at; i = parent, parent = (i - 1) >> 1)
+      heap[i] = heap[parent]!
+    heap[i] = entry
+  }
+
+  #pop(): void {
+    const heap = this.#heap
+    const last = heap.pop()!
+    if (heap.length === 0) return
+    let i = 0
+    for (;;) {
+      let child = 2 * i + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && heap[child + 1]!.at < heap[child]!.at) child++
+      if (heap[child]!.at >= last.at) break
+      heap[i] = heap[child]!
+      i = child
+    }
+    heap[i] = last
+  }
+}
+
+const wakeUps = new WeakMap<Environment, WakeUps>()
+
+/** The wake-ups of an environment. */
+export function wakeUpsOf(environment: Environment): WakeUps {
+  let found = wakeUps.get(environment)
+  if (found === undefined) wakeUps.set(environment, (found = new WakeUps(environment)))
+  return found
+}
