@@ -245,8 +245,18 @@ export const errorCodes = {
   },
   LINE_TOO_LONG: {
     retryable: false,
-    when: 'A line is over the limit.',
-    next: 'Raise `maxLineBytes`, or split the record.',
+    when: 'A line, an event or a value of a byte stream is over the limit.',
+    next: 'Raise the limit that the error names, or split the record.',
+  },
+  FRAME_INVALID: {
+    retryable: false,
+    when: 'A value cannot be written in this framing.',
+    next: 'The error names what is wrong: pass JSON values, and fields of one line where the format wants it.',
+  },
+  BUFFER_OVERFLOW: {
+    retryable: false,
+    when: 'A source that cannot be held back gave more than the buffer holds.',
+    next: 'Read faster, raise `buffer`, or choose an `overflow` that drops.',
   },
 
   // Brokers

@@ -9,10 +9,12 @@ import { digest } from './identity/digest.ts'
 export interface Step {
   /** The unit's time, ms. */
   readonly at: number
-  /** What randomness derives from: the parent unit's id and the unit's seq; `undefined` while the parent's id is not known. */
-  readonly seed: string | undefined
+  /** What randomness derives from: `<id of the unit before> <seq>`, asked for when first needed; `undefined` while that id is not known. */
+  readonly seed: (() => string) | undefined
   /** How many random values the step has taken. */
   taken: number
+  /** Not a step but an effect of one: randomness is the platform's. */
+  readonly effect?: boolean
   /** Set when a value was asked for without a seed: the step is dropped and decided again with one. */
   starved: boolean
 }
@@ -55,22 +57,22 @@ export function now(): number {
 
 /**
  * A number from 0 (inclusive) to 1 (exclusive) that derives from the run's history: the same on every replay.
- * Predictable by whoever can read the history: never a secret. Outside a run it is `Math.random()`.
+ * Predictable by whoever can read the history: never a secret. Outside a run, and in a custom action, it is `Math.random()`.
  */
 export function random(): number {
   const step = current.step
-  if (step === undefined) return Math.random()
+  if (step === undefined || step.effect === true) return Math.random()
   const bytes = take(step)
   return Number.parseInt(bytes.slice(0, 13), 16) / 2 ** 52
 }
 
 /**
  * A UUID (version 8) that derives from the run's history: the same on every replay, and never the same twice in one run.
- * Predictable by whoever can read the history: never a secret. Outside a run it is `crypto.randomUUID()`.
+ * Predictable by whoever can read the history: never a secret. Outside a run, and in a custom action, it is `crypto.randomUUID()`.
  */
 export function uuid(): string {
   const step = current.step
-  if (step === undefined) return crypto.randomUUID()
+  if (step === undefined || step.effect === true) return crypto.randomUUID()
   const hex = take(step)
   const variant = '89ab'[Number.parseInt(hex[16]!, 16) & 3]!
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
@@ -84,5 +86,5 @@ function take(step: Step): string {
     step.starved = true
     return '0'.repeat(64)
   }
-  return digest('sha256', ascii.encode(`${step.seed} ${step.taken++}`))
+  return digest('sha256', ascii.encode(`${step.seed()} ${step.taken++}`))
 }

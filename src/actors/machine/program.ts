@@ -24,8 +24,10 @@ export interface StepInput {
   readonly at: number
   readonly events: readonly RecordedEvent[]
   readonly origin: Origin
-  /** `<id of the unit before> <seq>`; absent while that id is not known: a step that asks for randomness is then {@link Starved}. */
-  readonly seed?: string | undefined
+  /** Gives `<id of the unit before> <seq>`; absent while that id is not known: a step that asks for randomness is then {@link Starved}. */
+  readonly seed?: (() => string) | undefined
+  /** The unit is in the history already: no policy of today refuses it (semantics 13). */
+  readonly recorded?: boolean | undefined
 }
 
 /** The step was taken. */
@@ -62,6 +64,8 @@ export class Program {
   readonly definition: MachineDefinition
   /** What the store keeps of the machine; `record.oid` is its commit. */
   readonly record: MachineRecord
+  /** Whether any step has asked for randomness: from then on, runs keep their head's id at hand. */
+  drawsRandomness = false
   readonly #machine: AnyStateMachine
   readonly #selection: Selection
 
@@ -87,7 +91,7 @@ export class Program {
    * The first step: seq 0.
    * @throws `STEP_FAILED` when the machine throws, `STATE_NOT_JSON`, `OUTPUT_NOT_JSON`, `MACHINE_UNSUPPORTED`
    */
-  initial(system: ActorSystem, at: number, seed: string): Decided {
+  initial(system: ActorSystem, at: number, seed: () => string): Decided {
     const step: Step = { at, seed, taken: 0, starved: false }
     const draft = new Draft(system, undefined, emptyTable, 0, at)
     const before = enterStep(step)
@@ -96,6 +100,7 @@ export class Program {
       const { root } = system
       draft.begin(root, root.behaviour.getInitialSnapshot(root.scope, root.options.input))
       draft.start(root)
+      if (step.taken > 0) this.drawsRandomness = true
       const decided = this.#settle(draft, undefined)
       if (decided.kind === 'refused') throw decided.error
       if (decided.fatal !== undefined) throw decided.fatal
@@ -121,9 +126,10 @@ export class Program {
     system.draft = draft
     try {
       const refused = this.#feed(draft, state, input)
+      if (step.starved || step.taken > 0) this.drawsRandomness = true
       if (step.starved) return starved
       if (refused !== undefined) return { kind: 'refused', error: refused }
-      return this.#settle(draft, state, isGoverned(input.origin))
+      return this.#settle(draft, state, isGoverned(input))
     } finally {
       system.draft = undefined
       leaveStep(before)
@@ -194,7 +200,7 @@ export class Program {
       const { status } = draft.snapshot
       if (status === 'error') return undefined
       if (status !== 'active') return finished(status, event)
-      if (this.definition.unhandled === 'reject') {
+      if (this.definition.unhandled === 'reject' && input.recorded !== true) {
         try {
           if (!this.#takes(draft.snapshot, event)) return unhandled(draft.snapshot, event)
         } catch (thrown) {
@@ -266,8 +272,8 @@ export function programOf(machine: AnyStateMachine | MachineDefinition, format: 
 }
 
 /** Events from outside (and, later, mail) are subject to the machine's policies; what the run itself caused is not. */
-function isGoverned(origin: Origin): boolean {
-  return origin.kind === 'outside' || origin.kind === 'mail'
+function isGoverned({ origin, recorded }: StepInput): boolean {
+  return recorded !== true && (origin.kind === 'outside' || origin.kind === 'mail')
 }
 
 /** Copies what the machine emitted. Returns the first that cannot be recorded. */

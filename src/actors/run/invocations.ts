@@ -34,6 +34,8 @@ export class Invocations {
   readonly #tell: TellRun
   readonly #environment: Environment
   readonly #running = new Map<ActorRef, Running>()
+  /** Told their end, which is not durable yet; or not this process's to start. */
+  readonly #ended = new WeakSet<ActorRef>()
   #idle: (() => void)[] = []
 
   constructor(tell: TellRun, environment: Environment) {
@@ -48,7 +50,13 @@ export class Invocations {
   /** Starts what is pending and does not run, stops what runs and is not pending. */
   follow(table: ActorTable): void {
     for (const [actor, running] of this.#running) if (!table.invocations.has(actor)) this.#stop(running)
-    for (const [actor, invocation] of table.invocations) if (!this.#running.has(actor)) this.#start(invocation)
+    for (const [actor, invocation] of table.invocations)
+      if (!this.#running.has(actor) && !this.#ended.has(actor)) this.#start(invocation)
+  }
+
+  /** Leaves alone what is pending now: another process started it. */
+  leave(table: ActorTable): void {
+    for (const actor of table.invocations.keys()) if (!this.#running.has(actor)) this.#ended.add(actor)
   }
 
   /** Hands an event to a callback's listeners. */
@@ -115,7 +123,10 @@ export class Invocations {
     if (running.over) return
     const { invocation } = running
     const ends = told.to === 'self' && told.event.type !== 'xstate.observable.next'
-    if (ends) running.over = true
+    if (ends) {
+      running.over = true
+      this.#ended.add(invocation.actor)
+    }
     this.#tell(invocation, checked(recordTold(told), invocation))
     if (ends) this.#stop(running)
   }

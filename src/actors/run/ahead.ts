@@ -1,0 +1,222 @@
+import { batchesOf } from '../batch-stream.ts'
+import type { Store } from '../contracts/store.ts'
+import type { NewUnit, SourcePosition, TimeMode } from '../contracts/unit.ts'
+import type { Environment } from '../environment.ts'
+import { XMachinesError } from '../errors.ts'
+import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
+import { pathOf } from '../machine/actor-ref.ts'
+import type { Program } from '../machine/program.ts'
+import { findInvocation, findTimer, nextTimer, type RunState, type Timer } from '../machine/state.ts'
+import type { ActorSystem } from '../machine/system.ts'
+import type { Command, Pending, Settlement } from './command.ts'
+import { seedOf } from './history.ts'
+
+/** Where a run stands once everything decided so far is durable. */
+interface AheadPlace {
+  readonly state: RunState
+  readonly seq: number
+  readonly at: number
+}
+
+/** What is remembered of a request that had an id. */
+type Answer = Pick<NewUnit, 'seq' | 'at' | 'outputs'>
+
+/** How many requests with an id are remembered (api: the last 1,000 of a run). */
+const requestsKept = 1000
+
+/**
+ * Decides commands on top of one another, ahead of what is durable: the state, the taken positions and the head's id that
+ * the next command meets.
+ */
+export class Ahead {
+  readonly #run: string
+  readonly #program: Program
+  readonly #system: ActorSystem
+  readonly #time: TimeMode
+  readonly #environment: Environment
+  #place: AheadPlace
+  #sources: Map<string, bigint | number> | undefined
+  /** The answers to the last requests that had an id; read when the first one comes. */
+  #requests: Map<string, Answer> | undefined
+  /** Kept only where the machine draws randomness: hashing costs as much as a step. */
+  #chain: UnitChain | undefined
+
+  constructor(
+    start: AheadPlace & {
+      readonly run: string
+      readonly program: Program
+      readonly system: ActorSystem
+      readonly time: TimeMode
+      readonly environment: Environment
+      readonly sources: Readonly<Record<string, bigint | number>>
+    },
+  ) {
+    this.#run = start.run
+    this.#program = start.program
+    this.#system = start.system
+    this.#time = start.time
+    this.#environment = start.environment
+    this.#place = { state: start.state, seq: start.seq, at: start.at }
+    this.#take(start.sources)
+  }
+
+  /** Falls back to what is durable: everything decided on top of it is dropped. */
+  reset(place: AheadPlace, sources: Readonly<Record<string, bigint | number>>): void {
+    this.#place = place
+    this.#chain = undefined
+    this.#requests = undefined
+    this.#take(sources)
+  }
+
+  #take(sources: Readonly<Record<string, bigint | number>>): void {
+    const entries = Object.entries(sources)
+    this.#sources = entries.length > 0 ? new Map(entries) : undefined
+  }
+
+  /** Under source time: the timer that falls due before the command, as a command of its own (semantics 10). */
+  dueBefore(command: Command): Command | undefined {
+    if (this.#time !== 'source' || command.origin.kind === 'timer' || this.#place.state.table.timers.size === 0)
+      return undefined
+    const timer = nextTimer(this.#place.state)
+    return timer !== undefined && timer.due <= this.#stamp(command) ? timerCommand(timer) : undefined
+  }
+
+  /** `undefined`: what it belongs to is gone, there is no unit. `'starved'`: the head's id is needed first. */
+  decide(command: Command): Pending | 'starved' | undefined {
+    const { origin, events, source, requestId, refused } = command
+    const { state, seq } = this.#place
+    if (origin.kind === 'timer' && findTimer(state, origin) === undefined) return undefined
+    if (origin.kind === 'effect' && findInvocation(state, origin) === undefined) return undefined
+    if (source !== undefined && this.#isTaken(source)) return this.#unchanged(command, true)
+    const asked = requestId === undefined ? undefined : this.#requests?.get(requestId)
+    if (asked !== undefined) return this.#unchanged(command, true, asked)
+    if (refused !== undefined) return this.#refuse(command, refused)
+    if (events.length === 0 && origin.kind === 'outside') return this.#unchanged(command, false)
+    const at = this.#stamp(command)
+    const seed = this.#chain === undefined ? undefined : () => seedOf(this.#chain!.id, seq + 1)
+    const decision = this.#program.decide(this.#system, state, { seq: seq + 1, at, events, origin, seed })
+    if (decision.kind === 'starved') return 'starved'
+    if (decision.kind === 'refused') return this.#refuse(command, decision.error)
+    const beside = source === undefined && requestId === undefined ? undefined : besideOf(command)
+    const unit: NewUnit = { seq: seq + 1, at, events, origin, outputs: decision.outputs, ...beside }
+    if (source !== undefined) this.#taken(source)
+    if (requestId !== undefined) this.#asked(requestId, unit)
+    this.#place = { state: decision.state, seq: unit.seq, at }
+    if (this.#chain !== undefined) this.#chain.next(unit)
+    const settlement: Settlement = { kind: 'applied', unit, state: decision.state, fatal: decision.fatal }
+    return { command, unit, state: decision.state, effects: decision.effects, settlement, refusal: undefined }
+  }
+
+  /** Whether the ids of earlier requests are at hand. */
+  get remembersRequests(): boolean {
+    return this.#requests !== undefined
+  }
+
+  /** Reads the ids of earlier requests from the history: runs that never see one do not pay for it. */
+  async rememberRequests(store: Store, durable: boolean, pending: readonly Pending[]): Promise<void> {
+    this.#requests = new Map()
+    if (durable) {
+      for await (const batch of batchesOf(store.read(this.#run, { ids: false }))) {
+        for (const unit of batch) if (unit.requestId !== undefined) this.#asked(unit.requestId, unit)
+      }
+    }
+    for (const { unit } of pending) if (unit?.requestId !== undefined) this.#asked(unit.requestId, unit)
+  }
+
+  /** Computes the head's id: from the durable history up to `durable` (nothing: not even the creation is), then what is pending. */
+  async identify(store: Store, durable: number | undefined, pending: readonly Pending[]): Promise<void> {
+    const anchored = await anchor(store, this.#run, this.#program.record.oid, durable, pending)
+    for (const { unit } of pending)
+      if (unit !== undefined && unit.creation === undefined && unit.seq > (durable ?? 0)) anchored.next(unit)
+    this.#chain = anchored
+  }
+
+  /** Semantics 8: never before the unit before. */
+  #stamp(command: Command): number {
+    const last = this.#place.at
+    const stamp = command.at ?? (this.#time === 'arrival' ? this.#environment.now() : last)
+    return Math.max(stamp, last)
+  }
+
+  #isTaken(source: SourcePosition): boolean {
+    const taken = this.#sources?.get(source.id)
+    return taken !== undefined && source.position <= taken
+  }
+
+  #taken(source: SourcePosition): void {
+    this.#sources ??= new Map()
+    this.#sources.set(source.id, source.position)
+  }
+
+  #asked(requestId: string, { seq, at, outputs }: Answer): void {
+    const requests = (this.#requests ??= new Map())
+    requests.delete(requestId)
+    requests.set(requestId, { seq, at, outputs })
+    if (requests.size > requestsKept) for (const oldest of requests.keys()) return void requests.delete(oldest)
+  }
+
+  #refuse(command: Command, error: XMachinesError): Pending {
+    if (command.source !== undefined) this.#taken(command.source)
+    const { state, seq } = this.#place
+    return {
+      command,
+      unit: undefined,
+      state,
+      effects: [],
+      settlement: { kind: 'refused', seq, error },
+      refusal: command.refusal?.(error),
+    }
+  }
+
+  #unchanged(command: Command, duplicate: boolean, answer: Answer = { ...this.#place, outputs: [] }): Pending {
+    const { state } = this.#place
+    const { seq, at, outputs } = answer
+    return {
+      command,
+      unit: undefined,
+      state,
+      effects: [],
+      settlement: { kind: 'unchanged', seq, at, outputs, state, duplicate },
+      refusal: undefined,
+    }
+  }
+}
+
+function besideOf({ source, requestId }: Command): Partial<NewUnit> {
+  return {
+    ...(source === undefined ? undefined : { sources: [source] }),
+    ...(requestId === undefined ? undefined : { requestId }),
+  }
+}
+
+/** A timer falling due, as a command. */
+export function timerCommand(timer: Timer, settle: () => void = () => {}): Command {
+  const { armed, index, due } = timer
+  return {
+    origin: { kind: 'timer', actor: pathOf(timer.source), armed, index },
+    events: [],
+    at: due,
+    settle,
+    reject: settle,
+  }
+}
+
+/** A chain that stands at the durable head. */
+async function anchor(
+  store: Store,
+  run: string,
+  machine: string,
+  durable: number | undefined,
+  pending: readonly Pending[],
+): Promise<UnitChain> {
+  const format = store.objectFormat
+  if (durable === undefined) return unitChain(format, { id: run, machine, created: pending[0]!.unit!.at })
+  for await (const batch of batchesOf(store.read(run, { from: durable, to: durable }))) {
+    for (const unit of batch) {
+      if (unit.run === run && unit.creation === undefined) return unitChain(format, { id: unit.id, machine })
+      // The creation, or a fork without units of its own: the run's commit is the anchor, and the next unit tells its time.
+      return unitChain(format, { id: run, machine, created: unit.at })
+    }
+  }
+  throw new XMachinesError('RUN_DAMAGED', `Run ${run} has no unit ${durable}.`, { details: { run, seq: durable } })
+}

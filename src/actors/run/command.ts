@@ -1,0 +1,70 @@
+import type { RecordedEvent } from '../contracts/json.ts'
+import type { Refusal } from '../contracts/store.ts'
+import type { NewUnit, Origin, SourcePosition } from '../contracts/unit.ts'
+import type { XMachinesError } from '../errors.ts'
+import type { Effect } from '../machine/draft.ts'
+import type { RunState } from '../machine/state.ts'
+
+/** What became of a command, before a handle makes a receipt of it. */
+export type Settlement =
+  | {
+      readonly kind: 'applied'
+      readonly unit: NewUnit
+      readonly state: RunState
+      readonly fatal: XMachinesError | undefined
+    }
+  /** Nothing was applied: an empty batch, or, where `duplicate`, something that had been taken before. */
+  | {
+      readonly kind: 'unchanged'
+      readonly seq: number
+      readonly at: number
+      readonly outputs: readonly RecordedEvent[]
+      readonly state: RunState
+      readonly duplicate: boolean
+    }
+  | { readonly kind: 'refused'; readonly seq: number; readonly error: XMachinesError }
+
+/** Something that wants to become a unit of a run: an event from outside, or what the run itself caused. */
+export interface Command {
+  readonly origin: Origin
+  /** Copied and frozen. */
+  readonly events: readonly RecordedEvent[]
+  readonly at?: number | undefined
+  readonly source?: SourcePosition | undefined
+  readonly requestId?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Pending while the events are still being checked; what comes after waits for it. */
+  readonly checking?: Promise<void> | undefined
+  /** The border refused it: it only keeps its place in the order. */
+  readonly refused?: XMachinesError | undefined
+  /** Under a supervisor: what a refusal is kept as. */
+  readonly refusal?: ((error: XMachinesError) => Refusal) | undefined
+  /** Called once, when it is durable, refused, or known to be a duplicate. In the order of the commands. */
+  settle(settlement: Settlement): void
+  /** Called once instead: the store or the lease failed, or the run was closed. */
+  reject(error: XMachinesError): void
+}
+
+/** A command that is decided and not yet durable. */
+export interface Pending {
+  readonly command: Command
+  /** The unit, unless it is refused or a duplicate. */
+  readonly unit: NewUnit | undefined
+  /** The state after it. */
+  readonly state: RunState
+  readonly effects: readonly Effect[]
+  readonly settlement: Settlement
+  /** Kept of a refusal under a supervisor. */
+  readonly refusal: Refusal | undefined
+}
+
+/** Whether the store has to be asked before the command can settle. */
+export function needsAppend({ unit, refusal, command, settlement }: Pending): boolean {
+  return unit !== undefined || refusal !== undefined || (settlement.kind === 'refused' && command.source !== undefined)
+}
+
+/** A unit that became durable, for whoever watches the run. */
+export interface AdoptedUnit {
+  readonly unit: NewUnit
+  readonly state: RunState
+}

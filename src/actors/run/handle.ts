@@ -1,0 +1,461 @@
+import type { AnyStateMachine, SnapshotFrom } from 'xstate'
+import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import type { Origin, SourcePosition } from '../contracts/unit.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import type { LiveMachineSnapshot } from '../machine/xstate.ts'
+import { createActorRef } from './actor-ref.ts'
+import { checkEvents } from './border.ts'
+import type { AdoptedUnit, Command, Settlement } from './command.ts'
+import { LivePort } from './live-port.ts'
+import { OutPort } from './out-port.ts'
+import { closeTimeout, residencyOf } from './residency.ts'
+import type { Observer, Resident } from './resident.ts'
+import type {
+  ApplyOptions,
+  CloseOptions,
+  PortName,
+  Receipt,
+  Run,
+  RunActorRef,
+  RunError,
+  RunSnapshot,
+  SubscribeOptions,
+} from './types.ts'
+
+/** The events of `T` as the handle sees them: types are checked where it is made. */
+type Machine = AnyStateMachine
+
+/** Outputs that a locked reader may fall behind, and errors that are kept, unless told otherwise. */
+const defaultBuffer = 256
+
+const outside: Origin = Object.freeze({ kind: 'outside' })
+
+/** A handle of a resident run. Whatever nobody touches is not made: an idle handle is two objects. */
+export class RunHandle implements Run<Machine, { readonly type: string }>, Observer {
+  readonly #resident: Resident
+  readonly #limits: EventLimits
+  /** The first unit that `out` shows. */
+  readonly #from: number
+  #watching = false
+  #closed: Promise<void> | undefined
+  #in: WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> | undefined
+  #out: ReadableStream | undefined
+  #err: ReadableStream<RunError> | undefined
+  #snapshot: ReadableStream<RunSnapshot> | undefined
+  #outs: readonly OutPort[] = []
+  #errs: readonly LivePort<RunError>[] = []
+  #snapshots: readonly LivePort<RunSnapshot>[] = []
+  #progress: (() => void)[] = []
+  #settlers: Settlers | undefined
+  #actorRef: RunActorRef<Machine, { readonly type: string }> | undefined
+  readonly #listeners = new Set<Observer>()
+
+  constructor(resident: Resident, from: number, limits: EventLimits = defaultEventLimits) {
+    this.#resident = resident
+    this.#from = from
+    this.#limits = limits
+  }
+
+  get id(): string {
+    return this.#resident.run
+  }
+
+  get ready(): Promise<void> {
+    return this.#promises().ready.promise
+  }
+
+  get done(): Promise<never> {
+    return this.#promises().done.promise as Promise<never>
+  }
+
+  get in(): WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> {
+    this.#in ??= new WritableStream({
+      write: chunk => this.#write(chunk),
+      close: () => this.close(),
+      abort: () => this.close({ timeout: 0 }),
+    })
+    return this.#in
+  }
+
+  get out(): ReadableStream<never> {
+    this.#out ??= this.subscribe('out', { from: this.#from })
+    return this.#out as ReadableStream<never>
+  }
+
+  get err(): ReadableStream<RunError> {
+    this.#err ??= this.subscribe('err')
+    return this.#err
+  }
+
+  get snapshot(): ReadableStream<RunSnapshot> {
+    this.#snapshot ??= this.subscribe('snapshot')
+    return this.#snapshot
+  }
+
+  get actorRef(): RunActorRef<Machine, { readonly type: string }> {
+    this.#actorRef ??= createActorRef(this, this.#resident, {
+      watch: observer => {
+        this.#watch()
+        this.#listeners.add(observer)
+        return () => this.#listeners.delete(observer)
+      },
+    })
+    return this.#actorRef
+  }
+
+  apply(events: unknown, options?: ApplyOptions): Promise<Receipt<Machine>> {
+    return new Promise((resolve, reject) =>
+      this.#submit(new ApplyCommand(this.#resident, events, options, this.#limits, resolve, reject)),
+    )
+  }
+
+  advance(at: number): Promise<void> {
+    if (this.#resident.time !== 'source')
+      throw new TypeError("Expected a run with time: 'source': under 'arrival' time passes by the clock.")
+    if (!Number.isFinite(at))
+      throw new TypeError(`Expected \`at\` to be milliseconds since 1970, got \`${at}\` (${typeof at}).`)
+    return new Promise((resolve, reject) =>
+      this.#submit({ origin: outside, events: [], at, settle: () => resolve(), reject }),
+    )
+  }
+
+  stop(reason: string): Promise<void> {
+    if (typeof reason !== 'string')
+      throw new TypeError(`Expected \`reason\` to be a string, got \`${String(reason)}\` (${typeof reason}).`)
+    const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
+      settlement.kind === 'refused' ? reject(settlement.error) : resolve()
+    return new Promise<void>((resolve, reject) =>
+      this.#submit({ origin: { kind: 'stop', reason }, events: [], settle: settled(resolve, reject), reject }),
+    )
+  }
+
+  getSnapshot(): SnapshotFrom<Machine> {
+    return this.#resident.state.snapshot as unknown as SnapshotFrom<Machine>
+  }
+
+  subscribe<T extends PortName>(port: T, options: SubscribeOptions = {}): ReadableStream<never> {
+    this.#watch()
+    const { buffer = defaultBuffer, from } = options
+    switch (port as PortName) {
+      case 'out': {
+        const out = new OutPort(this.#resident, from ?? this.#resident.seq + 1, buffer, () => this.#progressed())
+        this.#outs = [...this.#outs, out]
+        if (this.#isFinished()) out.finish()
+        return out.stream as ReadableStream<never>
+      }
+      case 'err': {
+        const err = new LivePort<RunError>(buffer, [], (error, lost) => ({ ...error, lost }))
+        this.#errs = [...this.#errs, err]
+        if (this.#isFinished()) err.finish()
+        return err.stream as ReadableStream<never>
+      }
+      case 'snapshot': {
+        const snapshots = new LivePort<RunSnapshot>(1, [
+          snapshotOf(this.id, this.#resident.seq, this.#resident.at, this.#resident.state.snapshot),
+        ])
+        this.#snapshots = [...this.#snapshots, snapshots]
+        if (this.#isFinished()) snapshots.finish()
+        return snapshots.stream as ReadableStream<never>
+      }
+      default:
+        throw new TypeError(`Expected a port to be 'out', 'err' or 'snapshot', got \`${String(port)}\`.`)
+    }
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(options.timeout ?? closeTimeout)
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // Observer: what the resident tells.
+
+  adopted(units: readonly AdoptedUnit[]): void {
+    for (const out of this.#outs) out.adopted(units)
+    const last = units[units.length - 1]!
+    for (const port of this.#snapshots) port.push(snapshotOf(this.id, last.unit.seq, last.unit.at, last.state.snapshot))
+    for (const listener of this.#listeners) listener.adopted(units)
+    this.#settlers?.ready.resolve()
+    if (last.state.snapshot.status !== 'active') this.#finish(last)
+  }
+
+  refused(seq: number, events: readonly RecordedEvent[], error: XMachinesError): void {
+    this.#report({ runId: this.id, seq, events: events as readonly JsonValue[], error: plain(error), fatal: false })
+    for (const listener of this.#listeners) listener.refused(seq, events, error)
+  }
+
+  ended(error: XMachinesError | undefined): void {
+    for (const listener of this.#listeners) listener.ended(error)
+    if (error === undefined) return this.#finishPorts()
+    this.#report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
+    for (const port of [...this.#outs, ...this.#snapshots]) port.fail(error)
+    for (const port of this.#errs) port.finish()
+    this.#settlers?.ready.reject(error)
+    this.#settlers?.done.reject(error)
+    void residencyOf(this.#resident.store).forget(this.#resident)
+    this.#progressed()
+  }
+
+  /** What a fork of this run needs to know. */
+  get origin(): { readonly store: Resident['store']; readonly id: string; readonly program: Resident['program'] } {
+    const { store, run, program } = this.#resident
+    return { store, id: run, program }
+  }
+
+  /** The unit that a fork has in place of another: at that one's time, whatever the time mode. */
+  async replaceWith(events: unknown, at: number): Promise<void> {
+    const checked = await checkEvents(this.#resident.program.definition, this.#limits, events)
+    await new Promise<void>((resolve, reject) => {
+      const settle = (settlement: Settlement): void =>
+        settlement.kind === 'refused' ? reject(settlement.error) : resolve()
+      this.#resident.submit({ origin: outside, events: checked, at, settle, reject })
+    })
+  }
+
+  // Sending.
+
+  #submit(command: Command): void {
+    if (this.#closed === undefined) return this.#resident.submit(command)
+    command.reject(
+      new XMachinesError(
+        'RUN_CLOSED',
+        `This handle of run ${this.id} is closed. Open the run again and send the event once more.`,
+        { details: { run: this.id } },
+      ),
+    )
+  }
+
+  async #write(chunk: unknown): Promise<void> {
+    while (this.#outs.some(out => out.full)) await new Promise<void>(resolve => this.#progress.push(resolve))
+    await this.apply(chunk)
+  }
+
+  #progressed(): void {
+    if (this.#progress.length > 0) for (const resolve of this.#progress.splice(0)) resolve()
+  }
+
+  // Ends.
+
+  #report(error: RunError): void {
+    for (const port of this.#errs) port.push(error)
+  }
+
+  /** The run came to its end: it takes no more, and there is no more to show. */
+  #finish({ unit, state }: AdoptedUnit): void {
+    const { status, output, error } = state.snapshot
+    if (status === 'error') {
+      const cause = XMachinesError.is(error)
+        ? error
+        : new XMachinesError('STEP_FAILED', `Unit ${unit.seq} ended the run: ${messageOf(error)}`, { cause: error })
+      this.#report({
+        runId: this.id,
+        seq: unit.seq,
+        events: unit.events as readonly JsonValue[],
+        error: plain(cause),
+        fatal: true,
+      })
+    }
+    this.#finishPorts()
+    this.#settlers?.settle(status, output, error)
+  }
+
+  #finishPorts(): void {
+    for (const port of [...this.#outs, ...this.#errs, ...this.#snapshots]) port.finish()
+    this.#progressed()
+  }
+
+  #isFinished(): boolean {
+    return (
+      this.#resident.over !== undefined || (this.#resident.created && this.#resident.state.snapshot.status !== 'active')
+    )
+  }
+
+  async #close(timeout: number): Promise<void> {
+    await residencyOf(this.#resident.store).release(this.#resident, timeout)
+    this.#finishPorts()
+    this.#settlers?.abandon(this.id)
+    if (this.#watching) this.#resident.unwatch(this)
+  }
+
+  #watch(): void {
+    if (this.#watching) return
+    this.#watching = true
+    this.#resident.watch(this)
+  }
+
+  #promises(): Settlers {
+    if (this.#settlers !== undefined) return this.#settlers
+    this.#watch()
+    const settlers = (this.#settlers = new Settlers())
+    const { created, over, state } = this.#resident
+    if (created) settlers.ready.resolve()
+    if (over?.error !== undefined) {
+      settlers.ready.reject(over.error)
+      settlers.done.reject(over.error)
+    } else if (created && state.snapshot.status !== 'active')
+      settlers.settle(state.snapshot.status, state.snapshot.output, state.snapshot.error)
+    else if (this.#closed !== undefined) settlers.abandon(this.id)
+    return settlers
+  }
+}
+
+/** A promise that somebody else settles, and that never causes an unhandled rejection. */
+class Deferred<T> {
+  resolve!: (value: T) => void
+  reject!: (error: unknown) => void
+  readonly promise = new Promise<T>((resolve, reject) => {
+    this.resolve = resolve
+    this.reject = reject
+  })
+  constructor() {
+    this.promise.catch(() => {})
+  }
+}
+
+/** `ready` and `done`, made when first asked for. */
+class Settlers {
+  readonly ready = new Deferred<void>()
+  readonly done = new Deferred<unknown>()
+
+  settle(status: LiveMachineSnapshot['status'], output: unknown, error: unknown): void {
+    this.ready.resolve()
+    if (status === 'done') this.done.resolve(output)
+    else if (status === 'error') this.done.reject(error)
+    else this.done.reject(new XMachinesError('RUN_FINISHED', 'The run was stopped before its machine was done.'))
+  }
+
+  abandon(run: string): void {
+    const error = new XMachinesError(
+      'RUN_CLOSED',
+      `The handle of run ${run} was closed. Open the run again to wait for its end.`,
+      { details: { run } },
+    )
+    this.ready.reject(error)
+    this.done.reject(error)
+  }
+}
+
+/** An `apply` on its way: the command, and the promise of its receipt. */
+class ApplyCommand implements Command {
+  readonly origin = outside
+  readonly at: number | undefined
+  readonly source: SourcePosition | undefined
+  readonly requestId: string | undefined
+  readonly signal: AbortSignal | undefined
+  events: readonly RecordedEvent[] = []
+  checking: Promise<void> | undefined
+  refused: XMachinesError | undefined
+  readonly #resident: Resident
+  readonly #resolve: (receipt: Receipt<Machine>) => void
+  readonly reject: (error: unknown) => void
+
+  constructor(
+    resident: Resident,
+    events: unknown,
+    options: ApplyOptions | undefined,
+    limits: EventLimits,
+    resolve: (receipt: Receipt<Machine>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#resident = resident
+    this.#resolve = resolve
+    this.reject = reject
+    if (options !== undefined) {
+      if (options.at !== undefined && (resident.time !== 'source' || !Number.isFinite(options.at))) {
+        throw new TypeError(
+          `Expected \`at\` to be milliseconds since 1970, in a run with time: 'source'; got \`${options.at}\` in one with '${resident.time}'.`,
+        )
+      }
+      this.at = options.at
+      this.source = options.source
+      this.requestId = options.id
+      this.signal = options.signal
+    }
+    try {
+      const checked = checkEvents(resident.program.definition, limits, events)
+      if (checked instanceof Promise) this.checking = this.#check(checked)
+      else this.events = checked
+    } catch (thrown) {
+      this.#refuse(thrown)
+    }
+  }
+
+  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
+    try {
+      this.events = await checked
+    } catch (thrown) {
+      this.#refuse(thrown)
+    }
+    this.checking = undefined
+  }
+
+  /** A schema that throws by itself has refused too: nothing else can be said of the event. */
+  #refuse(thrown: unknown): void {
+    this.refused = XMachinesError.is(thrown)
+      ? thrown
+      : new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
+          cause: thrown,
+        })
+  }
+
+  settle(settlement: Settlement): void {
+    this.#resolve(receiptOf(this.#resident.run, settlement))
+  }
+}
+
+/** What became of a command, as its sender sees it. */
+export function receiptOf(run: string, settlement: Settlement): Receipt<Machine> {
+  if (settlement.kind === 'refused')
+    return {
+      ok: false,
+      seq: settlement.seq,
+      error: { ...plain(settlement.error), retryable: settlement.error.retryable },
+    }
+  if (settlement.kind === 'unchanged') {
+    const { seq, at, outputs, state, duplicate } = settlement
+    const receipt = {
+      ok: true,
+      seq,
+      at,
+      outputs: outputs as never,
+      snapshot: snapshotOf(run, seq, at, state.snapshot),
+    } as const
+    return duplicate ? { ...receipt, duplicate } : receipt
+  }
+  const { unit, state, fatal } = settlement
+  if (fatal !== undefined) return { ok: false, seq: unit.seq, error: { ...plain(fatal), retryable: false } }
+  return {
+    ok: true,
+    seq: unit.seq,
+    at: unit.at,
+    outputs: unit.outputs as never,
+    snapshot: snapshotOf(run, unit.seq, unit.at, state.snapshot),
+  }
+}
+
+/** A state as plain values. */
+export function snapshotOf(
+  runId: string,
+  seq: number,
+  at: number,
+  { status, value, context, output, error }: LiveMachineSnapshot,
+): RunSnapshot {
+  return {
+    runId,
+    seq,
+    at,
+    status,
+    value: value as RunSnapshot['value'],
+    context: context as RunSnapshot['context'],
+    output: output as never,
+    error,
+  }
+}
+
+function plain({ code, message, details }: XMachinesError): RunError['error'] {
+  return { code, message, details }
+}

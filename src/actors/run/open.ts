@@ -1,0 +1,360 @@
+import type { InputFrom } from 'xstate'
+import { batchesOf } from '../batch-stream.ts'
+import type { JsonValue } from '../contracts/json.ts'
+import type { AbortOptions, RunHead, Store } from '../contracts/store.ts'
+import type { Creation, ObjectFormat, TimeMode, Unit } from '../contracts/unit.ts'
+import { type Environment, platform } from '../environment.ts'
+import { XMachinesError } from '../errors.ts'
+import { runId } from '../identity/commits.ts'
+import { runCreation } from '../identity/run-key.ts'
+import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import { copyJson } from '../json/json-copy.ts'
+import { type Program, programOf } from '../machine/program.ts'
+import { RunHandle } from './handle.ts'
+import { recover, seedOf } from './history.ts'
+import { residencyOf } from './residency.ts'
+import { type Leased, Resident } from './resident.ts'
+import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './types.ts'
+
+/** What is fixed when a run is created. */
+export interface CreationOptions<TMachine extends AnyMachine> {
+  /** What keyed runs are named in. @default the machine's id */
+  readonly namespace?: string | undefined
+  /** The machine's input: JSON. */
+  readonly input?: InputFrom<MachineOf<TMachine>> | undefined
+  /** How the run reads time; fixed for ever. @default 'arrival' */
+  readonly time?: TimeMode | undefined
+  /** Under `time: 'source'`: the time of the creation, ms. @default 0 */
+  readonly at?: number | undefined
+  /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
+  readonly limits?: Partial<EventLimits> | undefined
+}
+
+/** Options of {@link createRun}. */
+export interface CreateRunOptions<TMachine extends AnyMachine = AnyMachine> extends CreationOptions<TMachine> {
+  /** Where the history is kept. @default in memory, gone with the run */
+  readonly store?: Store | undefined
+  /** Makes the run's id the same on every node. A key that the store has pinned to another run ends the run: use `openRun`. */
+  readonly key?: string | undefined
+}
+
+/** Options of {@link openRun}. */
+export interface OpenRunOptions<TMachine extends AnyMachine = AnyMachine>
+  extends CreationOptions<TMachine>,
+    AbortOptions {
+  readonly store: Store
+  /** Which run: by key, created if there is none … */
+  readonly key?: string | undefined
+  /** … or by id. */
+  readonly id?: string | undefined
+  /** `false`: a key that names no run is refused with `RUN_UNKNOWN`. @default true */
+  readonly create?: boolean | undefined
+  /** `'run'` lifts the hold of a fork or an import for good: its effects start. @default as it is kept */
+  readonly effects?: 'run' | undefined
+}
+
+/** Options of {@link forkRun}. */
+export interface ForkRunOptions {
+  /** The fork shares units 0…`at`. */
+  readonly at: number
+  /** Names the fork in its namespace. @default none: it is found by its id */
+  readonly key?: string | undefined
+  /** Applied as unit `at` + 1, with the time of the unit that it replaces. */
+  readonly replace?: { readonly type: string } | readonly { readonly type: string }[] | undefined
+  /** Whether effects that are pending or come start. @default 'hold': they are shown, not started */
+  readonly effects?: 'hold' | 'run' | undefined
+}
+
+/** What is forked: a handle, or a run in a store with its machine. */
+export type ForkSource<TMachine extends AnyMachine> =
+  | Run<MachineOf<TMachine>, SentTo<TMachine>>
+  | { readonly store: Store; readonly id: string; readonly machine: Machines<TMachine> }
+
+/**
+ * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
+ * creation is durable.
+ *
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
+ */
+export function createRunIn<TMachine extends AnyMachine>(
+  store: Store,
+  machine: Machines<TMachine>,
+  options: CreateRunOptions<TMachine> = {},
+  environment: Environment = platform,
+): Run<MachineOf<TMachine>, SentTo<TMachine>> {
+  const program = programsOf(machine, store.objectFormat)[0]
+  const resident = newResident({
+    store,
+    program,
+    environment,
+    ...creationOf(program, options, environment),
+    lease: undefined,
+  })
+  residencyOf(store).admit(resident)
+  return handle(resident, 0, options.limits)
+}
+
+/**
+ * Opens the run of a key (created if there is none) or of an id: from its newest snapshot and the units after it.
+ * Resolves when the run is at its head. Its `out` begins after that head.
+ *
+ * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, and as `createRun`
+ */
+export async function openRun<TMachine extends AnyMachine>(
+  machine: Machines<TMachine>,
+  options: OpenRunOptions<TMachine>,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
+  const { store } = options
+  const programs = programsOf(machine, store.objectFormat)
+  if ((options.key === undefined) === (options.id === undefined))
+    throw new TypeError('Expected either `key` or `id`: the run to open.')
+  const opened = await hold(store, programs, options, platform, undefined)
+  if (options.effects !== undefined) opened.resident.release()
+  return handle(opened.resident, opened.created ? 0 : opened.resident.seq + 1, options.limits)
+}
+
+/**
+ * Forks a run: a new one whose history begins with units 0…`at` of the other, shared, not copied. Its effects are held
+ * unless `effects: 'run'`.
+ *
+ * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`; `TypeError` when `at` is beyond the run
+ */
+export async function forkRun<TMachine extends AnyMachine>(
+  source: ForkSource<TMachine>,
+  options: ForkRunOptions,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
+  const origin =
+    source instanceof RunHandle
+      ? source.origin
+      : (source as Extract<ForkSource<TMachine>, { readonly machine: unknown }>)
+  const { store, id } = origin
+  const head = await knownHead(store, id)
+  const programs = 'program' in origin ? ([origin.program] as const) : programsOf(origin.machine, store.objectFormat)
+  const program = programFor(programs, head)
+  const { at } = options
+  if (!Number.isInteger(at) || at < 0 || at > head.seq)
+    throw new TypeError(`Expected \`at\` to be a seq of run ${id}, 0…${head.seq}, got \`${String(at)}\`.`)
+  const place = await recover(store, head, program, { to: at })
+  const [parent, replaced] = await unitsAt(
+    store,
+    id,
+    at,
+    options.replace === undefined ? at : Math.min(at + 1, head.seq),
+  )
+  const { namespace, time } = head
+  const creation = runCreation({
+    machine: program.record.oid,
+    namespace,
+    key: options.key,
+    time,
+    fork: { run: id, at, parent: parent!.id },
+  })
+  const run = runId(store.objectFormat, creation)
+  const sources = {} // positions belong to the run that took them
+  const resident = new Resident({
+    run,
+    program,
+    store,
+    environment: platform,
+    time: head.time,
+    system: place.system,
+    state: place.state,
+    seq: at,
+    at: parent!.at,
+    revision: undefined,
+    sources,
+    held: options.effects !== 'run',
+    lease: undefined,
+    first: { creation, outputs: [], effects: [] },
+  })
+  residencyOf(store).admit(resident)
+  const fork = handle<TMachine>(resident, at + 1, undefined)
+  await fork.ready
+  if (options.replace !== undefined)
+    await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
+  return fork
+}
+
+/** Brings a run into memory and holds it: as openRun, and as a supervisor does under its lease. */
+export async function hold(
+  store: Store,
+  programs: readonly [Program, ...Program[]],
+  options: CreationOptions<never> &
+    AbortOptions & {
+      readonly key?: string | undefined
+      readonly id?: string | undefined
+      readonly create?: boolean | undefined
+    },
+  environment: Environment,
+  lease: Leased | undefined,
+): Promise<{ readonly resident: Resident; readonly created: boolean }> {
+  const { signal } = options
+  const namespace = options.namespace ?? programs[0].record.id
+  for (;;) {
+    const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
+    if (id !== undefined) {
+      const resident = await residencyOf(store).hold(id, async () =>
+        loadResident(store, programs, await knownHead(store, id, signal), environment, lease, signal),
+      )
+      checkTime(resident, options.time)
+      return { resident, created: false }
+    }
+    if (options.create === false) throw unknownRun(store, `${namespace}/${options.key}`)
+    const program = programs[0]
+    const creation = creationOf(program, options, environment)
+    const run = runId(store.objectFormat, creation.creation)
+    try {
+      const resident = await residencyOf(store).hold(run, async () => {
+        const made = newResident({ store, program, environment, ...creation, lease })
+        await made.whenCreated()
+        return made
+      })
+      return { resident, created: true }
+    } catch (thrown) {
+      // Somebody else created the key meanwhile: theirs is the run.
+      if (!XMachinesError.is(thrown, 'RUN_EXISTS')) throw thrown
+    }
+  }
+}
+
+async function loadResident(
+  store: Store,
+  programs: readonly [Program, ...Program[]],
+  head: RunHead,
+  environment: Environment,
+  lease: Leased | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Resident> {
+  const program = programFor(programs, head)
+  const place = await recover(store, head, program, { signal })
+  const { run, time, seq, at, revision, beside } = head
+  const resident = new Resident({
+    run,
+    program,
+    store,
+    environment,
+    time,
+    system: place.system,
+    state: place.state,
+    seq,
+    at,
+    revision,
+    sources: beside.sources,
+    held: beside.held,
+    lease,
+    first: undefined,
+  })
+  resident.resume()
+  return resident
+}
+
+function newResident(start: {
+  readonly store: Store
+  readonly program: Program
+  readonly environment: Environment
+  readonly creation: Creation
+  readonly at: number
+  readonly lease: Leased | undefined
+}): Resident {
+  const { store, program, environment, creation, at, lease } = start
+  const run = runId(store.objectFormat, creation)
+  const system = program.createSystem(creation.input)
+  const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0))
+  return new Resident({
+    run,
+    program,
+    store,
+    environment,
+    time: creation.time,
+    system,
+    state,
+    seq: 0,
+    at,
+    revision: undefined,
+    sources: {},
+    held: false,
+    lease,
+    first: { creation, outputs, effects },
+  })
+}
+
+/** Everything a new run's id is made of, and its time. */
+function creationOf(
+  program: Program,
+  options: CreationOptions<never> & { readonly key?: string | undefined },
+  environment: Environment,
+): { readonly creation: Creation; readonly at: number } {
+  const { key, input, time = 'arrival' } = options
+  if (time !== 'arrival' && time !== 'source')
+    throw new TypeError(`Expected \`time\` to be 'arrival' or 'source', got \`${String(time)}\`.`)
+  if (options.at !== undefined && (time !== 'source' || !Number.isFinite(options.at)))
+    throw new TypeError(
+      `Expected \`at\` to be milliseconds since 1970 and \`time\` to be 'source', got \`${String(options.at)}\` and '${time}'.`,
+    )
+  const copied: JsonValue | undefined =
+    input === undefined
+      ? undefined
+      : copyJson(input, { code: 'INPUT_INVALID', name: 'The input of the run' }, { undefinedIsAbsent: true })
+  const { oid: machine, id } = program.record
+  const creation = runCreation({ machine, namespace: options.namespace ?? id, key, input: copied, time })
+  return { creation, at: time === 'arrival' ? environment.now() : (options.at ?? 0) }
+}
+
+/** The programs of a machine or a list of them, the one for new runs first. */
+export function programsOf(machine: Machines, format: ObjectFormat): readonly [Program, ...Program[]] {
+  const machines = (Array.isArray(machine) ? machine : [machine]) as readonly AnyMachine[]
+  if (machines.length === 0) throw new TypeError('Expected at least one machine, got an empty list.')
+  return machines.map(one => programOf(one as never, format)) as unknown as readonly [Program, ...Program[]]
+}
+
+function programFor(programs: readonly Program[], head: RunHead): Program {
+  const program = programs.find(candidate => candidate.record.oid === head.machine)
+  if (program !== undefined) return program
+  const given = programs.map(({ record }) => `${record.id} ${record.version} (${record.oid.slice(0, 12)})`).join(', ')
+  const text = `Run ${head.run} belongs to machine ${head.machineId} ${head.version} (${head.machine.slice(0, 12)}), and none of the machines that were given is that one: ${given}. Pass the old machine too, as a list [new, old].`
+  throw new XMachinesError('MACHINE_MISMATCH', text, {
+    details: { run: head.run, machine: head.machine, given: programs.map(({ record }) => record.oid) },
+  })
+}
+
+async function knownHead(store: Store, id: string, signal?: AbortSignal): Promise<RunHead> {
+  const head = await store.head(id, { signal })
+  if (head === undefined) throw unknownRun(store, id)
+  return head
+}
+
+async function unitsAt(store: Store, run: string, from: number, to: number): Promise<readonly Unit[]> {
+  const units: Unit[] = []
+  for await (const batch of batchesOf(store.read(run, { from, to }))) units.push(...batch)
+  return units
+}
+
+function checkTime(resident: Resident, time: TimeMode | undefined): void {
+  if (time === undefined || time === resident.time) return
+  throw new XMachinesError(
+    'TIME_MODE_MISMATCH',
+    `Run ${resident.run} was created with time: '${resident.time}', which is fixed. Open it without \`time\`, or with that one.`,
+    { details: { run: resident.run, time: resident.time } },
+  )
+}
+
+function unknownRun(store: Store, name: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_UNKNOWN',
+    `The store ${store.location} has no run ${name}. Check the key, the namespace and the store.`,
+    { details: { run: name } },
+  )
+}
+
+function handle<TMachine extends AnyMachine>(
+  resident: Resident,
+  from: number,
+  limits: Partial<EventLimits> | undefined,
+): Run<MachineOf<TMachine>, SentTo<TMachine>> {
+  return new RunHandle(
+    resident,
+    from,
+    limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
+  ) as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
+}

@@ -1,0 +1,84 @@
+import type { Store } from '../contracts/store.ts'
+import type { Resident } from './resident.ts'
+
+/** A run in memory and how many hold it. */
+interface Residence {
+  readonly resident: Promise<Resident>
+  holders: number
+}
+
+/** How long a passivation waits for promises in flight unless told otherwise, ms. */
+export const closeTimeout = 5000
+
+/**
+ * Which runs of a store are in memory in this process. Whoever uses a run holds it; the last to let go passivates it.
+ * A run is in memory once: handles of the same run share it.
+ */
+export class Residency {
+  readonly #runs = new Map<string, Residence>()
+  readonly #leaving = new Map<string, Promise<void>>()
+
+  /** How many runs are in memory. */
+  get size(): number {
+    return this.#runs.size
+  }
+
+  /** Holds the run: as it is in memory, or as `load` brings it there. */
+  async hold(run: string, load: () => Promise<Resident>): Promise<Resident> {
+    for (;;) {
+      await this.#leaving.get(run)
+      const residence = this.#runs.get(run) ?? this.#enter(run, load())
+      residence.holders++
+      const resident = await residence.resident
+      if (resident.over === undefined) return resident
+      // It ended while it was looked up: a fresh one is loaded.
+      if (this.#runs.get(run) === residence) this.#runs.delete(run)
+    }
+  }
+
+  /** Holds a run that was made just now; `undefined` if one is there already. */
+  admit(resident: Resident): boolean {
+    if (this.#runs.has(resident.run) || this.#leaving.has(resident.run)) return false
+    this.#enter(resident.run, Promise.resolve(resident)).holders++
+    return true
+  }
+
+  /** Lets go of a run. The last to do so passivates it. */
+  async release(resident: Resident, timeout: number): Promise<void> {
+    const residence = this.#runs.get(resident.run)
+    if (residence === undefined || (await residence.resident) !== resident) return resident.passivate(timeout)
+    if (--residence.holders > 0) return
+    this.#runs.delete(resident.run)
+    const leaving = resident.passivate(timeout)
+    this.#leaving.set(resident.run, leaving)
+    try {
+      await leaving
+    } finally {
+      this.#leaving.delete(resident.run)
+    }
+  }
+
+  /** Forgets a run that ended by itself: the next to hold it loads it anew. */
+  async forget(resident: Resident): Promise<void> {
+    const residence = this.#runs.get(resident.run)
+    if (residence !== undefined && (await residence.resident) === resident) this.#runs.delete(resident.run)
+  }
+
+  #enter(run: string, resident: Promise<Resident>): Residence {
+    const residence: Residence = { resident, holders: 0 }
+    this.#runs.set(run, residence)
+    resident.catch(() => {
+      if (this.#runs.get(run) === residence) this.#runs.delete(run)
+    })
+    return residence
+  }
+}
+
+const residencies = new WeakMap<Store, Residency>()
+
+/** The residency of a store in this process. */
+export function residencyOf(store: Store): Residency {
+  let residency = residencies.get(store)
+  if (residency === undefined) residencies.set(store, (residency = new Residency()))
+  return residency
+}

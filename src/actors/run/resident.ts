@@ -1,0 +1,547 @@
+import { batchesOf } from '../batch-stream.ts'
+import type { RecordedEvent } from '../contracts/json.ts'
+import type { AppendItem, AppendOutcome, BesideChange, LeaseKey, RunStatus, Store } from '../contracts/store.ts'
+import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
+import type { Environment } from '../environment.ts'
+import { XMachinesError } from '../errors.ts'
+import { encodeState, stateFormat } from '../machine/codec.ts'
+import type { Effect } from '../machine/draft.ts'
+import type { Program } from '../machine/program.ts'
+import type { ActorTable, RunState } from '../machine/state.ts'
+import type { ActorSystem } from '../machine/system.ts'
+import { Aftermath } from './aftermath.ts'
+import { Ahead } from './ahead.ts'
+import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
+import { HistoryFold } from './history.ts'
+import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
+
+/** The lease under which a resident appends. */
+export interface Leased extends LeaseKey {
+  readonly epoch: number
+}
+
+/** Who watches a resident run: its handles, its supervisor. */
+export interface Observer {
+  /** Units became durable, oldest first. */
+  adopted(units: readonly AdoptedUnit[]): void
+  /** Something was refused, or failed without changing anything. */
+  refused(seq: number, events: readonly RecordedEvent[], error: XMachinesError): void
+  /** The resident is over: `undefined` after a close, else why. */
+  ended(error: XMachinesError | undefined): void
+}
+
+/** What a resident starts from. */
+export interface ResidentStart {
+  readonly run: string
+  readonly program: Program
+  readonly store: Store
+  readonly environment: Environment
+  readonly time: TimeMode
+  readonly system: ActorSystem
+  readonly state: RunState
+  readonly seq: number
+  readonly at: number
+  /** `undefined`: the creation is still to be appended. */
+  readonly revision: number | undefined
+  readonly sources: Readonly<Record<string, bigint | number>>
+  readonly held: boolean
+  readonly lease: Leased | undefined
+  /** A run that is new: its creation, with what the first step left to be done. */
+  readonly first:
+    | { readonly creation: Creation; readonly outputs: readonly RecordedEvent[]; readonly effects: readonly Effect[] }
+    | undefined
+}
+
+/** Commands that may wait for one run at a time. */
+const mailboxLimit = 65_536
+/** Commands of one append item. */
+const itemLimit = 1024
+/** How many times in a row another writer may be first. */
+const conflictLimit = 64
+
+/**
+ * A run in memory: one for each (store, run), shared by all of its handles.
+ *
+ * Commands are decided at once, ahead of the append that makes them durable; nothing of them is visible before. What fails
+ * to become durable is dropped with everything decided on top of it, and is decided again or rejected.
+ */
+export class Resident implements Writer {
+  readonly run: string
+  readonly program: Program
+  readonly store: Store
+  readonly system: ActorSystem
+  readonly time: TimeMode
+  readonly lease: Leased | undefined
+  readonly environment: Environment
+  readonly #journal: Journal
+  readonly #ahead: Ahead
+  readonly #aftermath: Aftermath
+  #seq: number
+  #at: number
+  #revision: number | undefined
+  #status: RunStatus
+  #table: ActorTable
+  #held: boolean
+  /** The hold was lifted, which is still to be appended. */
+  #released = false
+  #snapshotSeq = 0
+  /** Decided, oldest first; the first {@link #inFlight} are with the store. */
+  #pending: Pending[] = []
+  #inFlight = 0
+  /** Not decided yet: something has to be awaited first. */
+  #waiting: Command[] = []
+  #blocked = false
+  #conflicts = 0
+  #observers: readonly Observer[] = []
+  #over: { readonly error: XMachinesError | undefined } | undefined
+  #whenDrained: (() => void)[] = []
+
+  constructor(start: ResidentStart) {
+    this.run = start.run
+    this.program = start.program
+    this.store = start.store
+    this.system = start.system
+    this.time = start.time
+    this.lease = start.lease
+    this.environment = start.environment
+    this.#journal = journalOf(start.store)
+    this.#seq = start.seq
+    this.#at = start.at
+    this.#revision = start.revision
+    this.#status = 'active'
+    this.#table = start.state.table
+    this.#held = start.held
+    this.#ahead = new Ahead(start)
+    this.#aftermath = new Aftermath(this)
+    this.system.visible = start.state
+    this.system.sender = event => this.#aftermath.sendToSelf(event as RecordedEvent)
+    if (start.first !== undefined) this.#begin(start, start.first)
+    else this.#status = start.state.snapshot.status
+  }
+
+  /** Units so far that are durable. */
+  get seq(): number {
+    return this.#seq
+  }
+  /** Time of the last durable unit, ms. */
+  get at(): number {
+    return this.#at
+  }
+  /** The last durable state. */
+  get state(): RunState {
+    return this.system.visible!
+  }
+  /** Whether effects are shown instead of started. */
+  get held(): boolean {
+    return this.#held
+  }
+  /** Whether the creation is durable. */
+  get created(): boolean {
+    return this.#revision !== undefined
+  }
+  get over(): { readonly error: XMachinesError | undefined } | undefined {
+    return this.#over
+  }
+  /** Effects and commands in flight: not to be passivated. */
+  get busy(): boolean {
+    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0
+  }
+  /** Units that are decided, or wait to be. */
+  get backlog(): number {
+    return this.#pending.length + this.#waiting.length
+  }
+
+  watch(observer: Observer): void {
+    this.#observers = [...this.#observers, observer]
+  }
+  unwatch(observer: Observer): void {
+    this.#observers = this.#observers.filter(other => other !== observer)
+  }
+
+  /** Takes a command: the one queue that everything goes through which changes the run. */
+  submit(command: Command): void {
+    if (this.#over !== undefined) return command.reject(this.#over.error ?? closed(this.run))
+    if (this.backlog >= mailboxLimit) {
+      return command.reject(
+        new XMachinesError(
+          'MAILBOX_FULL',
+          `${mailboxLimit} units wait in run ${this.run}. Await receipts, or write to \`in\`, which holds back.`,
+          { details: { run: this.run } },
+        ),
+      )
+    }
+    if (this.#blocked) this.#waiting.push(command)
+    else if (command.checking !== undefined) this.#block([command], () => command.checking!)
+    else if (command.requestId !== undefined && !this.#ahead.remembersRequests)
+      this.#block([command], () => this.#ahead.rememberRequests(this.store, this.created, this.#pending))
+    else this.#decide(command)
+  }
+
+  /** Goes on with effects and timers of a run that was opened, unless they are held. */
+  resume(): void {
+    if (!this.#held) this.#aftermath.follow(this.state)
+  }
+
+  /** Lifts the hold of a fork or an import, for good. */
+  release(): void {
+    if (!this.#held || this.#over !== undefined) return
+    this.#held = false
+    this.#released = true
+    this.#journal.request(this)
+    this.resume()
+  }
+
+  /** Resolves when the creation is durable; rejects with why it will not be. */
+  whenCreated(): Promise<void> {
+    if (this.created) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const watch: Observer = {
+        adopted: () => {
+          this.unwatch(watch)
+          resolve()
+        },
+        refused: () => {},
+        ended: error => reject(error ?? closed(this.run)),
+      }
+      this.watch(watch)
+    })
+  }
+
+  /** Resolves when nothing is in flight or waits. */
+  drained(): Promise<void> {
+    if (this.backlog === 0 || this.#over !== undefined) return Promise.resolve()
+    return new Promise(resolve => this.#whenDrained.push(resolve))
+  }
+
+  /** Drains, ends the effects, keeps a snapshot. Commands that come meanwhile are taken; the caller stops them. */
+  async passivate(timeout: number): Promise<void> {
+    await this.#aftermath.close(timeout)
+    await this.drained()
+    if (this.#over !== undefined) return
+    this.#end(undefined)
+    if (this.#seq > this.#snapshotSeq) await this.#saveSnapshot().catch(() => {}) // a cache: losing it costs a replay
+  }
+
+  /** Ends at once: the lease is lost, or the store failed. What is not durable is rejected. */
+  end(error: XMachinesError): void {
+    if (this.#over === undefined) this.#end(error)
+  }
+
+  // Writer: what the journal asks for, and its answers.
+
+  takeItem(): AppendItem | undefined {
+    if (this.#over !== undefined || this.#inFlight > 0 || this.#blocked) return undefined
+    const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
+    const item = this.#item(slice)
+    if (item === undefined) this.#settle(this.#pending.splice(0, slice.length))
+    else this.#inFlight = slice.length
+    return item
+  }
+
+  settled(outcome: AppendOutcome): void {
+    const count = this.#inFlight
+    this.#inFlight = 0
+    if (this.#over !== undefined) return
+    switch (outcome.status) {
+      case 'appended':
+        this.#conflicts = 0
+        this.#revision = outcome.revision
+        this.#settle(this.#pending.splice(0, count))
+        if (this.#pending.length > 0) this.#journal.request(this)
+        return
+      case 'conflict':
+        return this.#takeOver()
+      case 'fenced':
+        return this.#end(
+          this.lease === undefined ? leaseHeld(this.run, outcome) : leaseLost(this.run, this.lease, outcome),
+        )
+      case 'pinned':
+        return this.#end(runExists(this.run, outcome.run))
+      case 'misplaced':
+        return this.#end(misplaced(this.run, this.lease, outcome.partition))
+    }
+  }
+
+  failed(error: XMachinesError): void {
+    this.#inFlight = 0
+    if (this.#over === undefined) this.#end(error)
+  }
+
+  // Deciding ahead.
+
+  #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
+    const unit: NewUnit = {
+      seq: start.seq,
+      at: start.at,
+      events: [],
+      origin: { kind: 'outside' },
+      outputs: first.outputs,
+      creation: first.creation,
+    }
+    const command: Command = { origin: unit.origin, events: [], settle: () => {}, reject: () => {} }
+    this.#push({
+      command,
+      unit,
+      state: start.state,
+      effects: first.effects,
+      settlement: { kind: 'applied', unit, state: start.state, fatal: undefined },
+      refusal: undefined,
+    })
+  }
+
+  #decide(command: Command): void {
+    if (command.signal?.aborted)
+      return command.reject(
+        new XMachinesError('ABORTED', 'The caller aborted before the unit was decided.', {
+          cause: command.signal.reason,
+        }),
+      )
+    for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
+      const timer = this.#ahead.decide(due)
+      if (timer === 'starved') return this.#starve(command)
+      if (timer !== undefined) this.#push(timer)
+    }
+    const pending = this.#ahead.decide(command)
+    if (pending === 'starved') return this.#starve(command)
+    if (pending !== undefined) this.#push(pending)
+    else this.#drop(command)
+  }
+
+  #push(pending: Pending): void {
+    if (this.#pending.length === 0 && !needsAppend(pending)) return this.#settle([pending])
+    this.#pending.push(pending)
+    if (this.#inFlight === 0) this.#journal.request(this)
+  }
+
+  /** An outcome or a timer that is gone: no unit, and nobody to tell. */
+  #drop(command: Command): void {
+    command.settle({ kind: 'unchanged', seq: this.#seq, at: this.#at, outputs: [], state: this.state, duplicate: true })
+    this.#notifyDrained()
+  }
+
+  /** The step draws randomness and the id of the head is not known: it is computed from the history, once. */
+  #starve(command: Command): void {
+    this.#block([command], async () => {
+      await this.#ahead.identify(this.store, this.created ? this.#seq : undefined, this.#pending)
+    })
+  }
+
+  /** Holds deciding back until `work` is done; `again` is decided first then. */
+  #block(again: readonly Command[], work: () => Promise<void>): void {
+    this.#blocked = true
+    this.#waiting = [...again, ...this.#waiting]
+    work().then(
+      () => {
+        this.#blocked = false
+        if (this.#over !== undefined) return
+        const waiting = this.#waiting
+        this.#waiting = []
+        for (const command of waiting) this.submit(command)
+        if (this.#pending.length > 0) this.#journal.request(this)
+        this.#notifyDrained()
+      },
+      thrown => this.end(asStoreError(thrown)),
+    )
+  }
+
+  // Becoming durable.
+
+  #item(slice: readonly Pending[]): AppendItem | undefined {
+    const units: NewUnit[] = []
+    const sources: BesideChange['sources'] = []
+    const refused: BesideChange['refused'] = []
+    for (const pending of slice) {
+      if (pending.unit !== undefined) units.push(pending.unit)
+      else if (pending.refusal !== undefined) (refused as unknown[]).push(pending.refusal)
+      else if (pending.settlement.kind === 'refused' && pending.command.source !== undefined)
+        (sources as unknown[]).push(pending.command.source)
+    }
+    if (units.length === 0 && refused.length === 0 && sources.length === 0 && !this.#released) return undefined
+    const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
+    const { status, value } = state.snapshot
+    const beside: { -readonly [K in keyof BesideChange]: BesideChange[K] } = {}
+    if (refused.length > 0) beside.refused = refused
+    if (sources.length > 0) beside.sources = sources
+    const item: { -readonly [K in keyof AppendItem]: AppendItem[K] } = {
+      run: this.run,
+      expected: this.#revision === undefined ? null : { seq: this.#seq, revision: this.#revision },
+      units,
+      lease: this.lease,
+      value: value as NonNullable<AppendItem['value']>,
+    }
+    if (this.#revision === undefined) item.machine = this.program.record
+    if (status !== this.#status) item.status = status
+    if (this.#released) {
+      this.#released = false
+      beside.held = this.#held
+    }
+    if (this.#held && this.#revision === undefined) beside.held = true
+    if (state.table !== this.#table || this.#revision === undefined || beside.held === false)
+      this.#aftermath.declare(state, item, beside)
+    if (Object.keys(beside).length > 0) item.beside = beside
+    return item
+  }
+
+  /** These are durable, or need not be: shows them, answers, starts what they left to be done. */
+  #settle(settled: readonly Pending[]): void {
+    const adopted: AdoptedUnit[] = []
+    for (const { unit, state } of settled) {
+      if (unit === undefined) continue
+      this.#seq = unit.seq
+      this.#at = unit.at
+      adopted.push({ unit, state })
+    }
+    const last = adopted[adopted.length - 1]
+    if (last !== undefined) {
+      this.system.visible = last.state
+      this.#status = last.state.snapshot.status
+      this.#table = last.state.table
+      for (const observer of this.#observers) observer.adopted(adopted)
+    }
+    for (const { command, settlement } of settled) {
+      if (settlement.kind === 'refused')
+        for (const observer of this.#observers) observer.refused(settlement.seq, command.events, settlement.error)
+      command.settle(settlement)
+    }
+    if (last !== undefined && !this.#held) {
+      for (const { unit, effects } of settled)
+        if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
+      this.#aftermath.follow(last.state)
+      if (this.#seq - this.#snapshotSeq >= snapshotEvery) void this.#saveSnapshot().catch(() => {})
+    }
+    this.#notifyDrained()
+  }
+
+  /** Somebody else appended first: their units are taken over, and ours are decided again on top of them. */
+  #takeOver(): void {
+    const again = this.#pending
+      .map(pending => pending.command)
+      .filter(command => command.origin.kind === 'outside' || command.origin.kind === 'effect')
+    this.#pending = []
+    if (++this.#conflicts > conflictLimit) {
+      return this.#end(
+        new XMachinesError(
+          'RUN_CONFLICT',
+          `Another writer of run ${this.run} was first ${conflictLimit} times. Send the event again.`,
+          { details: { run: this.run } },
+        ),
+      )
+    }
+    this.#block(again, async () => {
+      const head = await this.store.head(this.run)
+      if (head === undefined)
+        throw new XMachinesError('RUN_UNKNOWN', `The store ${this.store.location} has lost run ${this.run}.`, {
+          details: { run: this.run },
+        })
+      if (head.machine !== this.program.record.oid)
+        throw new XMachinesError(
+          'MACHINE_MISMATCH',
+          `Run ${this.run} went over to machine ${head.machine}. Open it again with that machine.`,
+          { details: { run: this.run } },
+        )
+      const fold = new HistoryFold(this.program, {
+        system: this.system,
+        state: this.state,
+        seq: this.#seq,
+        at: this.#at,
+      })
+      const adopted: AdoptedUnit[] = []
+      if (head.seq > this.#seq) {
+        for await (const batch of batchesOf(this.store.read(this.run, { from: this.#seq + 1, to: head.seq }))) {
+          for (const unit of batch) {
+            fold.apply(unit)
+            adopted.push({ unit, state: fold.place!.state })
+          }
+        }
+      }
+      const place = fold.place!
+      this.#revision = head.revision
+      this.#seq = place.seq
+      this.#at = head.at
+      this.#status = place.state.snapshot.status
+      this.#table = place.state.table
+      this.system.visible = place.state
+      this.#ahead.reset({ state: place.state, seq: place.seq, at: head.at }, head.beside.sources)
+      this.#aftermath.foreign(place.state)
+      if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
+    })
+  }
+
+  #end(error: XMachinesError | undefined): void {
+    this.#over = { error }
+    const rejected = [...this.#pending.map(pending => pending.command), ...this.#waiting]
+    this.#pending = []
+    this.#waiting = []
+    this.#aftermath.stop()
+    for (const command of rejected) command.reject(error ?? closed(this.run))
+    for (const observer of this.#observers) observer.ended(error)
+    this.#notifyDrained()
+  }
+
+  #notifyDrained(): void {
+    if (this.#whenDrained.length === 0 || (this.backlog > 0 && this.#over === undefined)) return
+    for (const resolve of this.#whenDrained.splice(0)) resolve()
+  }
+
+  /** Tells observers of something that failed beside the history. */
+  report(seq: number, error: XMachinesError): void {
+    for (const observer of this.#observers) observer.refused(seq, [], error)
+  }
+
+  // Snapshots: a cache that spares replays.
+
+  async #saveSnapshot(): Promise<void> {
+    this.#snapshotSeq = this.#seq
+    await this.store.saveSnapshot(this.run, {
+      seq: this.#seq,
+      machine: this.program.record.oid,
+      format: stateFormat,
+      state: encodeState(this.system, this.state),
+    })
+  }
+}
+
+/** Units between two snapshots of a run that stays in memory. */
+const snapshotEvery = 10_000
+
+function closed(run: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_CLOSED',
+    `Run ${run} was closed before the unit was applied. Open it again and send the unit once more.`,
+    { details: { run } },
+  )
+}
+
+function leaseLost(
+  run: string,
+  lease: Leased,
+  outcome: { readonly epoch: number; readonly owner: string | null },
+): XMachinesError {
+  const text = `The lease of ${lease.namespace}/${lease.partition}, under which run ${run} was written with epoch ${lease.epoch}, is over: epoch ${outcome.epoch} belongs to ${outcome.owner ?? 'nobody'}. Reopen the run to read it.`
+  return new XMachinesError('LEASE_LOST', text, {
+    details: { run, ...lease, current: outcome.epoch, owner: outcome.owner },
+  })
+}
+
+function leaseHeld(run: string, outcome: { readonly epoch: number; readonly owner: string | null }): XMachinesError {
+  return new XMachinesError(
+    'LEASE_HELD',
+    `Run ${run} belongs to a partition that ${outcome.owner} owns (epoch ${outcome.epoch}). Send the event through the broker, or to the owner.`,
+    { details: { run, epoch: outcome.epoch, owner: outcome.owner } },
+  )
+}
+
+function runExists(run: string, pinned: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_EXISTS',
+    `The key of run ${run} is pinned to run ${pinned} already. Use \`openRun\` to go on with that one.`,
+    { details: { run, pinned } },
+  )
+}
+
+function misplaced(run: string, lease: LeaseKey | undefined, partition: LeaseKey): XMachinesError {
+  const text = `Run ${run} is pinned to partition ${partition.namespace}/${partition.partition} and was written to from ${lease?.namespace}/${lease?.partition}. Restore the partition count or the partitioner of the topic.`
+  return new XMachinesError('LEASE_MISPLACED', text, {
+    details: { run, pinned: partition, partition: lease?.partition },
+  })
+}

@@ -1,0 +1,48 @@
+import { type CreateRunOptions, createRunIn } from './actors/run/open.ts'
+import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './actors/run/types.ts'
+import { memoryStore } from './persistence/memory.ts'
+
+export type * from './actors/contracts/broker.ts'
+export type { JsonObject, JsonValue, RecordedEvent } from './actors/contracts/json.ts'
+export type * from './actors/contracts/store.ts'
+export type * from './actors/contracts/unit.ts'
+export { type ErrorCode, type ErrorDetails, errorCodes, XMachinesError } from './actors/errors.ts'
+export type { EventLimits } from './actors/json/event-copy.ts'
+export {
+  type DefinitionOptions,
+  defineMachine,
+  type ErrorPolicy,
+  type EventSchema,
+  type EventSchemas,
+  type MachineDefinition,
+} from './actors/machine/definition.ts'
+export {
+  type CreateRunOptions,
+  type CreationOptions,
+  type ForkRunOptions,
+  type ForkSource,
+  forkRun,
+  type OpenRunOptions,
+  openRun,
+} from './actors/run/open.ts'
+export type * from './actors/run/types.ts'
+export { now, random, uuid } from './actors/step.ts'
+
+/**
+ * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
+ * creation is durable. Without a `store` the history is kept in memory and goes with the run.
+ *
+ * @example
+ * const run = createRun(counterMachine)
+ * await run.apply({ type: 'INCREMENT', value: 5 })
+ * run.getSnapshot().context
+ *
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
+ */
+export function createRun<TMachine extends AnyMachine>(
+  machine: Machines<TMachine>,
+  options: CreateRunOptions<TMachine> = {},
+): Run<MachineOf<TMachine>, SentTo<TMachine>> {
+  return createRunIn(options.store ?? memoryStore(), machine, options)
+}
