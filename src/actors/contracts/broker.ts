@@ -1,6 +1,9 @@
 import type { AbortOptions } from './store.ts'
 
-/** A record of a topic. Bytes are the record's own: kept as long as wanted. */
+/**
+ * A record of a topic. Its bytes are the receiver's own: nobody else sees what is done to them, and they may be kept. They
+ * may be views of a larger buffer, shared with other records of the same lease.
+ */
 export interface BrokerRecord {
   readonly topic: string
   readonly partition: number
@@ -39,11 +42,18 @@ export interface PartitionLease {
   readonly partition: number
   /** The group's generation, for diagnosis only. */
   readonly generation: number
-  /** Records from the committed offset on, in order. Ends when the lease ends. Cancelling stops the fetching. */
+  /**
+   * Records from the committed offset on, in order. Ends when the lease is revoked or over; errors with
+   * `OFFSET_OUT_OF_RANGE` where the records to come are gone. Cancelling stops the fetching, not the lease.
+   */
   readonly records: ReadableStream<BrokerRecord>
-  /** Says that every record before `nextOffset` is settled. Rejects with `LEASE_LOST` once the lease is lost. */
+  /**
+   * Says that every record before `nextOffset` is settled. One below an earlier commit changes nothing, so commits may
+   * overlap. Rejects with `LEASE_LOST` once the lease is over, with `OFFSET_OUT_OF_RANGE` beyond the partition's end, with
+   * `BROKER_UNAVAILABLE` where it may or may not have happened.
+   */
   commit(nextOffset: number, options?: AbortOptions): Promise<void>
-  /** Gives the partition back: the answer to `revoked`. Idempotent. */
+  /** Gives the partition back: the answer to `revoked`. Idempotent. Unasked, the group hands it out anew, maybe to this member. */
   release(): Promise<void>
   /** Fires when the group wants the partition back. */
   readonly revoked: AbortSignal
@@ -60,11 +70,14 @@ export interface BrokerConsumer {
   readonly clusterId: string
   readonly topics: readonly string[]
   readonly group: string
-  /** The leases of this member, as the group hands them out. Reading it joins the group; cancelling it leaves. */
+  /**
+   * The leases of this member, as the group hands them out. Reading it joins the group; cancelling it begins to leave, as
+   * `close` does, without waiting for the releases. A lease that is revoked before it was read is never delivered.
+   */
   readonly leases: ReadableStream<PartitionLease>
   /** The next offset that each partition of the topic will give out: where its end is now. */
   endOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
-  /** What the group has committed, whichever member holds the partition; the partition's start where nothing is. */
+  /** What the group has committed, whichever member holds the partition; where nothing is, where `from` starts it. */
   committedOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
   /** Leaves the group: revokes what it holds, waits for the releases. Idempotent. */
   close(): Promise<void>
@@ -73,7 +86,7 @@ export interface BrokerConsumer {
 /** Sends to one topic. */
 export interface BrokerProducer {
   readonly topic: string
-  /** Sends in order; resolves when all are acknowledged by the broker, with their places. */
+  /** Sends in order, also sends that overlap; resolves when all are acknowledged by the broker, with their places. */
   send(
     records: readonly OutgoingRecord[],
     options?: AbortOptions,
@@ -88,7 +101,11 @@ export type StartFrom = 'earliest' | 'latest' | { readonly timestamp: number } |
 export interface ConsumerOptions {
   readonly topic: string | readonly string[]
   readonly group: string
-  /** Where a group starts that has committed nothing. @default 'earliest' */
+  /**
+   * Where a group starts that has committed nothing. Settled once a partition: the first lease keeps it as the group's
+   * commit, so that 'latest' skips nothing later.
+   * @default 'earliest'
+   */
   readonly from?: StartFrom
   /** How long a silent member keeps its partitions, ms. @default 30_000 */
   readonly sessionTimeout?: number
@@ -100,5 +117,6 @@ export interface ConsumerOptions {
 export interface Broker {
   consumer(options: ConsumerOptions): BrokerConsumer
   producer(options: { readonly topic: string }): BrokerProducer
+  /** Closes its consumers, as their own `close` does, then everything else. Later calls reject or throw `BROKER_CLOSED`. */
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from './json.ts'
-import type { Creation, NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from './unit.ts'
+import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from './unit.ts'
 
 /** Every async operation takes one: aborting rejects with `ABORTED`, and a write then has happened or has not, never in part. */
 export interface AbortOptions {
@@ -52,11 +52,13 @@ export interface Refusal extends SourcePosition {
   }
 }
 
-/** Names one mail: the `index`-th of unit `seq` of the sending run. */
+/** Names one mail: the `index`-th of unit `seq` of the sending run, or the answer to it. */
 export interface MailKey {
   readonly sender: string
   readonly seq: number
   readonly index: number
+  /** The answer to a mail of the receiver's own that could not be taken: always recorded, never answered. */
+  readonly failure?: boolean
 }
 
 /** A mail that waits in a run's inbox. */
@@ -64,8 +66,6 @@ export interface Mail extends MailKey {
   /** The receiving run. */
   readonly receiver: string
   readonly event: JsonObject
-  /** The answer to a mail of the receiver's own that could not be taken: always recorded, never answered. */
-  readonly failure?: boolean
 }
 
 /** Which output of which unit, counted from 0. */
@@ -86,7 +86,7 @@ export interface Parked {
  * Changed only by append items (and `deliver`), so it is never ahead of the history or behind it.
  */
 export interface Beside {
-  /** The last position taken, by source. */
+  /** The last position taken, by source; it never goes back. Has no prototype, like `attempts`: any name may be a source's. */
   readonly sources: Readonly<Record<string, bigint | number>>
   /** Units whose outputs are still to be sent to the result topic, oldest first. */
   readonly outbox: readonly number[]
@@ -99,7 +99,7 @@ export interface Beside {
   readonly parked: Parked | null
   /** Effects are shown, not started (a fork, an import). */
   readonly held: boolean
-  /** Whose effects are in flight. */
+  /** Whose effects are in flight; see {@link Store.renew}. */
   readonly process: string | null
 }
 
@@ -108,10 +108,11 @@ export interface BesideChange {
   readonly sources?: readonly SourcePosition[]
   /** Units of this item whose outputs enter the outbox. */
   readonly outbox?: readonly number[]
-  /** Removes from the outbox whatever is at or before the mark. */
+  /** Removes from the outbox every unit up to the mark's own: what is sent at once is whole units. */
   readonly published?: OutputMark
   /** Inbox entries that this item takes. */
   readonly taken?: readonly MailKey[]
+  /** Each takes its position, as a unit would. */
   readonly refused?: readonly Refusal[]
   /** Refusals whose dead letter is acknowledged. */
   readonly acknowledged?: readonly SourcePosition[]
@@ -123,18 +124,20 @@ export interface BesideChange {
 }
 
 /**
- * One run's part of an append: units, or none, with what is kept beside them. All or nothing.
- * (semantics: an append is conditional on (seq, revision) of the run; every durable change raises its revision by one.)
+ * One run's part of an append: units, or none, with what is kept beside them. All or nothing, whatever becomes of the other items.
+ *
+ * It is conditional on (seq, revision) of the run. The revision counts the durable changes: 1 after the creation, one more
+ * after every item and every delivered mail. Several items of one run in one call are judged in their order.
  */
 export interface AppendItem {
   readonly run: string
   /** Where the writer believes the run stands; `null`: the run is new and `units[0]` is its creation. */
   readonly expected: { readonly seq: number; readonly revision: number } | null
-  /** Consecutive: the first has `expected.seq + 1`, or 0 in a creation. */
+  /** Consecutive: the first has `expected.seq + 1`; in a creation 0, or `fork.at` for a fork (whose creation is no unit of its history). */
   readonly units: readonly NewUnit[]
-  /** With a creation: the machine, which the store keeps if it has not got it. */
+  /** With a creation or a migration, and only then: the machine, which the store keeps if it has not got it. */
   readonly machine?: MachineRecord
-  /** A leased append: refused unless `epoch` is the row's. The first one pins the run to the partition. */
+  /** A leased append: refused unless `epoch` is the row's and the row has an owner. The first one pins the run to the partition. */
   readonly lease?: (LeaseKey & { readonly epoch: number }) | undefined
   readonly beside?: BesideChange
   /** The run's status after the item. @default as before; `'active'` in a creation */
@@ -146,9 +149,9 @@ export interface AppendItem {
 }
 
 /**
- * What became of one item.
- * - `conflict`: the run stands elsewhere; nothing of the item was written. `seq` −1: the run does not exist.
- * - `fenced`: the lease's epoch is not the row's, or an unleased append met a row with an owner.
+ * What became of one item: written, or nothing of it. Where several apply, which one is told: see `judge` of the stores.
+ * - `conflict`: the run stands elsewhere, or a creation found it there. `seq` −1, `revision` 0: the run does not exist.
+ * - `fenced`: the lease is not the writer's (any more), or an unleased append met a row with an owner.
  * - `pinned`: a creation found its (namespace, key) pinned to another run.
  * - `misplaced`: a leased append to a run that is pinned to another partition.
  */
@@ -178,6 +181,8 @@ export interface RunHead {
   readonly due: number | null
   /** The partition that the first leased append pinned. */
   readonly lease?: LeaseKey
+  /** Only of a fork: its creation, which reading it does not show, and without which the ids of its units cannot be checked. */
+  readonly fork?: NewUnit
   readonly beside: Beside
 }
 
@@ -198,6 +203,7 @@ export interface StoredSnapshot {
 export interface DueRun {
   readonly run: string
   readonly namespace: string
+  /** Since when, ms: its `due`, or when the process that has its effects in flight ran out, whichever is earlier. */
   readonly due: number
   readonly lease?: LeaseKey
 }
@@ -224,10 +230,13 @@ export interface ListOptions extends AbortOptions {
 /**
  * Keeps histories. One contract for every store; `storeConformance` of `xmachines/testing` is its meaning in tests.
  *
- * - Objects handed in are frozen or never changed by the caller afterwards; objects given out are the caller's to keep and frozen.
+ * - Objects handed in are frozen or never changed by the caller afterwards, but for the list of a call (`items`, `mail`), which
+ *   is the caller's again once the call settled. Units, heads, rows, records and snapshots given out are the caller's to keep and frozen.
  * - `append` answers per item and rejects only with `STORE_UNAVAILABLE` (nothing written), `STORE_OUTCOME_UNKNOWN` (may be
- *   written) , `ABORTED` or `STORE_CLOSED`. When it resolves, every `appended` item survives a crash, as far as the store claims.
- * - Opening is lazy: the first operation opens; operations while opening wait; after `close` they reject with `STORE_CLOSED`.
+ *   written), `ABORTED`, `STORE_CLOSED`, or, for what no correct caller hands in (a gap between units, a fork of nothing), with a
+ *   TypeError and nothing written. When it resolves, every `appended` item survives a crash, as far as the store claims.
+ * - Opening is lazy: the first operation opens; operations while opening wait; after `close` they reject with `STORE_CLOSED`,
+ *   and a stream that is not read to its end errors with it.
  */
 export interface Store {
   readonly objectFormat: ObjectFormat
@@ -241,21 +250,28 @@ export interface Store {
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined>
   list(options?: ListOptions): ReadableStream<RunHead>
   machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined>
-  /** Keeps a snapshot; may drop older ones, may drop this one. */
+  /** Keeps a snapshot; may drop older ones, may drop this one. One of no run, or ahead of its history, is dropped. */
   saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void>
   /** The newest kept snapshot at or before `atMost`. */
   loadSnapshot(run: string, options?: AbortOptions & { readonly atMost?: number }): Promise<StoredSnapshot | undefined>
-  /** Takes a partition over: raises its epoch. */
+  /** Takes a partition over: raises its epoch, from 1. */
   claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow>
   /** Sets the owner to null if `epoch` is still the row's. Resolves to whether it was. */
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean>
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined>
-  /** Puts mail into inboxes, once per {@link MailKey}; `'unknown'`: there is no such run, `'finished'`: it takes no mail. */
+  /**
+   * Puts mail into inboxes, in order, once per {@link MailKey}: a `'duplicate'` is one that was put in before, also if it has
+   * left the inbox since. `'unknown'`: there is no such run, `'finished'`: it takes no mail.
+   * Taken mail raises the run's revision and, unless the run is held or parked, makes it due at once (`due` 0).
+   */
   deliver(
     mail: readonly Mail[],
     options?: AbortOptions,
   ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
-  /** Runs that need something at or before `before`, earliest first; of one partition, or (without `lease`) of runs pinned to none. */
+  /**
+   * Runs that need something at or before `before`, earliest first; of one partition, or (without `lease`) of runs pinned to none.
+   * Also those whose `beside.process` ran out by then, or never was renewed (due 0).
+   */
   due(
     query: { readonly before: number; readonly limit: number; readonly namespace?: string; readonly lease?: LeaseKey },
     options?: AbortOptions,

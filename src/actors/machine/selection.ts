@@ -43,14 +43,19 @@ export class Selection {
   readonly #byNodes = new WeakMap<readonly LiveNode[], Configuration>()
   #byOrders = new Map<string, Configuration>()
 
-  /** @param machine a copy of its own: its `getTransitionData` is replaced */
+  /** @param machine a copy of its own: its `getTransitionData` and `transition` are replaced */
   constructor(machine: AnyStateMachine) {
     this.#machine = machine
     this.#search = machine.getTransitionData.bind(machine) as unknown as Selection['select']
     this.#settles = [...(machine as unknown as { idMap: Map<string, LiveNode> }).idMap.values()].every(
       node => node.always === undefined,
     )
-    Object.assign(machine, { getTransitionData: this.select.bind(this) })
+    const { transition } = machine
+    Object.assign(machine, {
+      getTransitionData: this.select.bind(this),
+      transition: (snapshot: LiveMachineSnapshot, event: EventObject, scope: LiveScope) =>
+        this.assign(snapshot, event, scope) ?? transition(snapshot as never, event, scope as never),
+    })
   }
 
   /** What `machine.getTransitionData` answers. */

@@ -11,6 +11,7 @@ import { LivePort } from './live-port.ts'
 import { OutPort } from './out-port.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Observer, Resident } from './resident.ts'
+import { snapshotOf } from './snapshot.ts'
 import type {
   ApplyOptions,
   CloseOptions,
@@ -229,9 +230,16 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     )
   }
 
-  async #write(chunk: unknown): Promise<void> {
-    while (this.#outs.some(out => out.full)) await new Promise<void>(resolve => this.#progress.push(resolve))
-    await this.apply(chunk)
+  #write(chunk: unknown): Promise<void> {
+    if (this.#outs.some(out => out.full)) return this.#held().then(() => this.#write(chunk))
+    return new Promise((resolve, reject) =>
+      this.#submit(new SentCommand(this.#resident, chunk, undefined, this.#limits, resolve, reject)),
+    )
+  }
+
+  /** Resolves when a reader of `out` took something. */
+  #held(): Promise<void> {
+    return new Promise(resolve => this.#progress.push(resolve))
   }
 
   #progressed(): void {
@@ -339,8 +347,8 @@ class Settlers {
   }
 }
 
-/** An `apply` on its way: the command, and the promise of its receipt. */
-class ApplyCommand implements Command {
+/** Events from outside on their way: checked at the border, and answered when they are durable or refused. */
+class SentCommand implements Command {
   readonly origin = outside
   readonly at: number | undefined
   readonly source: SourcePosition | undefined
@@ -349,8 +357,7 @@ class ApplyCommand implements Command {
   events: readonly RecordedEvent[] = []
   checking: Promise<void> | undefined
   refused: XMachinesError | undefined
-  readonly #resident: Resident
-  readonly #resolve: (receipt: Receipt<Machine>) => void
+  readonly #resolve: () => void
   readonly reject: (error: unknown) => void
 
   constructor(
@@ -358,10 +365,9 @@ class ApplyCommand implements Command {
     events: unknown,
     options: ApplyOptions | undefined,
     limits: EventLimits,
-    resolve: (receipt: Receipt<Machine>) => void,
+    resolve: () => void,
     reject: (error: unknown) => void,
   ) {
-    this.#resident = resident
     this.#resolve = resolve
     this.reject = reject
     if (options !== undefined) {
@@ -402,10 +408,35 @@ class ApplyCommand implements Command {
         })
   }
 
-  settle(settlement: Settlement): void {
-    this.#resolve(receiptOf(this.#resident.run, settlement))
+  settle(_settlement: Settlement): void {
+    this.#resolve()
   }
 }
+
+/** Sent by `apply`: the answer is a receipt. */
+class ApplyCommand extends SentCommand {
+  readonly #receive: (receipt: Receipt<Machine>) => void
+  readonly #run: string
+
+  constructor(
+    resident: Resident,
+    events: unknown,
+    options: ApplyOptions | undefined,
+    limits: EventLimits,
+    receive: (receipt: Receipt<Machine>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(resident, events, options, limits, nothing, reject)
+    this.#receive = receive
+    this.#run = resident.run
+  }
+
+  override settle(settlement: Settlement): void {
+    this.#receive(receiptOf(this.#run, settlement))
+  }
+}
+
+function nothing(): void {}
 
 /** What became of a command, as its sender sees it. */
 export function receiptOf(run: string, settlement: Settlement): Receipt<Machine> {
@@ -434,25 +465,6 @@ export function receiptOf(run: string, settlement: Settlement): Receipt<Machine>
     at: unit.at,
     outputs: unit.outputs as never,
     snapshot: snapshotOf(run, unit.seq, unit.at, state.snapshot),
-  }
-}
-
-/** A state as plain values. */
-export function snapshotOf(
-  runId: string,
-  seq: number,
-  at: number,
-  { status, value, context, output, error }: LiveMachineSnapshot,
-): RunSnapshot {
-  return {
-    runId,
-    seq,
-    at,
-    status,
-    value: value as RunSnapshot['value'],
-    context: context as RunSnapshot['context'],
-    output: output as never,
-    error,
   }
 }
 

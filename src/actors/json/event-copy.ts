@@ -1,0 +1,80 @@
+import type { RecordedEvent } from '../contracts/json.ts'
+import { XMachinesError } from '../errors.ts'
+import { walkJson } from './json-walk.ts'
+import { describeNotJson } from './not-json.ts'
+import type { JsonLimits, WalkOptions } from './walk-options.ts'
+
+/** How large an event, and a batch, may be. */
+export interface EventLimits extends JsonLimits {
+  /** Bytes of one event as JSON text in UTF-8. @default 1 MiB */
+  readonly maxBytes: number
+  /** Objects and arrays inside one another; the event itself counts. @default 64 */
+  readonly maxDepth: number
+  /** Events of one batch. @default 10_000 */
+  readonly maxBatch: number
+}
+
+/** The limits that hold unless others are given. */
+export const defaultEventLimits: EventLimits = Object.freeze({ maxBytes: 1_048_576, maxDepth: 64, maxBatch: 10_000 })
+
+/** The event as a history records it: a deep-frozen copy. Whatever JSON text would change or lose is refused with its path. */
+export function copyEvent(value: unknown, limits: EventLimits): RecordedEvent {
+  return copyAt(value, walkOptions(limits), '$')
+}
+
+/** One event, or an array of them as a batch: see {@link copyEvent}. */
+export function copyEvents(value: unknown, limits: EventLimits): readonly RecordedEvent[] {
+  const options = walkOptions(limits)
+  if (!isArray(value)) return Object.freeze([copyAt(value, options, '$')])
+  if (value.length > limits.maxBatch) {
+    const text = `The batch has ${value.length} events where ${limits.maxBatch} are allowed. Send several batches, or raise \`limits\`.`
+    throw new XMachinesError('EVENT_TOO_LARGE', text, { details: { path: '$', maxBatch: limits.maxBatch } })
+  }
+  const batch: RecordedEvent[] = []
+  for (let index = 0; index < value.length; index++) batch.push(copyAt(value[index], options, `$[${index}]`))
+  return Object.freeze(batch)
+}
+
+function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false // a revoked proxy; the walk says so
+  }
+}
+
+function walkOptions(limits: EventLimits): WalkOptions {
+  return { name: 'The event', code: 'EVENT_INVALID', tooLarge: 'EVENT_TOO_LARGE', limits, undefinedIsAbsent: false }
+}
+
+function copyAt(value: unknown, options: WalkOptions, path: string): RecordedEvent {
+  if (typeof value !== 'object' || value === null) throw notAnObject(value, path)
+  const copy = walkJson(value, options, path) as Partial<RecordedEvent>
+  if (Array.isArray(copy)) throw notAnObject(copy, path)
+  const { type } = copy
+  if (typeof type !== 'string' || type === '') {
+    const found = type === undefined ? 'missing' : type === '' ? 'empty' : 'not a string'
+    const text = `The event's type is ${found}, at ${path}.type. Send \`{ type: "…" }\` with the name of what happened.`
+    throw new XMachinesError('EVENT_INVALID', text, { details: { path: `${path}.type` } })
+  }
+  if (type.startsWith('xstate.') || type.startsWith('xmachines.')) {
+    const text = `The event type ${JSON.stringify(type.slice(0, 100))} at ${path}.type is reserved for the runtime. Rename it.`
+    throw new XMachinesError('EVENT_RESERVED', text, { details: { path: `${path}.type` } })
+  }
+  return copy as RecordedEvent
+}
+
+function notAnObject(value: unknown, path: string): XMachinesError {
+  const found =
+    value === null
+      ? '`null`'
+      : Array.isArray(value)
+        ? 'an array'
+        : typeof value === 'string'
+          ? `the string ${JSON.stringify(value.slice(0, 60))}`
+          : typeof value === 'boolean' || Number.isFinite(value)
+            ? String(value)
+            : describeNotJson(value).found
+  const text = `The event is ${found} at ${path}. Send an object: \`{ type: "…" }\`.`
+  return new XMachinesError('EVENT_INVALID', text, { details: { path } })
+}

@@ -1,0 +1,217 @@
+import type { EmittedFrom } from 'xstate'
+import { batchesOf } from '../batch-stream.ts'
+import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import type { ActorPath, Origin, Unit } from '../contracts/unit.ts'
+import { XMachinesError } from '../errors.ts'
+import { pathOf } from '../machine/actor-ref.ts'
+import type { Decided, Program } from '../machine/program.ts'
+import type { ActorTable } from '../machine/state.ts'
+import { HistoryFold } from '../run/history.ts'
+import { programsOf } from '../run/open.ts'
+import { snapshotOf } from '../run/snapshot.ts'
+import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
+import { type Divergence, outputsDivergence } from './divergence.ts'
+
+/** Something that a unit left to be done. A replay shows it and does nothing of it. */
+export type StepEffect =
+  | { readonly kind: 'action'; readonly actor: ActorPath; readonly type: string }
+  | { readonly kind: 'receive'; readonly actor: ActorPath; readonly type: string }
+  | { readonly kind: 'invoke'; readonly actor: ActorPath; readonly src: string; readonly input?: JsonValue }
+  | { readonly kind: 'timer'; readonly actor: ActorPath; readonly id: string; readonly due: number }
+
+/** One unit, decided again. */
+export interface ReplayStep<TMachine extends AnyMachine = AnyMachine> {
+  readonly seq: number
+  /** The unit's time, ms. */
+  readonly at: number
+  readonly events: readonly RecordedEvent[]
+  readonly origin: Origin
+  /** The state after the unit. */
+  readonly snapshot: RunSnapshot<MachineOf<TMachine>>
+  /** What the machine emits now. */
+  readonly outputs: readonly EmittedFrom<MachineOf<TMachine>>[]
+  /** What the unit leaves to be done: custom actions, invocations and timers it starts. Shown, not run. */
+  readonly effects: readonly StepEffect[]
+  /** With `verify`: how what was decided now differs from what was recorded. The iteration ends after it. */
+  readonly divergence?: Divergence
+}
+
+/** Options of {@link replay}. */
+export interface ReplayOptions {
+  /** The last seq to replay, inclusive. @default all units */
+  readonly until?: number | undefined
+  /** Compares what is decided now with what was recorded, and stops at the first difference. @default false */
+  readonly verify?: boolean | undefined
+}
+
+/**
+ * Decides a history again, unit by unit: the same states, outputs and effects, and nothing is done.
+ *
+ * Of a list of machines the one that the run is of is taken; if none is, the first: a replay changes nothing, so it may well
+ * try another version (`verify` then tells where it differs).
+ *
+ * @example
+ * for await (const step of replay(machine, store.read(run.id))) console.log(step.seq, step.snapshot.value)
+ *
+ * @throws while iterating: `RUN_DAMAGED` when a unit cannot be decided, and whatever the stream errors with
+ */
+export function replay<TMachine extends AnyMachine>(
+  machine: Machines<TMachine>,
+  units: ReadableStream<Unit> | AsyncIterable<Unit>,
+  options: ReplayOptions = {},
+): AsyncIterableIterator<ReplayStep<TMachine>> {
+  return new Replay(machine, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep<TMachine>>
+}
+
+/** An iterator by hand: a generator costs as much as a third of a step. */
+class Replay implements AsyncIterableIterator<Step> {
+  readonly #machine: Machines
+  readonly #batches: AsyncGenerator<readonly Unit[], void, void>
+  readonly #until: number
+  readonly #verify: boolean
+  #batch: readonly Unit[] = []
+  #index = 0
+  #fold: HistoryFold | undefined
+  #over = false
+
+  constructor(
+    machine: Machines,
+    batches: AsyncGenerator<readonly Unit[], void, void>,
+    { until = Number.POSITIVE_INFINITY, verify = false }: ReplayOptions,
+  ) {
+    this.#machine = machine
+    this.#batches = batches
+    this.#until = until
+    this.#verify = verify
+  }
+
+  next(): Promise<IteratorResult<Step, undefined>> {
+    try {
+      return this.#index < this.#batch.length
+        ? Promise.resolve(this.#step(this.#batch[this.#index++]!))
+        : this.#refill()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async return(): Promise<IteratorResult<Step, undefined>> {
+    this.#over = true
+    this.#batch = []
+    await this.#batches.return()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #refill(): Promise<IteratorResult<Step, undefined>> {
+    while (!this.#over) {
+      const next = await this.#batches.next()
+      if (next.done) break
+      if (next.value.length === 0) continue
+      this.#batch = next.value
+      this.#index = 1
+      return this.#end(this.#step(next.value[0]!))
+    }
+    return { done: true, value: undefined }
+  }
+
+  #step(unit: Unit): IteratorResult<Step, undefined> {
+    if (this.#over || unit.seq > this.#until) {
+      this.#over = true
+      return { done: true, value: undefined }
+    }
+    const fold = (this.#fold ??= new HistoryFold(programOfUnit(this.#machine, unit)))
+    const before = fold.place?.state.table
+    const decided = fold.apply(unit)
+    if (decided === undefined) {
+      throw new XMachinesError(
+        'UNIT_ID_UNKNOWN',
+        `Unit ${unit.seq} draws randomness, which derives from ids. Read the history with ids: store.read(run).`,
+        { details: { run: unit.run, seq: unit.seq } },
+      )
+    }
+    const step = new Step(unit, decided, before, this.#verify ? outputsDivergence(unit, decided.outputs) : undefined)
+    if (step.divergence !== undefined) this.#over = true
+    return { done: false, value: step }
+  }
+
+  /** Lets go of the source once the iteration is over. */
+  async #end(result: IteratorResult<Step, undefined>): Promise<IteratorResult<Step, undefined>> {
+    if (result.done) await this.#batches.return()
+    return result
+  }
+}
+
+/** What a step shows is made when it is looked at: a replay mostly looks at the last one. */
+class Step {
+  readonly #unit: Unit
+  readonly #decided: Decided
+  readonly #before: ActorTable | undefined
+  readonly divergence: Divergence | undefined
+
+  constructor(unit: Unit, decided: Decided, before: ActorTable | undefined, divergence: Divergence | undefined) {
+    this.#unit = unit
+    this.#decided = decided
+    this.#before = before
+    this.divergence = divergence
+  }
+
+  get seq(): number {
+    return this.#unit.seq
+  }
+  get at(): number {
+    return this.#unit.at
+  }
+  get events(): readonly RecordedEvent[] {
+    return this.#unit.events
+  }
+  get origin(): Origin {
+    return this.#unit.origin
+  }
+  get outputs(): readonly RecordedEvent[] {
+    return this.#decided.outputs
+  }
+  get snapshot(): RunSnapshot {
+    const { run, seq, at } = this.#unit
+    return snapshotOf(run, seq, at, this.#decided.state.snapshot)
+  }
+  get effects(): readonly StepEffect[] {
+    return effectsOf(this.#decided, this.#before)
+  }
+  toJSON(): object {
+    const { seq, at, events, origin, outputs, effects, divergence } = this
+    const { status, value, context, output } = this.snapshot
+    return { seq, at, events, origin, status, value, context, output, outputs, effects, divergence }
+  }
+}
+
+function effectsOf({ effects, state }: Decided, before: ActorTable | undefined): readonly StepEffect[] {
+  const { table } = state
+  const shown: StepEffect[] = effects.map(effect =>
+    effect.kind === 'action'
+      ? { kind: 'action', actor: pathOf(effect.actor), type: effect.action.type }
+      : { kind: 'receive', actor: pathOf(effect.actor), type: effect.event.type },
+  )
+  for (const { actor, path } of table.invocations.values()) {
+    if (before?.invocations.has(actor)) continue
+    const { input } = actor.getSnapshot()
+    shown.push({
+      kind: 'invoke',
+      actor: path,
+      src: String(actor.src),
+      ...(input === undefined ? undefined : { input: input as JsonValue }),
+    })
+  }
+  for (const [key, { source, id, due }] of table.timers)
+    if (!before?.timers.has(key)) shown.push({ kind: 'timer', actor: pathOf(source), id, due })
+  return shown
+}
+
+/** The program to decide a history with: that of its machine, or the first that was given. */
+export function programOfUnit(machine: Machines, first: Unit): Program {
+  const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256')
+  return programs.find(({ record }) => record.oid === first.creation?.machine) ?? programs[0]
+}
