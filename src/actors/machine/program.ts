@@ -199,7 +199,7 @@ export class Program {
     }
     for (const event of input.events as readonly EventObject[]) {
       const { status } = draft.snapshot
-      if (status === 'error') return undefined
+      if (status === 'error' && state.snapshot.status === 'active') return undefined
       if (status !== 'active') return finished(status, event)
       if (this.definition.unhandled === 'reject' && input.recorded !== true) {
         try {

@@ -1,0 +1,187 @@
+import type { Store } from '../../actors/contracts/store.ts'
+import { equal } from '../check.ts'
+import { on, type StoreCheck } from './place.ts'
+import { TestRun } from './test-run.ts'
+
+const partition = { namespace: 'tests', partition: 1 }
+
+type DueQuery = Parameters<Store['due']>[0]
+
+async function dueAt(store: Store, query: Partial<DueQuery> = {}): Promise<(string | number)[][]> {
+  const due = await store.due({ before: Number.MAX_SAFE_INTEGER, limit: 100, ...query })
+  return due.map(entry => [entry.run, entry.due])
+}
+
+/** The attention index: which run needs something, and when. */
+export const attentionChecks: readonly StoreCheck[] = [
+  on('due: earliest first, up to and including `before`, at most `limit`', async store => {
+    const times = [50, 10, 40, 20, 30, 60, -5, 0]
+    const runs = await Promise.all(times.map(due => new TestRun('sha1').create(store, { due })))
+    const wanted = runs.map((run, index) => [run.id, times[index]!]).sort((a, b) => Number(a[1]) - Number(b[1]))
+    equal(await dueAt(store), wanted, 'all that are due')
+    equal(await dueAt(store, { before: 30 }), wanted.slice(0, 5), 'those due at 30')
+    equal(await dueAt(store, { before: 29 }), wanted.slice(0, 4), 'those due at 29')
+    equal(await dueAt(store, { limit: 3 }), wanted.slice(0, 3), 'the first three')
+    equal(await dueAt(store, { limit: 0 }), [], 'the first none')
+    equal(await dueAt(store, { limit: 3 }), wanted.slice(0, 3), 'the first three, asked for again')
+    equal(await dueAt(store, { before: -6 }), [], 'those due before all')
+  }),
+
+  on('due: tells run, namespace and time', async store => {
+    const run = await new TestRun('sha1', { namespace: 'other' }).create(store, { due: 5 })
+    const wanted = [{ run: run.id, namespace: 'other', due: 5 }]
+    equal(await store.due({ before: 5, limit: 1 }), wanted, 'the entry')
+  }),
+
+  on('due: moves with each item that says it, and goes with null', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const other = await new TestRun('sha1').create(store, { due: 15 })
+    equal(await dueAt(store), [[other.id, 15]], 'those that are due')
+    for (const due of [30, 10, 20, 15.5]) {
+      await run.goOn(store, 1, { due })
+      const wanted = [
+        [run.id, due],
+        [other.id, 15],
+      ].sort((a, b) => Number(a[1]) - Number(b[1]))
+      equal(await dueAt(store), wanted, `those that are due, with ${due}`)
+    }
+    await run.goOn(store)
+    equal((await dueAt(store)).length, 2, 'how many are due after an item that says nothing')
+    await run.goOn(store, 0, { due: null })
+    equal(await dueAt(store), [[other.id, 15]], 'those that are due after null')
+  }),
+
+  on('due: an item that is refused moves nothing', async store => {
+    const run = await new TestRun('sha1').create(store, { due: 5 })
+    await store.append([{ ...run.goesOn(1, { due: 1 }), expected: { seq: 0, revision: 9 } }])
+    equal(await dueAt(store), [[run.id, 5]], 'those that are due')
+  }),
+
+  on('due: of one partition, or of runs that are pinned to none', async store => {
+    const lease = await store.claim({ ...partition, owner: 'p', group: 'g' })
+    const free = await new TestRun('sha1').create(store, { due: 1 })
+    const pinned = await new TestRun('sha1').create(store, { due: 2 })
+    equal((await dueAt(store)).length, 2, 'how many are due before one is pinned')
+    await pinned.goOn(store, 1, { lease })
+    equal(await dueAt(store), [[free.id, 1]], 'those of no partition')
+    equal(
+      await store.due({ before: 9, limit: 9, lease: partition }),
+      [{ run: pinned.id, namespace: 'tests', due: 2, lease: partition }],
+      'those of the partition',
+    )
+    await pinned.goOn(store, 1, { lease, due: 7 })
+    equal(await dueAt(store, { lease: partition }), [[pinned.id, 7]], 'those of the partition after another time')
+    equal(await dueAt(store, { lease: { ...partition, partition: 2 } }), [], 'those of another partition')
+    await store.release(lease)
+    equal(await dueAt(store, { lease: partition }), [[pinned.id, 7]], 'those of the partition after its release')
+  }),
+
+  on('due: of one namespace', async store => {
+    const names = ['a', 'b', 'a', 'c']
+    const runs = await Promise.all(
+      names.map((namespace, due) => new TestRun('sha1', { namespace }).create(store, { due })),
+    )
+    const wanted = runs.map((run, due) => [run.id, due])
+    equal(await dueAt(store, { namespace: 'a' }), [wanted[0], wanted[2]], 'those of a')
+    equal(await dueAt(store, { namespace: 'a', limit: 1 }), [wanted[0]], 'the first of a')
+    equal(await dueAt(store, { namespace: 'none' }), [], 'those of a namespace without runs')
+    equal(await dueAt(store), wanted, 'those of all')
+  }),
+
+  on('due: of one namespace in a partition of another', async store => {
+    const lease = await store.claim({ ...partition, owner: 'p', group: 'g' })
+    const [one, two] = [new TestRun('sha1', { namespace: 'a' }), new TestRun('sha1', { namespace: 'b' })]
+    await one.create(store, { lease, due: 1 })
+    await two.create(store, { lease, due: 2 })
+    equal(await dueAt(store, { lease: partition, namespace: 'b', limit: 1 }), [[two.id, 2]], 'those of b')
+  }),
+
+  on('due: a run whose process was never renewed is due at 0', async store => {
+    const run = await new TestRun('sha1').create(store, { beside: { process: 'p' } })
+    equal(await dueAt(store, { before: 0 }), [[run.id, 0]], 'those that are due')
+  }),
+
+  on('due: a run whose effects are in flight is due when its process ran out', async store => {
+    await store.renew('p', 100)
+    await store.renew('q', 50)
+    const [one, two, soon] = [new TestRun('sha1'), new TestRun('sha1'), new TestRun('sha1')]
+    await one.create(store, { beside: { process: 'p' } })
+    await two.create(store, { beside: { process: 'q' }, due: 70 })
+    await soon.create(store, { beside: { process: 'p' }, due: 20 })
+    equal(await dueAt(store, { before: 49 }), [[soon.id, 20]], 'those due at 49')
+    equal(
+      await dueAt(store, { before: 99 }),
+      [
+        [soon.id, 20],
+        [two.id, 50],
+      ],
+      'those due at 99',
+    )
+    equal(
+      await dueAt(store, { before: 100 }),
+      [
+        [soon.id, 20],
+        [two.id, 50],
+        [one.id, 100],
+      ],
+      'those due at 100',
+    )
+    await store.renew('q', 200)
+    equal(
+      await dueAt(store, { before: 150 }),
+      [
+        [soon.id, 20],
+        [two.id, 70],
+        [one.id, 100],
+      ],
+      'them after q renewed',
+    )
+    await one.change(store, { process: null })
+    await soon.change(store, { process: 'q' })
+    equal(
+      await dueAt(store, { before: 150 }),
+      [
+        [soon.id, 20],
+        [two.id, 70],
+      ],
+      'them when p has nothing in flight',
+    )
+    equal(await dueAt(store, { limit: 1 }), [[soon.id, 20]], 'the first')
+  }),
+
+  on('due: a process counts for the runs of a partition too', async store => {
+    const lease = await store.claim({ ...partition, owner: 'p', group: 'g' })
+    const run = await new TestRun('sha1').create(store, { beside: { process: 'p' } })
+    await run.goOn(store, 0, { lease })
+    await store.renew('p', 10)
+    equal(await dueAt(store), [], 'those of no partition')
+    equal(await dueAt(store, { lease: partition, before: 9 }), [], 'those of the partition before it ran out')
+    equal(await dueAt(store, { lease: partition, before: 10 }), [[run.id, 10]], 'those of the partition after')
+  }),
+
+  on('due: a thousand runs, each once and in order, whatever became of them before', async store => {
+    const runs = Array.from({ length: 1000 }, () => new TestRun('sha1'))
+    const time = (index: number, round: number): number => (index * 7919 + round * 104_729) % 10_007
+    const creations = runs.map((run, index) => run.creates({ due: time(index, 0) }))
+    const created = await store.append(creations)
+    for (const [index, run] of runs.entries()) run.follow(creations[index]!, created[index])
+    const items = runs.map((run, index) => run.goesOn(0, { due: index % 3 === 0 ? null : time(index, 1) }))
+    await store.append(items)
+    const wanted = runs
+      .map((run, index): [string, number] => [run.id, time(index, 1)])
+      .filter((_, index) => index % 3 !== 0)
+      .sort(([a, x], [b, y]) => x - y || (a < b ? -1 : 1))
+    const got = await dueAt(store, { limit: 10_000 })
+    equal(
+      got.map(entry => entry[1]),
+      wanted.map(entry => entry[1]),
+      'the times',
+    )
+    equal(got.map(entry => entry[0]).sort(), wanted.map(entry => entry[0]).sort(), 'the runs')
+    equal(
+      (await dueAt(store, { before: 5000, limit: 10 })).map(entry => entry[1]),
+      wanted.slice(0, 10).map(entry => entry[1]),
+      'the first ten',
+    )
+  }),
+]

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest'
+import { createRun, openRun } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { toPromise, waitFor } from 'xstate'
+import { all, take } from './collect.ts'
+import { counter } from './machines.ts'
+
+const add = (by: number) => ({ type: 'ADD', by }) as const
+
+describe('out (R7, S12, semantics 28)', () => {
+  test('a first reader gets everything from the start, though nobody read before', async () => {
+    const run = createRun(counter)
+    for (let i = 0; i < 600; i++) await run.apply(add(1))
+    expect((await take(run.out, 600)).map(output => output.seq)).toEqual(Array.from({ length: 600 }, (_, i) => i + 1))
+  })
+
+  test('of an opened run it begins after the head that was found', async () => {
+    const store = memoryStore()
+    const first = await openRun(counter, { store, key: 'a' })
+    await first.apply(add(1))
+    await first.close()
+    const run = await openRun(counter, { store, key: 'a' })
+    await run.apply(add(1))
+    expect(await take(run.out, 1)).toMatchObject([{ seq: 2, index: 0, event: { count: 2 } }])
+  })
+
+  test('a late reader reads history, then live, without a gap or a double', async () => {
+    const run = createRun(counter)
+    for (let i = 0; i < 50; i++) await run.apply(add(1))
+    const late = run.subscribe('out', { from: 20 }).getReader()
+    const seen: number[] = []
+    for (let i = 50; i < 120; i++) {
+      await run.apply({ type: 'TELL' })
+      seen.push((await late.read()).value!.seq)
+    }
+    while (seen.length < 31 + 140) seen.push((await late.read()).value!.seq)
+    expect(seen).toEqual([...Array.from({ length: 31 }, (_, i) => i + 20), ...Array.from({ length: 70 }, (_, i) => [i + 51, i + 51]).flat()])
+  })
+
+  test('a locked reader that does not read holds back `in` of its handle, within its buffer; other handles go on', async () => {
+    const store = memoryStore()
+    const run = await openRun(counter, { store, key: 'a' })
+    const other = await openRun(counter, { store, key: 'a' })
+    const reader = run.subscribe('out', { buffer: 10 }).getReader()
+    const writer = run.in.getWriter()
+    let written = 0
+    const writing = (async () => {
+      for (let i = 0; i < 40; i++) {
+        await writer.write(add(1))
+        written++
+      }
+    })()
+    for (let i = 0; i < 5; i++) await other.apply(add(1))
+    for (let turn = 0; turn < 200; turn++) await Promise.resolve()
+    const stalledAt = written
+    expect(stalledAt).toBeLessThanOrEqual(11)
+    await other.apply(add(1)) // the other handle is not held back
+    const seen: number[] = []
+    for (let i = 0; i < 46; i++) seen.push((await reader.read()).value!.seq)
+    await writing
+    expect(written).toBe(40)
+    expect(seen).toEqual(Array.from({ length: 46 }, (_, i) => i + 1))
+  })
+
+  test('a reader that lets go holds nobody back, and finds everything when it comes again', async () => {
+    const run = createRun(counter)
+    const stream = run.subscribe('out', { buffer: 4 })
+    const reader = stream.getReader()
+    const writer = run.in.getWriter()
+    await writer.write(add(1))
+    await reader.read()
+    reader.releaseLock()
+    for (let i = 0; i < 50; i++) await writer.write(add(1))
+    expect((await take(stream, 50)).map(output => output.seq)).toEqual(Array.from({ length: 50 }, (_, i) => i + 2))
+  })
+
+  test('cancelling a reader frees `in`', async () => {
+    const run = createRun(counter)
+    const stream = run.subscribe('out', { buffer: 2 })
+    const reader = stream.getReader()
+    const writer = run.in.getWriter()
+    const writing = Promise.all(Array.from({ length: 20 }, () => writer.write(add(1))))
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve()
+    await reader.cancel()
+    await writing
+    expect(run.getSnapshot().context.count).toBe(20)
+  })
+
+  test('ports keep their roles (S2): no error on out, no snapshot on out', async () => {
+    const run = createRun(counter)
+    const { out, err } = run
+    await run.apply({ type: 'THROW' })
+    await run.apply({ type: 'TELL' })
+    await run.apply({ type: 'END' })
+    expect((await all(out)).map(output => output.event.type)).toEqual(['COUNT', 'COUNT'])
+    expect((await all(err)).map(error => error.error.code)).toEqual(['STEP_FAILED'])
+  })
+})
+
+describe('snapshot (R9)', () => {
+  test('the first read gives the current state, later reads wait, the latest wins', async () => {
+    const run = createRun(counter)
+    for (let i = 0; i < 3; i++) await run.apply(add(1))
+    const reader = run.snapshot.getReader()
+    expect((await reader.read()).value).toMatchObject({ seq: 3, context: { count: 3 } })
+    const next = reader.read()
+    await run.apply(add(1))
+    expect((await next).value).toMatchObject({ seq: 4 })
+    for (let i = 0; i < 5; i++) await run.apply(add(1))
+    expect((await reader.read()).value).toMatchObject({ seq: 9, context: { count: 9 } })
+  })
+})
+
+describe('err', () => {
+  test('keeps the newest, and says how many were lost', async () => {
+    const run = createRun(counter)
+    const err = run.subscribe('err', { buffer: 3 })
+    for (let i = 0; i < 10; i++) await run.apply({ type: 'THROW' })
+    const kept = await take(err, 3)
+    expect(kept.map(error => error.lost)).toEqual([7, undefined, undefined])
+  })
+})
+
+describe('actorRef', () => {
+  test("serves XState's own tools", async () => {
+    const run = createRun(counter)
+    const ref = run.actorRef as never
+    const reached = waitFor(ref, (snapshot: { context: { count: number } }) => snapshot.context.count >= 3)
+    const finished = toPromise(ref)
+    const counts: number[] = []
+    run.actorRef.on('COUNT', event => counts.push((event as { count: number }).count))
+    for (let i = 0; i < 3; i++) run.actorRef.send(add(1))
+    expect(((await reached) as { context: unknown }).context).toEqual({ count: 3 })
+    run.actorRef.send({ type: 'END' })
+    expect(await finished).toEqual({ total: 3 })
+    expect(counts).toEqual([1, 2, 3])
+  })
+})
+
+describe('closing', () => {
+  test('drains what was sent, ends the ports, refuses what comes later, and is idempotent', async () => {
+    const store = memoryStore()
+    const run = await openRun(counter, { store, key: 'a' })
+    const { out } = run
+    const applied = Promise.all(Array.from({ length: 10 }, () => run.apply(add(1))))
+    await Promise.all([run.close(), run.close()])
+    expect((await applied).every(receipt => receipt.ok)).toBe(true)
+    expect(await all(out)).toHaveLength(10)
+    await expect(run.apply(add(1))).rejects.toMatchObject({ code: 'RUN_CLOSED' })
+    await expect(run.done).rejects.toMatchObject({ code: 'RUN_CLOSED' })
+    expect((await store.head(run.id))!.seq).toBe(10)
+  })
+
+  test('ready and done cause no unhandled rejection', async () => {
+    const rejections: unknown[] = []
+    const listener = (reason: unknown) => rejections.push(reason)
+    process.on('unhandledRejection', listener)
+    const run = createRun(counter)
+    void run.done
+    void run.ready
+    await run.close()
+    await new Promise(resolve => setImmediate(resolve))
+    process.off('unhandledRejection', listener)
+    expect(rejections).toEqual([])
+  })
+})
