@@ -180,7 +180,6 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     const last = units[units.length - 1]!
     for (const port of this.#snapshots) port.push(snapshotOf(this.id, last.unit.seq, last.unit.at, last.state.snapshot))
     for (const listener of this.#listeners) listener.adopted(units)
-    this.#settlers?.ready.resolve()
     if (last.state.snapshot.status !== 'active') this.#finish(last)
   }
 
@@ -195,7 +194,6 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
     for (const port of [...this.#outs, ...this.#snapshots]) port.fail(error)
     for (const port of this.#errs) port.finish()
-    this.#settlers?.ready.reject(error)
     this.#settlers?.done.reject(error)
     void residencyOf(this.#resident.store).forget(this.#resident)
     this.#progressed()
@@ -300,11 +298,9 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#watch()
     const settlers = (this.#settlers = new Settlers())
     const { created, over, state } = this.#resident
-    if (created) settlers.ready.resolve()
-    if (over?.error !== undefined) {
-      settlers.ready.reject(over.error)
-      settlers.done.reject(over.error)
-    } else if (created && state.snapshot.status !== 'active')
+    this.#resident.whenCreated().then(settlers.ready.resolve, settlers.ready.reject)
+    if (over?.error !== undefined) settlers.done.reject(over.error)
+    else if (created && state.snapshot.status !== 'active')
       settlers.settle(state.snapshot.status, state.snapshot.output, state.snapshot.error)
     else if (this.#closed !== undefined) settlers.abandon(this.id)
     return settlers
@@ -330,7 +326,6 @@ class Settlers {
   readonly done = new Deferred<unknown>()
 
   settle(status: LiveMachineSnapshot['status'], output: unknown, error: unknown): void {
-    this.ready.resolve()
     if (status === 'done') this.done.resolve(output)
     else if (status === 'error') this.done.reject(error)
     else this.done.reject(new XMachinesError('RUN_FINISHED', 'The run was stopped before its machine was done.'))

@@ -95,6 +95,7 @@ export class Resident implements Writer {
   #observers: readonly Observer[] = []
   #over: { readonly error: XMachinesError | undefined } | undefined
   #whenDrained: (() => void)[] = []
+  #whenCreated: { resolve(): void; reject(error: XMachinesError): void }[] = []
 
   constructor(start: ResidentStart) {
     this.run = start.run
@@ -194,17 +195,8 @@ export class Resident implements Writer {
   /** Resolves when the creation is durable; rejects with why it will not be. */
   whenCreated(): Promise<void> {
     if (this.created) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const watch: Observer = {
-        adopted: () => {
-          this.unwatch(watch)
-          resolve()
-        },
-        refused: () => {},
-        ended: error => reject(error ?? closed(this.run)),
-      }
-      this.watch(watch)
-    })
+    if (this.#over !== undefined) return Promise.reject(this.#over.error ?? closed(this.run))
+    return new Promise((resolve, reject) => this.#whenCreated.push({ resolve, reject }))
   }
 
   /** Resolves when nothing is in flight or waits. */
@@ -245,7 +237,7 @@ export class Resident implements Writer {
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
-        this.#revision = outcome.revision
+        this.#exists(outcome.revision)
         this.#settle(this.#pending.splice(0, count))
         if (this.#pending.length > 0) this.#journal.request(this)
         return
@@ -455,7 +447,7 @@ export class Resident implements Writer {
         }
       }
       const place = fold.place!
-      this.#revision = head.revision
+      this.#exists(head.revision)
       this.#seq = place.seq
       this.#at = head.at
       this.#status = place.state.snapshot.status
@@ -474,8 +466,15 @@ export class Resident implements Writer {
     this.#waiting = []
     this.#aftermath.stop()
     for (const command of rejected) command.reject(error ?? closed(this.run))
+    for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? closed(this.run))
     for (const observer of this.#observers) observer.ended(error)
     this.#notifyDrained()
+  }
+
+  /** The run is in the store, with this revision. */
+  #exists(revision: number): void {
+    this.#revision = revision
+    for (const { resolve } of this.#whenCreated.splice(0)) resolve()
   }
 
   #notifyDrained(): void {
