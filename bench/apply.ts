@@ -6,7 +6,7 @@ import { order, orderEvents } from './machines.ts'
 const events = orderEvents(100_000)
 
 /** Bare XState on the same machine, with one subscriber as any app has. */
-function bareSend(count: number): Side {
+export function bareSend(count: number): Side {
   return {
     name: 'actor.send',
     run() {

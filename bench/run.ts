@@ -1,6 +1,7 @@
 import { apply } from './apply.ts'
+import { durable, replayed } from './durable.ts'
 
-const benches = { apply }
+const benches = { apply, replay: replayed, durable }
 
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !(name in benches))

@@ -235,6 +235,11 @@ export const errorCodes = {
     when: 'An imported history differs from the one that the store has.',
     next: '`details.seq` is the first unit that differs. Import into another store.',
   },
+  IMPORT_INVALID: {
+    retryable: false,
+    when: 'What is imported is not what an export wrote.',
+    next: 'The error names the line. Export again.',
+  },
 
   // Streams and framing
   ABORTED: { retryable: true, when: 'The caller aborted the operation.', next: '`cause` is the reason of the signal.' },
@@ -288,6 +293,16 @@ export const errorCodes = {
   },
 
   // Command line
+  USAGE_INVALID: {
+    retryable: false,
+    when: 'The command line is not one that the command takes.',
+    next: 'Correct what the error names; `--help` shows what the command takes.',
+  },
+  STORE_UNSUPPORTED: {
+    retryable: false,
+    when: 'The command line has no driver for a store of this kind.',
+    next: 'Give a directory.',
+  },
   MODULE_INVALID: {
     retryable: false,
     when: 'The machine file could not be loaded, or exports no machine.',

@@ -18,9 +18,10 @@ import {
 export interface ActorRef extends LiveRef {
   readonly system: ActorSystem
   readonly scope: LiveScope
-  /** What steps it. */
   readonly behaviour: LiveLogic
-  /** Its last state, once it is stopped and no table holds it any more. */
+  /** Whether it is stepped inside its run. */
+  readonly stepped: boolean
+  /** Its last state, once it is over (or will never start) and no table holds it any more. */
   last: { readonly snapshot: LiveSnapshot; readonly status: ProcessingStatus } | undefined
 }
 
@@ -121,14 +122,9 @@ export function adoptActor(actor: LiveRef, system: ActorSystem): ActorRef {
   }
   Object.setPrototypeOf(actor, prototypeOver(actor))
   const ref = actor as ActorRef
-  Object.assign(ref, { behaviour, last: undefined, scope: system.scopeOf(ref) })
+  Object.assign(ref, { behaviour, stepped: isInside(behaviour), last: undefined, scope: system.scopeOf(ref) })
   ref.logic = new StandIn(ref)
   return ref
-}
-
-/** Whether an actor is stepped inside its run. */
-export function isStepped(ref: ActorRef): boolean {
-  return isInside(ref.behaviour)
 }
 
 /** The root's own reference: what `self` is in its actions. */
@@ -138,6 +134,7 @@ export class RootRef implements ActorRef {
   readonly systemId = undefined
   readonly _parent = undefined
   readonly _syncSnapshot = undefined
+  readonly stepped = true
   readonly system: ActorSystem
   readonly scope: LiveScope
   readonly options: { readonly input?: unknown }

@@ -1,17 +1,21 @@
-import { type AnyActorLogic, createActor } from 'xstate'
+import { type AnyActorLogic, type AnyStateMachine, assign, createActor } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { fromPlainError, toPlainError } from './plain-error.ts'
-import { type Cell, type Invocation, type RunState, type Timer, timerKey } from './state.ts'
+import type { Invocation, RunState } from './state.ts'
 import { isActorRef } from './state-json.ts'
 import type { ActorSystem } from './system.ts'
+import { type Timer, Timers } from './timers.ts'
 import {
   isMachine,
+  type LiveAssign,
   type LiveMachineSnapshot,
+  type LiveNode,
   type LiveRef,
   type LiveSnapshot,
-  type ProcessingStatus,
+  nodesOf,
+  ProcessingStatus,
   resolveSource,
 } from './xstate.ts'
 
@@ -26,7 +30,6 @@ interface EncodedState {
   readonly actors: readonly EncodedActor[]
   readonly systemIds: readonly (readonly [systemId: string, session: string])[]
   readonly timers: readonly EncodedTimer[]
-  readonly named: readonly (readonly [name: string, timer: string])[]
   readonly invocations: readonly {
     readonly actor: string
     readonly path: readonly string[]
@@ -52,9 +55,23 @@ interface EncodedTimer {
   readonly target: string
   readonly event: JsonValue
   readonly id: string
+  readonly named: boolean
   readonly due: number
   readonly armed: number
   readonly index: number
+}
+
+/** A machine's snapshot. */
+interface EncodedSnapshot {
+  readonly status: LiveSnapshot['status']
+  readonly value: JsonValue
+  readonly context: JsonValue
+  /** The active nodes as XState has them: their order decides the order of eventless transitions. */
+  readonly nodes: readonly string[]
+  readonly history?: Readonly<Record<string, readonly string[]>>
+  readonly children?: readonly (readonly [key: string, actor: string])[]
+  readonly output?: JsonValue
+  readonly error?: JsonValue
 }
 
 /** Keys that stand for what JSON has no word for. A key of the user's that begins so gets the prefix once more. */
@@ -64,14 +81,15 @@ const errorMark = `${mark}error`
 
 /** Encodes a state. Every actor that anything still refers to is in it, the stopped ones with their last snapshot. */
 export function encodeState(system: ActorSystem, state: RunState): JsonValue {
-  const encoder = new Encoder(state.table.cells)
-  encoder.actor(system.root, { snapshot: state.snapshot, status: state.snapshot.status === 'active' ? 1 : 2 })
-  for (const [ref, cell] of state.table.cells) encoder.actor(ref, cell)
+  const encoder = new Encoder(state.table.actors)
+  encoder.actor(system.root, state.snapshot, state.snapshot.status === 'active' ? 1 : 2)
+  for (const ref of state.table.actors.keys()) encoder.reference(ref)
   const timers = [...state.table.timers.values()].map(timer => ({
     source: encoder.reference(timer.source),
     target: encoder.reference(timer.target),
     event: encoder.value(timer.event),
     id: timer.id,
+    named: timer.named,
     due: timer.due,
     armed: timer.armed,
     index: timer.index,
@@ -79,7 +97,6 @@ export function encodeState(system: ActorSystem, state: RunState): JsonValue {
   const encoded: EncodedState = {
     systemIds: [...state.table.systemIds].map(([id, ref]) => [id, encoder.reference(ref)]),
     timers,
-    named: [...state.table.named],
     invocations: [...state.table.invocations.values()].map(({ actor, path, entered }) => ({
       actor: encoder.reference(actor),
       path,
@@ -93,21 +110,21 @@ export function encodeState(system: ActorSystem, state: RunState): JsonValue {
 
 class Encoder {
   readonly #actors = new Map<ActorRef, EncodedActor>()
-  readonly #cells: ReadonlyMap<ActorRef, Cell>
+  readonly #running: ReadonlyMap<ActorRef, LiveSnapshot>
 
-  constructor(cells: ReadonlyMap<ActorRef, Cell>) {
-    this.#cells = cells
+  constructor(running: ReadonlyMap<ActorRef, LiveSnapshot>) {
+    this.#running = running
   }
 
   /** Actors are encoded by walking what refers to them: a parent is always in the table before its child is needed. */
-  actor(ref: ActorRef, cell: Cell): void {
+  actor(ref: ActorRef, snapshot: LiveSnapshot, status: ProcessingStatus): void {
     if (this.#actors.has(ref)) return
     const parent = ref._parent as ActorRef | undefined
     if (parent !== undefined) this.reference(parent)
     const entry: { -readonly [K in keyof EncodedActor]: EncodedActor[K] } = {
       session: ref.sessionId,
       id: ref.id,
-      status: cell.status,
+      status,
       snapshot: null,
     }
     if (parent !== undefined) {
@@ -117,31 +134,37 @@ class Encoder {
       if (ref._syncSnapshot === true) entry.sync = true
     }
     this.#actors.set(ref, entry)
-    entry.snapshot = this.#snapshot(cell.snapshot)
+    entry.snapshot = this.#snapshot(snapshot)
   }
 
   reference(ref: ActorRef): string {
     if (!this.#actors.has(ref)) {
-      const cell = this.#cells.get(ref) ?? ref.last
-      if (cell !== undefined) this.actor(ref, cell)
+      const running = this.#running.get(ref)
+      if (running !== undefined) this.actor(ref, running, ProcessingStatus.Running)
+      else if (ref.last !== undefined) this.actor(ref, ref.last.snapshot, ref.last.status)
     }
     return ref.sessionId
   }
 
   #snapshot(snapshot: LiveSnapshot): JsonValue {
     if (!('machine' in snapshot)) return this.value(snapshot)
-    const { status, value, context, historyValue, children, output, error } = snapshot as LiveMachineSnapshot
-    return this.value({
+    const { status, value, context, historyValue, children, output, error, _nodes } = snapshot as LiveMachineSnapshot
+    const history = Object.entries(historyValue).map(([id, nodes]) => [id, nodes.map(node => node.id)])
+    // As a list: children are stopped in their order, which a store may not keep in an object.
+    const refs = Object.entries(children).filter(([, ref]) => ref !== undefined)
+    const encoded: EncodedSnapshot = {
       status,
-      value,
-      context,
-      historyValue: Object.fromEntries(
-        Object.entries(historyValue).map(([id, nodes]) => [id, nodes.map(node => node.id)]),
-      ),
-      children: Object.fromEntries(Object.entries(children).filter(([, ref]) => ref !== undefined)),
-      ...(output === undefined ? {} : { output }),
-      ...(error === undefined ? {} : { error }),
-    })
+      value: value as JsonValue,
+      context: this.value(context),
+      nodes: _nodes.map(node => node.id),
+      ...(history.length === 0 ? undefined : { history: Object.fromEntries(history) }),
+      ...(refs.length === 0
+        ? undefined
+        : { children: refs.map(([key, ref]) => [key, this.reference(ref as ActorRef)]) }),
+      ...(output === undefined ? undefined : { output: this.value(output) }),
+      ...(error === undefined ? undefined : { error: this.value(error) }),
+    }
+    return encoded as unknown as JsonValue
   }
 
   value(value: unknown): JsonValue {
@@ -167,14 +190,14 @@ export function decodeState(system: ActorSystem, json: JsonValue): RunState {
   const encoded = json as unknown as EncodedState
   const refs = new Map<string, ActorRef>([[system.root.sessionId, system.root]])
   const decoder = new Decoder(refs)
-  const cells = new Map<ActorRef, Cell>()
+  const actors = new Map<ActorRef, LiveSnapshot>()
   const [root, ...others] = encoded.actors
   for (const actor of others) refs.set(actor.session, revive(system, actor, refs))
   for (const actor of others) {
     const ref = refs.get(actor.session)!
-    const cell = { snapshot: decoder.snapshot(ref, actor.snapshot as JsonObject), status: actor.status }
-    if (actor.status === 2) ref.last = cell
-    else cells.set(ref, cell)
+    const snapshot = decoder.snapshot(ref, actor.snapshot as JsonObject)
+    if (actor.status === ProcessingStatus.Running) actors.set(ref, snapshot)
+    else ref.last = { snapshot, status: actor.status }
   }
   const timers = encoded.timers.map(
     (timer): Timer => ({
@@ -187,10 +210,9 @@ export function decodeState(system: ActorSystem, json: JsonValue): RunState {
   return {
     snapshot: decoder.snapshot(system.root, root!.snapshot as JsonObject) as LiveMachineSnapshot,
     table: {
-      cells,
+      actors,
       systemIds: new Map(encoded.systemIds.map(([id, session]) => [id, refs.get(session)!])),
-      timers: new Map(timers.map(timer => [timerKey(timer), timer])),
-      named: new Map(encoded.named),
+      timers: Timers.of(timers),
       invocations: new Map(
         encoded.invocations.map((item): [ActorRef, Invocation] => [
           refs.get(item.actor)!,
@@ -236,20 +258,28 @@ class Decoder {
   }
 
   snapshot(ref: ActorRef, json: JsonObject): LiveSnapshot {
-    const plain = this.value(json) as Record<string, unknown>
-    if (!isMachine(ref.behaviour)) return plain as unknown as LiveSnapshot
-    const { children, historyValue, ...rest } = plain
-    const history = Object.fromEntries(
-      Object.entries(historyValue as Record<string, string[]>).map(([id, nodes]) => [
-        id,
-        nodes.map(node => ({ id: node })),
-      ]),
-    )
-    const restored = ref.behaviour.restoreSnapshot!(
-      { ...rest, children: {}, historyValue: history } as never,
-      ref.scope as never,
-    )
-    return Object.assign(restored, { children }) as unknown as LiveSnapshot
+    const { behaviour, scope } = ref
+    // A machine that failed at its start may have no state at all.
+    if (!isMachine(behaviour) || json.nodes === undefined) return this.value(json) as LiveSnapshot
+    const { status, value, nodes, history = {}, children = [], ...rest } = json as unknown as EncodedSnapshot
+    // References and history are put in afterwards: XState would look for references through everything a context holds,
+    // and takes the ids of nodes apart at their dots.
+    const restored = behaviour.restoreSnapshot(
+      { status, value, context: {}, children: {}, historyValue: {} } as never,
+      scope as never,
+    ) as unknown as LiveMachineSnapshot
+    const merged: LiveMachineSnapshot = {
+      ...restored,
+      _nodes: nodes.map(id => nodeOf(behaviour, id)),
+      historyValue: Object.fromEntries(
+        Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => nodeOf(behaviour, node))]),
+      ),
+      children: Object.fromEntries(children.map(([key, actor]) => [key, this.#refs.get(actor)])),
+      context: this.value(rest.context) as LiveMachineSnapshot['context'],
+      output: this.value(rest.output),
+      error: this.value(rest.error),
+    }
+    return nothing.resolve(scope, merged, { context: merged.context }, undefined, nothing, undefined)[0]
   }
 
   value(json: JsonValue | undefined): unknown {
@@ -264,3 +294,16 @@ class Decoder {
     return result
   }
 }
+
+function nodeOf(machine: AnyStateMachine, id: string): LiveNode {
+  const node = nodesOf(machine).get(id)
+  if (node !== undefined) return node
+  throw new XMachinesError(
+    'MACHINE_MISMATCH',
+    `The machine '${machine.id}' has no state '${id}' any more, which a stored state is in.`,
+    { details: { machine: machine.id, node: id } },
+  )
+}
+
+/** Has XState derive the value and the tags anew: their order follows that of the nodes. */
+const nothing = assign({}) as unknown as LiveAssign

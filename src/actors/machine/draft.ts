@@ -1,9 +1,13 @@
 import type { EventObject } from 'xstate'
+import type { RecordedEvent } from '../contracts/json.ts'
+import type { ActorPath } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
-import { type ActorRef, isStepped, pathOf } from './actor-ref.ts'
+import { copyJson } from '../json/json-copy.ts'
+import { type ActorRef, pathOf } from './actor-ref.ts'
 import { kindOfLogic } from './logic-kind.ts'
-import { type ActorTable, type Cell, type Invocation, type RunState, type Timer, timerKey } from './state.ts'
+import { type ActorTable, emptyTable, type Invocation, isPath, type RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
+import type { Timer, Timers } from './timers.ts'
 import { type ExecutableAction, type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
 
 /** What a step leaves to be done once its unit is durable, in order. */
@@ -11,152 +15,187 @@ export type Effect =
   | { readonly kind: 'action'; readonly actor: ActorRef; readonly action: ExecutableAction }
   | { readonly kind: 'receive'; readonly actor: ActorRef; readonly event: EventObject }
 
-/** What an actor has to do while a step runs. Empty at rest. */
-interface Activity {
-  readonly mail: EventObject[]
-  readonly deferred: (() => void)[]
-  busy: boolean
+/** An actor that the step has touched: what becomes of it, its mailbox, and what it does after its transition. */
+class Acting {
+  readonly ref: ActorRef
+  /** As it was before the step. */
+  readonly before: LiveSnapshot | undefined
+  readonly was: ProcessingStatus
+  snapshot: LiveSnapshot | undefined
+  status: ProcessingStatus
+  /** It takes mail: not before the end of its start. */
   open: boolean
+  busy = false
+  mail: EventObject[] | undefined = undefined
+  deferred: (() => void)[] | undefined = undefined
+
+  constructor(ref: ActorRef, snapshot: LiveSnapshot | undefined, status: ProcessingStatus) {
+    this.ref = ref
+    this.before = snapshot
+    this.was = status
+    this.snapshot = snapshot
+    this.status = status
+    this.open = status === ProcessingStatus.Running
+  }
 }
 
-type Changing<T> = { -readonly [K in keyof T]: T[K] extends ReadonlyMap<infer A, infer B> ? Map<A, B> : T[K] }
-
 /**
- * A step in progress: XState's actor life cycle and mailboxes over an immutable state. Whatever changes is copied first,
- * so a dropped draft leaves no trace. The order of everything is XState's own (test/actors/machine/differential).
+ * A step in progress: XState's actor life cycle and mailboxes over an immutable state. Whatever changes is kept here until
+ * the step stands, so a dropped draft leaves no trace. The order of everything is XState's own (test/actors/machine).
  */
 export class Draft {
   readonly system: ActorSystem
   /** The unit that is decided: its seq and its time. */
   readonly seq: number
   readonly at: number
-  table: ActorTable
-  readonly outputs: EventObject[] = []
-  readonly effects: Effect[] = []
   /** Set when the step needs something that a run cannot hold: the step is dropped, whatever XState made of it. */
   refusal: XMachinesError | undefined = undefined
-  #root: Cell | undefined
-  #own: Partial<Record<keyof ActorTable, boolean>> | undefined = undefined
-  #activities: Map<ActorRef, Activity> | undefined = undefined
+  outputs: RecordedEvent[] | undefined = undefined
+  effects: Effect[] | undefined = undefined
+  readonly #from: ActorTable
+  readonly #root: Acting
+  #others: Map<ActorRef, Acting> | undefined = undefined
+  #systemIds: Map<string, ActorRef> | undefined = undefined
+  #invocations: Map<ActorRef, Invocation> | undefined = undefined
+  #timers: Timers
   #armed = 0
+  #booked: number
 
-  constructor(system: ActorSystem, from: RunState | undefined, table: ActorTable, seq: number, at: number) {
+  constructor(system: ActorSystem, from: RunState | undefined, seq: number, at: number) {
     this.system = system
     this.seq = seq
     this.at = at
-    this.table = table
-    this.#root =
-      from === undefined ? undefined : { snapshot: from.snapshot, status: from.snapshot.status === 'active' ? 1 : 2 }
-  }
-
-  /** The root's snapshot as the step has it now. */
-  get snapshot(): LiveMachineSnapshot {
-    return this.snapshotOf(this.system.root) as LiveMachineSnapshot
+    this.#from = from?.table ?? emptyTable
+    this.#timers = this.#from.timers
+    this.#booked = this.#from.booked
+    const status = from === undefined ? 0 : from.snapshot.status === 'active' ? 1 : 2
+    this.#root = new Acting(system.root, from?.snapshot, status)
   }
 
   // Reading.
 
+  /** The root's snapshot as the step has it now. */
+  get snapshot(): LiveMachineSnapshot {
+    return this.#root.snapshot as LiveMachineSnapshot
+  }
+  get systemIds(): ReadonlyMap<string, ActorRef> {
+    return this.#systemIds ?? this.#from.systemIds
+  }
   statusOf(ref: ActorRef): ProcessingStatus {
-    return this.#cell(ref)?.status ?? ProcessingStatus.NotStarted
+    return this.#acting(ref).status
   }
   snapshotOf(ref: ActorRef): LiveSnapshot | undefined {
-    return this.#cell(ref)?.snapshot
+    return this.#acting(ref).snapshot
   }
-  #cell(ref: ActorRef): Cell | undefined {
-    return ref === this.system.root ? this.#root : (this.table.cells.get(ref) ?? ref.last)
+  /** The actors other than the root that have another snapshot now, with the one before. */
+  *changed(): Iterable<{
+    readonly ref: ActorRef
+    readonly before: LiveSnapshot | undefined
+    readonly now: LiveSnapshot
+  }> {
+    if (this.#others === undefined) return
+    for (const { ref, before, snapshot } of this.#others.values())
+      if (snapshot !== undefined && snapshot !== before) yield { ref, before, now: snapshot }
+  }
+  /** The timers that this step armed and that are pending. */
+  armed(): readonly Timer[] {
+    return this.#timers === this.#from.timers ? [] : this.#timers.values().filter(timer => timer.armed === this.seq)
   }
 
-  // Writing. Maps are copied at their first change.
+  #acting(ref: ActorRef): Acting {
+    if (ref === this.system.root) return this.#root
+    let acting = this.#others?.get(ref)
+    if (acting === undefined) {
+      const running = this.#from.actors.get(ref)
+      acting =
+        running === undefined
+          ? new Acting(ref, ref.last?.snapshot, ref.last?.status ?? ProcessingStatus.NotStarted)
+          : new Acting(ref, running, ProcessingStatus.Running)
+      this.#others ??= new Map()
+      this.#others.set(ref, acting)
+    }
+    return acting
+  }
 
-  #put(ref: ActorRef, cell: Cell): void {
-    if (ref === this.system.root) this.#root = cell
-    else if (cell.status === ProcessingStatus.Stopped) {
-      ref.last = cell
-      if (this.table.cells.has(ref)) this.#change('cells').cells.delete(ref)
-    } else this.#change('cells').cells.set(ref, cell)
-  }
-  #change(...parts: (keyof ActorTable)[]): Changing<ActorTable> {
-    if (this.#own === undefined) {
-      this.#own = {}
-      this.table = { ...this.table }
-    }
-    const table = this.table as Changing<ActorTable>
-    for (const part of parts) {
-      if (this.#own[part] === true) continue
-      this.#own[part] = true
-      const value: unknown = table[part]
-      if (value instanceof Map) (table as Record<string, unknown>)[part] = new Map(value)
-    }
-    return table
-  }
+  // The system's tables. Each is copied at its first change.
 
   book(): string {
-    return `x:${this.#change('booked').booked++}`
+    return `x:${this.#booked++}`
   }
   register(systemId: string, ref: ActorRef): void {
-    const holder = this.table.systemIds.get(systemId)
+    const holder = this.systemIds.get(systemId)
     if (holder === ref) return
     if (holder !== undefined) throw new Error(`Actor with system ID '${systemId}' already exists.`)
-    this.#change('systemIds').systemIds.set(systemId, ref)
+    this.#systemIds ??= new Map(this.#from.systemIds)
+    this.#systemIds.set(systemId, ref)
   }
   unregister(ref: ActorRef): void {
-    if (ref.systemId !== undefined && this.table.systemIds.get(ref.systemId) === ref)
-      this.#change('systemIds').systemIds.delete(ref.systemId)
+    if (ref.systemId === undefined || this.systemIds.get(ref.systemId) !== ref) return
+    this.#systemIds ??= new Map(this.#from.systemIds)
+    this.#systemIds.delete(ref.systemId)
   }
-
-  // Timers.
-
   arm(source: ActorRef, target: ActorRef, event: EventObject, delay: number, id: string | undefined): void {
     const index = this.#armed++
-    if (Number.isNaN(delay) || delay === Number.POSITIVE_INFINITY) {
+    if (!Number.isFinite(delay)) {
       this.refusal ??= new XMachinesError(
         'STATE_NOT_JSON',
         `The delay of '${event.type}' is ${delay}. A delay is a finite number of milliseconds.`,
       )
       return
     }
-    const timer: Timer = {
+    // XState would find out when it fires.
+    if (typeof target?._send !== 'function') throw new Error(`The delayed event '${event.type}' has no receiver.`)
+    const due = this.at + Math.max(0, delay)
+    const armed = this.seq
+    this.#timers = this.#timers.arm({
       source,
       target,
       event,
-      id: id ?? `${this.seq}:${index}`,
-      due: this.at + Math.max(0, delay),
-      armed: this.seq,
+      id: id ?? `${armed}:${index}`,
+      named: true,
+      due,
+      armed,
       index,
-    }
-    const table = this.#change('timers', 'named')
-    table.timers.set(timerKey(timer), timer)
-    table.named.set(`${source.sessionId}.${timer.id}`, timerKey(timer))
+    })
   }
   disarm(source: ActorRef, id: string): void {
-    const name = `${source.sessionId}.${id}`
-    const key = this.table.named.get(name)
-    if (key === undefined) return
-    const table = this.#change('timers', 'named')
-    table.named.delete(name)
-    table.timers.delete(key)
+    this.#timers = this.#timers.cancel(source, id)
   }
   disarmAll(source: ActorRef): void {
-    for (const key of this.table.named.values()) {
-      const timer = this.table.timers.get(key)
-      if (timer?.source === source) this.disarm(source, timer.id)
-    }
+    this.#timers = this.#timers.cancelAll(source)
   }
   /** A timer falls due. */
   fire(timer: Timer): void {
-    const table = this.#change('timers', 'named')
-    table.timers.delete(timerKey(timer))
-    table.named.delete(`${timer.source.sessionId}.${timer.id}`)
+    this.#timers = this.#timers.fire(timer)
     timer.target._send(timer.event)
+  }
+  #invoke(ref: ActorRef): void {
+    this.#invocations ??= new Map(this.#from.invocations)
+    const path = uniquePath(pathOf(ref), this.seq, this.#invocations)
+    this.#invocations.set(ref, { actor: ref, path, entered: this.seq })
+  }
+  #revoke(ref: ActorRef): void {
+    if (!(this.#invocations ?? this.#from.invocations).has(ref)) return
+    this.#invocations ??= new Map(this.#from.invocations)
+    this.#invocations.delete(ref)
   }
 
   // What comes out.
 
   output(event: EventObject): void {
-    this.outputs.push(event)
+    const what = { code: 'OUTPUT_NOT_JSON', name: `The emitted event '${event.type}'` } as const
+    try {
+      const copy = copyJson(event, what, { undefinedIsAbsent: true }) as RecordedEvent
+      this.outputs ??= []
+      this.outputs.push(copy)
+    } catch (thrown) {
+      if (!XMachinesError.is(thrown)) throw thrown
+      this.refusal ??= thrown
+    }
   }
-  effect(actor: ActorRef, action: ExecutableAction): void {
-    this.effects.push({ kind: 'action', actor, action })
+  effect(effect: Effect): void {
+    this.effects ??= []
+    this.effects.push(effect)
   }
 
   // Life cycle: XState's Actor, member by member.
@@ -172,148 +211,185 @@ export class Draft {
     }
   }
   begin(ref: ActorRef, snapshot: LiveSnapshot): void {
-    this.#put(ref, { snapshot, status: ProcessingStatus.NotStarted })
+    this.#acting(ref).snapshot = snapshot
   }
   defer(ref: ActorRef, work: () => void): void {
-    this.#activity(ref).deferred.push(work)
+    const acting = this.#acting(ref)
+    acting.deferred ??= []
+    acting.deferred.push(work)
   }
   send(ref: ActorRef, event: EventObject): void {
-    if (this.statusOf(ref) === ProcessingStatus.Stopped) return
-    const activity = this.#activity(ref)
-    activity.mail.push(event)
-    if (activity.open && !activity.busy) this.#flush(ref, activity)
+    const acting = this.#acting(ref)
+    if (acting.status === ProcessingStatus.Stopped) return
+    if (acting.open && !acting.busy) return this.#flush(acting, event)
+    acting.mail ??= []
+    acting.mail.push(event)
   }
   start(ref: ActorRef): void {
-    const cell = this.#cell(ref)
-    if (cell === undefined || cell.status === ProcessingStatus.Running) return
+    const acting = this.#acting(ref)
+    const { snapshot, status } = acting
+    if (snapshot === undefined || status !== ProcessingStatus.NotStarted) return
     if (ref.systemId !== undefined) this.register(ref.systemId, ref)
-    this.#put(ref, { snapshot: cell.snapshot, status: ProcessingStatus.Running })
-    switch (cell.snapshot.status) {
-      case 'done':
-        return this.#update(ref, cell.snapshot)
-      case 'error':
-        return this.#fail(ref, cell.snapshot.error)
-    }
-    if (!isStepped(ref)) {
-      const invocation: Invocation = { actor: ref, path: pathOf(ref), entered: this.seq }
-      this.#change('invocations').invocations.set(ref, invocation)
-    } else if (ref.behaviour.start !== undefined) {
+    acting.status = ProcessingStatus.Running
+    if (snapshot.status === 'done') return this.#update(acting, snapshot)
+    if (snapshot.status === 'error') return this.#fail(acting, snapshot.error)
+    if (!ref.stepped) this.#invoke(ref)
+    else if (ref.behaviour.start !== undefined) {
       try {
-        ref.behaviour.start(cell.snapshot, ref.scope)
+        ref.behaviour.start(snapshot, ref.scope)
       } catch (error) {
-        this.#put(ref, { snapshot: { ...cell.snapshot, status: 'error', error }, status: ProcessingStatus.Running })
-        return this.#fail(ref, error)
+        acting.snapshot = { ...snapshot, status: 'error', error }
+        return this.#fail(acting, error)
       }
     }
-    this.#update(ref, this.#cell(ref)!.snapshot)
-    const activity = this.#activity(ref)
-    activity.open = true
-    this.#flush(ref, activity)
+    this.#update(acting, snapshot)
+    acting.open = acting.status === ProcessingStatus.Running
+    const first = acting.open ? acting.mail?.shift() : undefined
+    if (first !== undefined) this.#flush(acting, first)
   }
   stop(ref: ActorRef): void {
-    const cell = this.#cell(ref)
-    if (cell === undefined || cell.status === ProcessingStatus.Stopped) return
-    this.#activity(ref).mail.length = 0
-    if (cell.status === ProcessingStatus.NotStarted)
-      this.#put(ref, { snapshot: cell.snapshot, status: ProcessingStatus.Stopped })
+    const acting = this.#acting(ref)
+    if (acting.snapshot === undefined || acting.status === ProcessingStatus.Stopped) return
+    acting.mail = undefined
+    if (acting.status === ProcessingStatus.NotStarted) acting.status = ProcessingStatus.Stopped
     else this.send(ref, { type: 'xstate.stop' })
   }
 
-  #activity(ref: ActorRef): Activity {
-    this.#activities ??= new Map()
-    let activity = this.#activities.get(ref)
-    if (activity === undefined) {
-      activity = { mail: [], deferred: [], busy: false, open: this.statusOf(ref) === ProcessingStatus.Running }
-      this.#activities.set(ref, activity)
-    }
-    return activity
+  #flush(acting: Acting, first: EventObject): void {
+    acting.busy = true
+    for (let event: EventObject | undefined = first; event !== undefined; event = acting.mail?.shift())
+      this.#process(acting, event)
+    acting.busy = false
   }
-  #flush(ref: ActorRef, activity: Activity): void {
-    if (activity.busy) return
-    activity.busy = true
-    for (let event = activity.mail.shift(); event !== undefined; event = activity.mail.shift())
-      this.#process(ref, event)
-    activity.busy = false
-  }
-  #process(ref: ActorRef, event: EventObject): void {
-    const cell = this.#cell(ref)!
+  #process(acting: Acting, event: EventObject): void {
+    const { ref } = acting
+    const snapshot = acting.snapshot!
     let next: LiveSnapshot
     try {
-      next = isStepped(ref)
-        ? ref.behaviour.transition(cell.snapshot, event, ref.scope)
-        : this.#transitionOutside(ref, cell.snapshot, event)
+      next = ref.stepped
+        ? ref.behaviour.transition(snapshot, event, ref.scope)
+        : this.#transitionOutside(ref, snapshot, event)
     } catch (error) {
-      this.#activity(ref).deferred.length = 0
-      this.#put(ref, { snapshot: { ...cell.snapshot, status: 'error', error }, status: cell.status })
-      return this.#fail(ref, error)
+      acting.deferred = undefined
+      acting.snapshot = { ...snapshot, status: 'error', error }
+      return this.#fail(acting, error)
     }
-    this.#update(ref, next)
-    if (event.type === 'xstate.stop') this.#retire(ref)
+    this.#update(acting, next)
+    if (event.type === 'xstate.stop') this.#retire(acting)
   }
   /** Logic that runs outside keeps live things that are not here: what would touch them is an effect instead. */
   #transitionOutside(ref: ActorRef, snapshot: LiveSnapshot, event: EventObject): LiveSnapshot {
-    if (event.type === 'xstate.stop') return { ...snapshot, status: 'stopped', input: undefined }
-    const kind = kindOfLogic(ref.behaviour)
-    if (kind !== 'callback') {
-      return isOwnMail(event) ? ref.behaviour.transition(snapshot, event, ref.scope) : snapshot
-    }
+    const callback = kindOfLogic(ref.behaviour) === 'callback'
+    if (event.type === 'xstate.stop')
+      return callback ? { ...snapshot, status: 'stopped' } : { ...snapshot, status: 'stopped', input: undefined }
+    // What promises and observables tell themselves; anything else that is sent to them has no effect, as in XState.
+    if (!callback) return isOwnMail(event) ? ref.behaviour.transition(snapshot, event, ref.scope) : snapshot
+    // Its start threw.
     if (event.type === 'xstate.observable.error')
-      return { ...snapshot, status: 'error', error: (event as { data?: unknown }).data, input: undefined }
-    this.effects.push({ kind: 'receive', actor: ref, event })
+      return { ...snapshot, status: 'error', error: (event as { data?: unknown }).data }
+    this.effect({ kind: 'receive', actor: ref, event })
     return snapshot
   }
-  #update(ref: ActorRef, snapshot: LiveSnapshot): void {
-    this.#put(ref, { snapshot, status: this.statusOf(ref) })
-    const deferred = this.#activities?.get(ref)?.deferred
-    if (deferred !== undefined) {
-      for (let work = deferred.shift(); work !== undefined; work = deferred.shift()) {
+  #update(acting: Acting, snapshot: LiveSnapshot): void {
+    const { ref } = acting
+    acting.snapshot = snapshot
+    while (acting.deferred !== undefined) {
+      const { deferred } = acting
+      acting.deferred = undefined
+      for (const work of deferred) {
         try {
           work()
         } catch (error) {
-          deferred.length = 0
-          this.#put(ref, { snapshot: { ...snapshot, status: 'error', error }, status: this.statusOf(ref) })
+          acting.deferred = undefined
+          acting.snapshot = { ...snapshot, status: 'error', error }
+          break
         }
       }
     }
-    const now = this.#cell(ref)!.snapshot
+    const now = acting.snapshot
     switch (now.status) {
       case 'active':
         if (ref._syncSnapshot === true)
           ref._parent?._send({ type: `xstate.snapshot.${ref.id}`, snapshot } as EventObject)
         break
       case 'done':
-        this.#retire(ref)
+        this.#retire(acting)
         ref._parent?._send({ type: `xstate.done.actor.${ref.id}`, output: now.output, actorId: ref.id } as EventObject)
         break
       case 'error':
-        this.#fail(ref, now.error)
+        this.#fail(acting, now.error)
     }
   }
-  #fail(ref: ActorRef, error: unknown): void {
-    this.#retire(ref)
+  #fail(acting: Acting, error: unknown): void {
+    const { ref } = acting
+    this.#retire(acting)
     ref._parent?._send({ type: `xstate.error.actor.${ref.id}`, error, actorId: ref.id } as EventObject)
   }
-  #retire(ref: ActorRef): void {
-    const cell = this.#cell(ref)!
-    if (cell.status !== ProcessingStatus.Running) return
+  #retire(acting: Acting): void {
+    if (acting.status !== ProcessingStatus.Running) return
+    const { ref } = acting
     this.disarmAll(ref)
-    const activity = this.#activities?.get(ref)
-    if (activity !== undefined) {
-      activity.mail.length = 0
-      activity.open = false
-    }
-    this.#put(ref, { snapshot: cell.snapshot, status: ProcessingStatus.Stopped })
-    if (this.table.invocations.has(ref)) this.#change('invocations').invocations.delete(ref)
+    acting.mail = undefined
+    acting.open = false
+    acting.status = ProcessingStatus.Stopped
+    this.#revoke(ref)
     this.unregister(ref)
   }
 
-  /** The state that the step arrived at. */
+  // What the step arrived at.
+
   result(): RunState {
-    return { snapshot: this.snapshot, table: this.table }
+    return { snapshot: this.snapshot, table: this.#table() }
+  }
+  /** The step stands: references remember the actors that are over, which no table holds any more. */
+  keep(): void {
+    if (this.#others === undefined) return
+    for (const { ref, snapshot, status, before, was } of this.#others.values()) {
+      if (status === ProcessingStatus.Running || snapshot === undefined) continue
+      if (status !== was || snapshot !== before) ref.last = { snapshot, status }
+    }
+  }
+
+  #table(): ActorTable {
+    const from = this.#from
+    const table: ActorTable = {
+      actors: this.#actors(),
+      systemIds: this.systemIds,
+      timers: this.#timers,
+      invocations: this.#invocations ?? from.invocations,
+      booked: this.#booked,
+    }
+    const same =
+      table.actors === from.actors &&
+      table.timers === from.timers &&
+      table.booked === from.booked &&
+      this.#systemIds === undefined &&
+      this.#invocations === undefined
+    return same ? from : table
+  }
+  #actors(): ReadonlyMap<ActorRef, LiveSnapshot> {
+    const { actors } = this.#from
+    if (this.#others === undefined) return actors
+    let changed: Map<ActorRef, LiveSnapshot> | undefined
+    for (const { ref, snapshot, status, before, was } of this.#others.values()) {
+      if (status === was && (snapshot === before || status !== ProcessingStatus.Running)) continue
+      changed ??= new Map(actors)
+      if (status === ProcessingStatus.Running) changed.set(ref, snapshot!)
+      else changed.delete(ref)
+    }
+    return changed ?? actors
   }
 }
 
-/** What promises and observables tell themselves; anything else sent to them has no effect, as in XState. */
 function isOwnMail(event: EventObject): boolean {
   return event.type.startsWith('xstate.promise.') || event.type.startsWith('xstate.observable.')
+}
+
+/** Two actors of one id can be entered by one unit: their outcomes must not be mistaken for one another. */
+function uniquePath(path: ActorPath, entered: number, pending: ReadonlyMap<ActorRef, Invocation>): ActorPath {
+  const taken = (candidate: ActorPath): boolean =>
+    [...pending.values()].some(other => other.entered === entered && isPath(other.path, candidate))
+  let unique = path
+  for (let n = 2; taken(unique); n++) unique = [...path.slice(0, -1), `${path.at(-1)!}#${n}`]
+  return unique
 }

@@ -10,7 +10,9 @@ export function toPlainError(error: Error): JsonObject {
 /** The `Error` that {@link toPlainError} was given, as far as it can be rebuilt. */
 export function fromPlainError(plain: JsonObject): Error {
   const error = new Error(String(plain.message))
-  error.name = String(plain.name)
+  // Not enumerable, as on every error: a rebuilt one must look like the one that was thrown.
+  if (plain.name !== error.name)
+    Object.defineProperty(error, 'name', { value: String(plain.name), configurable: true, writable: true })
   if (plain.code !== undefined) Object.assign(error, { code: plain.code })
   return error
 }

@@ -2,18 +2,17 @@ import type { AnyStateMachine, EventObject } from 'xstate'
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { MachineRecord } from '../contracts/store.ts'
 import type { ObjectFormat, Origin } from '../contracts/unit.ts'
-import { XMachinesError } from '../errors.ts'
+import type { XMachinesError } from '../errors.ts'
 import { machineId } from '../identity/commits.ts'
-import { copyJson } from '../json/json-copy.ts'
 import { enterStep, leaveStep, type Step } from '../step.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { type MachineDefinition, toDefinition } from './definition.ts'
 import { Draft, type Effect } from './draft.ts'
 import { normalisedDefinition } from './normalised.ts'
 import { readTold } from './outcome.ts'
-import { Selection } from './selection.ts'
+import { rememberSelection } from './selection.ts'
 import { emptyTable, findInvocation, findTimer, type RunState } from './state.ts'
-import { findFlaw } from './state-json.ts'
+import { type Flaw, findFlaw } from './state-json.ts'
 import { damaged, finished, outputNotJson, stateNotJson, stepFailed, unhandled } from './step-errors.ts'
 import { ActorSystem } from './system.ts'
 import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
@@ -67,14 +66,13 @@ export class Program {
   /** Whether any step has asked for randomness: from then on, runs keep their head's id at hand. */
   drawsRandomness = false
   readonly #machine: AnyStateMachine
-  readonly #selection: Selection | undefined
 
   /** @param quick `false` leaves every step to XState alone: for the tests that compare */
   constructor(definition: MachineDefinition, format: ObjectFormat, quick = true) {
     this.definition = definition
-    // A copy of its own: selection replaces a method, which the author's machine must not notice.
+    // A copy of its own: methods of it are replaced, which the author's machine must not notice.
     this.#machine = definition.machine.provide({})
-    this.#selection = quick ? new Selection(this.#machine) : undefined
+    if (quick) rememberSelection(this.#machine)
     const identity = {
       id: this.#machine.id,
       version: definition.version,
@@ -94,18 +92,17 @@ export class Program {
    */
   initial(system: ActorSystem, at: number, seed: () => string): Decided {
     const step: Step = { at, seed, taken: 0, starved: false }
-    const draft = new Draft(system, undefined, emptyTable, 0, at)
+    const draft = new Draft(system, undefined, 0, at)
     const before = enterStep(step)
     system.draft = draft
     try {
       const { root } = system
-      draft.begin(root, root.behaviour.getInitialSnapshot(root.scope, root.options.input))
+      draft.begin(root, initialSnapshot(root))
       draft.start(root)
       if (step.taken > 0) this.drawsRandomness = true
-      const decided = this.#settle(draft, undefined)
-      if (decided.kind === 'refused') throw decided.error
-      if (decided.fatal !== undefined) throw decided.fatal
-      return decided
+      const problem = findProblem(draft, undefined)
+      if (problem !== undefined) throw problem
+      return this.#stands(draft, draft.result())
     } finally {
       system.draft = undefined
       leaveStep(before)
@@ -117,16 +114,12 @@ export class Program {
    * A unit from outside can be refused; every other is recorded, and ends the run if its step throws (semantics 13).
    */
   decide(system: ActorSystem, state: RunState, input: StepInput): Decision {
-    if (input.events.length === 1 && input.origin.kind === 'outside') {
-      const quick = this.#assignOnly(system, state, input)
-      if (quick !== undefined) return quick
-    }
     const step: Step = { at: input.at, seed: input.seed, taken: 0, starved: false }
-    const draft = new Draft(system, state, state.table, input.seq, input.at)
+    const draft = new Draft(system, state, input.seq, input.at)
     const before = enterStep(step)
     system.draft = draft
     try {
-      const refused = this.#feed(draft, state, input)
+      const refused = this.#feed(draft, state, input, step)
       if (step.starved || step.taken > 0) this.drawsRandomness = true
       if (step.starved) return starved
       if (refused !== undefined) return { kind: 'refused', error: refused }
@@ -137,40 +130,8 @@ export class Program {
     }
   }
 
-  /** Whether anything in the root takes the event: for `unhandled: 'reject'`. */
-  #takes(snapshot: LiveMachineSnapshot, event: EventObject): boolean {
-    return this.#machine.getTransitionData(snapshot as never, event).length > 0
-  }
-
-  /** The way without a draft, for an event that only assigns. Whatever is unusual about it goes the whole way. */
-  #assignOnly(system: ActorSystem, state: RunState, input: StepInput): Decision | undefined {
-    const { snapshot } = state
-    if (snapshot.status !== 'active' || this.definition.unhandled === 'reject') return undefined
-    const step: Step = { at: input.at, seed: input.seed, taken: 0, starved: false }
-    const before = enterStep(step)
-    let next: LiveMachineSnapshot | undefined
-    try {
-      next = this.#selection?.assign(snapshot, input.events[0] as EventObject, system.root.scope)
-    } catch {
-      return undefined
-    } finally {
-      leaveStep(before)
-    }
-    if (next === undefined || step.starved) return undefined
-    if (next === snapshot) return { kind: 'decided', state, outputs: nothing, effects: nothing, fatal: undefined }
-    if (next.children !== snapshot.children || findFlaw(next.context, snapshot.context, '') !== undefined)
-      return undefined
-    return {
-      kind: 'decided',
-      state: { snapshot: next, table: state.table },
-      outputs: nothing,
-      effects: nothing,
-      fatal: undefined,
-    }
-  }
-
   /** Hands the unit to its actors. Returns why it is refused, where that is known before the step's end. */
-  #feed(draft: Draft, state: RunState, input: StepInput): XMachinesError | undefined {
+  #feed(draft: Draft, state: RunState, input: StepInput, step: Step): XMachinesError | undefined {
     const { root } = draft.system
     const { origin } = input
     switch (origin.kind) {
@@ -190,6 +151,7 @@ export class Program {
         return undefined
       }
       case 'stop':
+        if (state.snapshot.status !== 'active') return finished(state.snapshot.status, { type: 'stop' })
         draft.stop(root)
         return undefined
       case 'outside':
@@ -197,63 +159,57 @@ export class Program {
       default:
         throw damaged(input, `this version does not decide units of origin '${origin.kind}'`)
     }
+    const refuses = this.definition.unhandled === 'reject' && input.recorded !== true
     for (const event of input.events as readonly EventObject[]) {
       const { status } = draft.snapshot
+      // An error that an event of this unit caused is what the unit comes to.
       if (status === 'error' && state.snapshot.status === 'active') return undefined
       if (status !== 'active') return finished(status, event)
-      if (this.definition.unhandled === 'reject' && input.recorded !== true) {
-        try {
-          if (!this.#takes(draft.snapshot, event)) return unhandled(draft.snapshot, event)
-        } catch (thrown) {
-          return stepFailed(thrown)
-        }
-      }
+      if (refuses && !this.#takes(draft.snapshot, event, step)) return unhandled(draft.snapshot, event)
       draft.send(root, event)
     }
     return undefined
   }
 
-  /** Checks what the step arrived at and decides whether it stands. A first step that does not is always refused. */
-  #settle(draft: Draft, before: RunState | undefined, governed = true): Decided | Refused {
-    const outputs: RecordedEvent[] = []
-    const problem = this.#problem(draft, before) ?? collectOutputs(draft, outputs)
-    if (problem === undefined)
-      return { kind: 'decided', state: ended(draft.result()), outputs, effects: draft.effects, fatal: undefined }
-    if (before === undefined || (governed && this.#policy(problem) === 'reject'))
-      return { kind: 'refused', error: problem }
+  /** Whether anything in the root takes the event. Leaves no trace, so that a replay, which does not ask, draws the same randomness. */
+  #takes(snapshot: LiveMachineSnapshot, event: EventObject, step: Step): boolean {
+    const { taken } = step
+    try {
+      return this.#machine.getTransitionData(snapshot as never, event).length > 0
+    } catch {
+      return true // the step will throw it again, and the machine's policy for errors says what becomes of it
+    } finally {
+      step.taken = taken
+    }
+  }
+
+  /** Checks what the step arrived at and decides whether it stands. */
+  #settle(draft: Draft, before: RunState, governed: boolean): Decided | Refused {
+    const problem = findProblem(draft, before)
+    if (problem === undefined) return this.#stands(draft, draft.result())
+    if (governed && this.#policy(problem) === 'reject') return { kind: 'refused', error: problem }
+    // What XState itself ended stands as XState left it; what it took no offence at, as it was before the unit.
+    if (draft.refusal === undefined && draft.snapshot.status === 'error')
+      return this.#stands(draft, draft.result(), problem)
+    const snapshot = Object.assign({}, before.snapshot, { status: 'error' as const, error: problem })
     return {
       kind: 'decided',
-      state: failed(draft, before, problem),
+      state: ended({ snapshot, table: before.table }),
       outputs: nothing,
       effects: nothing,
       fatal: problem,
     }
   }
 
-  #problem(draft: Draft, before: RunState | undefined): XMachinesError | undefined {
-    if (draft.refusal !== undefined) return draft.refusal
-    const { snapshot } = draft
-    if (snapshot.status === 'error') return stepFailed(snapshot.error)
-    const flaw = findFlaw(snapshot.context, before?.snapshot.context, 'context')
-    if (flaw !== undefined) return stateNotJson(flaw)
-    const badOutput = findFlaw(snapshot.output ?? null, undefined, 'output')
-    if (badOutput !== undefined) return outputNotJson(badOutput)
-    const { table } = draft
-    if (before !== undefined && table === before.table) return undefined
-    for (const [ref, cell] of table.cells) {
-      const previous = before?.table.cells.get(ref)?.snapshot as LiveSnapshot | undefined
-      if (previous === cell.snapshot) continue
-      for (const part of ['context', 'input', 'output'] as const) {
-        const found = findFlaw(cell.snapshot[part] ?? null, previous?.[part], `children.${ref.id}.${part}`)
-        if (found !== undefined) return stateNotJson(found)
-      }
+  #stands(draft: Draft, state: RunState, fatal?: XMachinesError): Decided {
+    draft.keep()
+    return {
+      kind: 'decided',
+      state: state.snapshot.status === 'active' ? state : ended(state),
+      outputs: draft.outputs ?? nothing,
+      effects: draft.effects ?? nothing,
+      fatal,
     }
-    for (const [key, timer] of table.timers) {
-      if (before?.table.timers.has(key)) continue
-      const found = findFlaw(timer.event, undefined, `the delayed event '${timer.event.type}'`)
-      if (found !== undefined) return stateNotJson(found)
-    }
-    return undefined
   }
 
   #policy(error: XMachinesError): 'reject' | 'fatal' {
@@ -277,33 +233,42 @@ function isGoverned({ origin, recorded }: StepInput): boolean {
   return recorded !== true && (origin.kind === 'outside' || origin.kind === 'mail')
 }
 
-/** Copies what the machine emitted. Returns the first that cannot be recorded. */
-function collectOutputs(draft: Draft, outputs: RecordedEvent[]): XMachinesError | undefined {
+/** The root's first snapshot. XState before 5.32.6 throws what makes it fail, as its Actor's constructor expects. */
+function initialSnapshot(root: ActorRef): LiveSnapshot {
   try {
-    for (const event of draft.outputs) {
-      const what = { code: 'OUTPUT_NOT_JSON', name: `The emitted event '${event.type}'` } as const
-      outputs.push(copyJson(event, what, { undefinedIsAbsent: true }) as RecordedEvent)
-    }
-    return undefined
-  } catch (thrown) {
-    if (XMachinesError.is(thrown)) return thrown
-    throw thrown
+    return root.behaviour.getInitialSnapshot(root.scope, root.options.input)
+  } catch (error) {
+    return { status: 'error', output: undefined, error }
   }
 }
 
-/** A finished run has nothing pending, whatever XState leaves behind. */
-function ended(state: RunState): RunState {
-  if (state.snapshot.status === 'active') return state
-  for (const [ref, cell] of state.table.cells)
-    ref.last ??= { snapshot: cell.snapshot, status: ProcessingStatus.Stopped }
-  return { snapshot: state.snapshot, table: { ...emptyTable, booked: state.table.booked } }
+/** What is wrong with the step, if anything. */
+function findProblem(draft: Draft, before: RunState | undefined): XMachinesError | undefined {
+  if (draft.refusal !== undefined) return draft.refusal
+  const { snapshot } = draft
+  const flaw = findFlaw(snapshot.context ?? null, before?.snapshot.context, 'context') ?? findFlawInActors(draft)
+  if (flaw !== undefined) return stateNotJson(flaw)
+  if (snapshot.status === 'error') return stepFailed(snapshot.error)
+  const badOutput = findFlaw(snapshot.output ?? null, undefined, 'output')
+  return badOutput === undefined ? undefined : outputNotJson(badOutput)
 }
 
-/** The state of a run that a unit ended: as it was before, with the error. */
-function failed(draft: Draft, before: RunState | undefined, error: XMachinesError): RunState {
-  const snapshot =
-    draft.snapshot.status === 'error'
-      ? draft.snapshot
-      : Object.assign({}, before?.snapshot ?? draft.snapshot, { status: 'error' as const, error })
-  return ended({ snapshot, table: draft.table })
+function findFlawInActors(draft: Draft): Flaw | undefined {
+  for (const { ref, before, now } of draft.changed()) {
+    for (const part of ['context', 'input', 'output'] as const) {
+      const flaw = findFlaw(now[part] ?? null, before?.[part], `children.${ref.id}.${part}`)
+      if (flaw !== undefined) return flaw
+    }
+  }
+  for (const { event } of draft.armed()) {
+    const flaw = findFlaw(event, undefined, `the delayed event '${event.type}'`)
+    if (flaw !== undefined) return flaw
+  }
+  return undefined
+}
+
+/** A finished run has nothing pending, whatever XState leaves behind. */
+function ended({ snapshot, table }: RunState): RunState {
+  for (const [ref, last] of table.actors) ref.last = { snapshot: last, status: ProcessingStatus.Stopped }
+  return { snapshot, table: { ...emptyTable, booked: table.booked } }
 }

@@ -1,5 +1,12 @@
 import type { AnyStateMachine, EventObject } from 'xstate'
-import type { LiveMachineSnapshot, LiveNode, LiveScope, LiveTransition } from './xstate.ts'
+import {
+  type LiveAssign,
+  type LiveMachineSnapshot,
+  type LiveNode,
+  type LiveScope,
+  type LiveTransition,
+  nodesOf,
+} from './xstate.ts'
 
 /** How many event types a configuration remembers, and how many configurations a machine: beyond it both start anew. */
 const mostTypes = 512
@@ -9,53 +16,44 @@ const mostConfigurations = 4096
 interface Selected {
   readonly transitions: readonly LiveTransition[]
   /** The assignments that are all the event does; `undefined` where it does more. */
-  readonly assigns: readonly Assign[] | undefined
+  readonly assigns: readonly LiveAssign[] | undefined
 }
 
 type Configuration = Map<string, Selected | null>
 
-/** XState's `assign`, resolved by XState itself. */
-interface Assign {
-  resolve(
-    scope: LiveScope,
-    snapshot: LiveMachineSnapshot,
-    args: unknown,
-    params: undefined,
-    action: Assign,
-    extra: unknown,
-  ): readonly [LiveMachineSnapshot, unknown, unknown]
-}
-
 const nothingQueued = Object.freeze({ internalQueue: Object.freeze([]), deferredActorIds: undefined })
 
 /**
- * Remembers which transitions an event selects.
+ * Has a machine remember which transitions an event selects: replaces its `getTransitionData` and `transition`.
  *
  * Without guards the selection depends on the set of active nodes and the event's type alone, so XState's search for it
  * is done once for each pair (the whole set: with one node of it parallel states would go wrong). Where such an event
  * only assigns, in a machine without `always`, there is nothing to exit, enter or settle, and XState's own `assign` is all
  * that runs. Both are held to XState by the differential suite.
+ *
+ * @param machine a copy that nobody else has
  */
-export class Selection {
+export function rememberSelection(machine: AnyStateMachine): void {
+  const { transition } = machine
+  const selection = new Selection(machine)
+  Object.assign(machine, {
+    getTransitionData: selection.select.bind(selection),
+    transition: (snapshot: LiveMachineSnapshot, event: EventObject, scope: LiveScope) =>
+      selection.assign(snapshot, event, scope) ?? transition(snapshot as never, event, scope as never),
+  })
+}
+
+class Selection {
   readonly #machine: AnyStateMachine
   readonly #search: (snapshot: LiveMachineSnapshot, event: EventObject) => readonly LiveTransition[]
   readonly #settles: boolean
   readonly #byNodes = new WeakMap<readonly LiveNode[], Configuration>()
   #byOrders = new Map<string, Configuration>()
 
-  /** @param machine a copy of its own: its `getTransitionData` and `transition` are replaced */
   constructor(machine: AnyStateMachine) {
     this.#machine = machine
     this.#search = machine.getTransitionData.bind(machine) as unknown as Selection['select']
-    this.#settles = [...(machine as unknown as { idMap: Map<string, LiveNode> }).idMap.values()].every(
-      node => node.always === undefined,
-    )
-    const { transition } = machine
-    Object.assign(machine, {
-      getTransitionData: this.select.bind(this),
-      transition: (snapshot: LiveMachineSnapshot, event: EventObject, scope: LiveScope) =>
-        this.assign(snapshot, event, scope) ?? transition(snapshot as never, event, scope as never),
-    })
+    this.#settles = [...nodesOf(machine).values()].every(node => node.always === undefined || node.always.length === 0)
   }
 
   /** What `machine.getTransitionData` answers. */
@@ -116,17 +114,21 @@ export class Selection {
 
   #describe(transitions: readonly LiveTransition[], type: string): Selected {
     const [only] = transitions
-    const plain =
-      transitions.length <= 1 && only?.target === undefined && only?.reenter !== true && !type.startsWith('xstate.')
+    const plain = transitions.length <= 1 && only?.target === undefined && only?.reenter !== true && !isSpecial(type)
     return { transitions, assigns: plain ? this.#assigns(only?.actions ?? []) : undefined }
   }
 
-  #assigns(actions: readonly unknown[]): readonly Assign[] | undefined {
+  #assigns(actions: readonly unknown[]): readonly LiveAssign[] | undefined {
     const resolved = actions.map(action =>
       typeof action === 'string' ? this.#machine.implementations.actions[action] : action,
     )
-    return resolved.every(isAssign) ? (resolved as unknown as readonly Assign[]) : undefined
+    return resolved.every(isAssign) ? (resolved as unknown as readonly LiveAssign[]) : undefined
   }
+}
+
+/** Types that XState does more about, or refuses. */
+function isSpecial(type: string): boolean {
+  return type === '*' || type.startsWith('xstate.')
 }
 
 function isAssign(action: unknown): boolean {

@@ -64,10 +64,13 @@ export class ActorSystem {
     if (this.#revived === undefined) this.step().register(systemId, ref as ActorRef)
   }
   get(systemId: string): ActorRef | undefined {
-    return (this.draft?.table ?? this.visible?.table ?? emptyTable).systemIds.get(systemId)
+    return this.#systemIds().get(systemId)
   }
   getAll(): Record<string, ActorRef> {
-    return Object.fromEntries((this.draft?.table ?? this.visible?.table ?? emptyTable).systemIds)
+    return Object.fromEntries(this.#systemIds())
+  }
+  #systemIds(): ReadonlyMap<string, ActorRef> {
+    return this.draft?.systemIds ?? (this.visible?.table ?? emptyTable).systemIds
   }
   _relay(_source: LiveRef | undefined, target: LiveRef, event: EventObject): void {
     target._send(event)
@@ -105,7 +108,8 @@ export class ActorSystem {
     if (this.draft !== undefined) return this.draft.statusOf(ref)
     if (ref === this.root)
       return this.visible?.snapshot.status === 'active' ? ProcessingStatus.Running : ProcessingStatus.Stopped
-    return (this.visible?.table.cells.get(ref) ?? ref.last)?.status ?? ProcessingStatus.Stopped
+    if (this.visible?.table.actors.has(ref) === true) return ProcessingStatus.Running
+    return ref.last?.status ?? ProcessingStatus.Stopped
   }
   snapshotOf(ref: ActorRef): LiveSnapshot {
     if (this.#revived !== undefined) return { status: 'active' }
@@ -114,7 +118,7 @@ export class ActorSystem {
         ? this.draft.snapshotOf(ref)
         : ref === this.root
           ? this.visible?.snapshot
-          : (this.visible?.table.cells.get(ref) ?? ref.last)?.snapshot
+          : (this.visible?.table.actors.get(ref) ?? ref.last?.snapshot)
     if (snapshot === undefined) throw new Error(`Snapshot can't be read while the actor '${ref.id}' initializes itself`)
     return snapshot
   }
@@ -198,7 +202,7 @@ function execute(this: Scope, action: ExecutableAction): void {
   const run = (): void => {
     if (action.exec === undefined) return
     if (isBuiltIn(action)) action.exec(action.info, action.params)
-    else draft.effect(this.self, action)
+    else draft.effect({ kind: 'action', actor: this.self, action })
   }
   if (draft.statusOf(this.self) === ProcessingStatus.Running) run()
   else draft.defer(this.self, run)

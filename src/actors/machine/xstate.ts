@@ -78,6 +78,18 @@ export interface ExecutableAction {
   readonly exec: ((info: unknown, params: unknown) => void) | undefined
 }
 
+/** XState's `assign`, resolved by XState itself: gives a new snapshot, with value and tags derived from its nodes. */
+export interface LiveAssign {
+  resolve(
+    scope: LiveScope,
+    snapshot: LiveMachineSnapshot,
+    args: unknown,
+    params: undefined,
+    action: LiveAssign,
+    extra: unknown,
+  ): readonly [LiveMachineSnapshot, unknown, unknown]
+}
+
 /** Actor logic, as far as it is stepped. */
 export interface LiveLogic {
   transition(snapshot: LiveSnapshot, event: EventObject, scope: LiveScope): LiveSnapshot
@@ -119,6 +131,11 @@ export function isLogic(value: unknown): value is AnyActorLogic {
 /** Whether logic is stepped as part of its run: machines and logic that starts nothing. Everything else runs outside. */
 export function isInside(logic: LiveLogic | AnyActorLogic): boolean {
   return isMachine(logic) || logic.start === undefined
+}
+
+/** All state nodes of a machine, by id. */
+export function nodesOf(machine: AnyStateMachine): ReadonlyMap<string, LiveNode> {
+  return (machine as unknown as { readonly idMap: ReadonlyMap<string, LiveNode> }).idMap
 }
 
 /** The logic behind a child's `src`: a registered name, or the generated name of an inline `invoke`. */
