@@ -1,0 +1,231 @@
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { readCheckpoint } from './checkpoint.ts'
+import { FrameDecoder } from './decode.ts'
+import { Draft } from './draft.ts'
+import { damaged, errnoOf, readFailure } from './failures.ts'
+import { type LogFiles, Segments } from './files.ts'
+import { OwnUnits } from './history.ts'
+import { indexName, type Listing, type StoreWarning, segmentAt, segmentName, sortEntries } from './layout.ts'
+import type { HistorySource } from './reading.ts'
+import type { Row } from './row.ts'
+import { RunIndex } from './run-index.ts'
+import { endHolds, scanFrames } from './scan.ts'
+import { readSegmentHeader } from './segment.ts'
+import type { UnitMark } from './snapshot-line.ts'
+import { type SnapshotContext, Snapshots } from './snapshots.ts'
+import type { KnownId } from './stored-unit.ts'
+import { nextTurn } from './turns.ts'
+
+/** How a log is read. */
+export interface LogReaderOptions {
+  readonly dir: string
+  readonly objectFormat: ObjectFormat
+  readonly files: LogFiles
+  readonly segmentBytes: number
+  /** Whether a directory without a log is refused, as one that is only read. */
+  readonly mustExist: boolean
+  readonly warn: (warning: StoreWarning) => void
+}
+
+/** A log as it is read: the index of all its frames, kept up with what a writer adds. */
+export class LogReader implements HistorySource, SnapshotContext {
+  readonly objectFormat: ObjectFormat
+  readonly segments: Segments
+  readonly snapshots: Snapshots
+  /** Bytes behind the last whole frame. */
+  torn = 0
+  /** Bytes of the log that the checkpoint does not cover. */
+  uncovered = 0
+  /** Length of the checkpoint. */
+  checkpointLength = 0
+  readonly #options: LogReaderOptions
+  #index: RunIndex
+  #loaded = false
+
+  constructor(options: LogReaderOptions) {
+    this.#options = options
+    this.objectFormat = options.objectFormat
+    this.segments = new Segments(options.dir, options.files)
+    this.#index = this.#emptyIndex()
+    const { dir, segmentBytes, warn } = options
+    const idWidth = options.objectFormat === 'sha1' ? 40 : 64
+    this.snapshots = new Snapshots({ dir, segmentBytes, idWidth, warn }, this)
+  }
+
+  get index(): RunIndex {
+    return this.#index
+  }
+
+  /** Reads what was written since the last time; everything, the first time. */
+  async refresh(): Promise<void> {
+    if (this.#isCurrent()) return
+    const listing = this.#list()
+    if (listing === undefined || listing.segments.length === 0) return this.#refuseAbsent(listing)
+    if (!this.#loaded || !endHolds(this.segments, this.#index.end)) return this.#load(listing)
+    try {
+      await this.#scan(listing)
+    } catch (error) {
+      if (!XMachinesError.is(error, 'STORE_DAMAGED')) throw error
+      // A writer that took a failed write back may have written something else in its place meanwhile.
+      await this.#load(this.#list() ?? listing)
+    }
+  }
+
+  /** Whether nothing was written since the last time: asked before every operation of a store that only reads. */
+  #isCurrent(): boolean {
+    const { segment, offset } = this.#index.end
+    if (!this.#loaded || this.torn > 0 || fs.existsSync(this.segments.path(segment + 1))) return false
+    return this.segments.isSame(segment, offset) && endHolds(this.segments, this.#index.end)
+  }
+
+  /** Takes what stands behind the last whole frame away, for who writes from now on. */
+  cutTail(): void {
+    const { segment, offset } = this.#index.end
+    if (this.torn === 0) return
+    this.#mend(file => this.#options.files.ftruncateSync(file, offset))
+    const file = this.segments.path(segment)
+    const message = `${file} ended in a flush that was never finished: its ${this.torn} bytes from byte ${offset} on were cut off.`
+    this.#options.warn({ code: 'TAIL_CUT', message, file, offset, bytes: this.torn })
+    this.torn = 0
+  }
+
+  /** Makes durable what a writer left that died between writing and syncing: others build on it from now on. */
+  syncTail(): void {
+    if (this.#index.end.segment > 0) this.#mend(file => this.#options.files.fsyncSync(file))
+  }
+
+  #mend(how: (descriptor: number) => void): void {
+    const { files } = this.#options
+    const descriptor = files.openSync(this.segments.path(this.#index.end.segment), 'r+')
+    try {
+      how(descriptor)
+    } finally {
+      files.closeSync(descriptor)
+    }
+  }
+
+  row(run: string): Row | undefined {
+    return this.#index.row(run)
+  }
+
+  snapshot(run: string): number {
+    return this.#index.snapshot(run)
+  }
+
+  setSnapshot(run: string, place: number): void {
+    if (this.#index.row(run) !== undefined) this.#index.setSnapshot(run, place)
+  }
+
+  mark(run: string, seq: number): UnitMark | undefined {
+    const row = this.#index.row(run)
+    if (row === undefined || seq > row.seq || seq < row.first) return undefined
+    return new OwnUnits(this.segments, this.objectFormat, row, undefined).markOf(seq)
+  }
+
+  knownId(row: Row, seq: number): KnownId | undefined {
+    const snapshot = this.snapshots.load(row.run, seq)
+    if (snapshot?.id === undefined || snapshot.seq <= row.first) return undefined
+    return { seq: snapshot.seq, id: snapshot.id, machine: snapshot.machine }
+  }
+
+  async close(): Promise<void> {
+    await this.snapshots.close()
+    this.segments.close()
+  }
+
+  #emptyIndex(): RunIndex {
+    return new RunIndex(this.objectFormat, position => this.segments.line(position))
+  }
+
+  #list(): Listing | undefined {
+    const { dir } = this.#options
+    try {
+      return sortEntries(fs.readdirSync(dir))
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw readFailure(error, dir)
+    }
+  }
+
+  /** A place without a log: a new store, unless it must be one already, or is something else. */
+  #refuseAbsent(listing: Listing | undefined): void {
+    const { dir, mustExist, warn } = this.#options
+    if (listing !== undefined && listing.foreign.length > 0) {
+      throw new XMachinesError(
+        'STORE_FOREIGN',
+        `${dir} holds something that is not a store (${listing.foreign[0]}). Give an empty or new directory.`,
+        { details: { path: dir, found: listing.foreign.slice(0, 10) } },
+      )
+    }
+    if (mustExist) {
+      throw new XMachinesError('STORE_MISSING', `There is no store at ${dir}. Check the path.`, {
+        details: { path: dir },
+      })
+    }
+    if (this.#loaded || listing?.index) {
+      const file = join(dir, indexName)
+      warn({ code: 'INDEX_DROPPED', message: `The log that ${file} belongs to is gone; the index is not used.`, file })
+      this.#index = this.#emptyIndex()
+      this.#loaded = false
+    }
+  }
+
+  async #load(listing: Listing): Promise<void> {
+    const { dir, warn } = this.#options
+    const missing = listing.segments.findIndex((segment, index) => segment !== index + 1)
+    if (missing >= 0) throw damaged(join(dir, segmentName(missing + 1)), 0, 'the file is missing')
+    for (const segment of listing.segments) this.segments.forget(segment)
+    readSegmentHeader(this.segments, 1, this.objectFormat)
+    const found = await readCheckpoint(dir, this.objectFormat)
+    const checkpoint = 'unusable' in found ? undefined : found
+    let unusable = 'unusable' in found ? found.unusable : undefined
+    if (checkpoint !== undefined && !endHolds(this.segments, checkpoint.end)) {
+      unusable = `it is ahead of the log or belongs to another one (flush ${checkpoint.end.flush})`
+    }
+    if (unusable !== undefined) {
+      const file = join(dir, indexName)
+      warn({
+        code: 'INDEX_DROPPED',
+        message: `${file} is not used: ${unusable}. The index is made from the log.`,
+        file,
+      })
+    }
+    const usable = unusable === undefined ? checkpoint : undefined
+    this.#index =
+      usable === undefined
+        ? this.#emptyIndex()
+        : new RunIndex(this.objectFormat, position => this.segments.line(position), usable)
+    this.checkpointLength = usable?.length ?? 0
+    this.uncovered = 0
+    await this.#scan(listing)
+    this.#loaded = true
+    await this.snapshots.scan(usable?.snapshots ?? { segment: 1, offset: 0, live: 0 })
+  }
+
+  async #scan({ segments }: Listing): Promise<void> {
+    const index = this.#index
+    const decoder = new FrameDecoder(this.objectFormat, position => this.segments.path(segmentAt(position)))
+    const scanned = await scanFrames(
+      this.segments,
+      this.objectFormat,
+      index.end,
+      segments.at(-1)!,
+      (frame, end) => {
+        const draft = new Draft(index)
+        decoder.decode(frame, draft)
+        index.commit(draft, end)
+        this.uncovered += frame.end - frame.start
+      },
+      async () => {
+        // Packed rows of snapshots are no checkpoint yet: nothing of it is written.
+        if (index.crowded) await index.pack(this.snapshots.state)
+        await nextTurn()
+      },
+    )
+    index.end = scanned.end
+    this.torn = scanned.torn
+  }
+}

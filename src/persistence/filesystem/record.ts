@@ -1,0 +1,207 @@
+import type { JsonObject } from '../../actors/contracts/json.ts'
+import type {
+  AppendItem,
+  BesideChange,
+  LeaseKey,
+  LeaseRow,
+  MachineRecord,
+  Mail,
+  Refusal,
+} from '../../actors/contracts/store.ts'
+import type { NewUnit, SourcePosition } from '../../actors/contracts/unit.ts'
+import { changeStart, lineStart, mailStart, skipEnd, stride, unitStart } from './line.ts'
+import type { Renewal } from './row.ts'
+
+/*
+ * What the lines of the log say. A unit's line: columns, time and events, then what a reader rarely asks for; the last
+ * unit of an item also says what the item changes beside the history. `undefined` is not written; nothing else is left out.
+ */
+
+/** A line that is still to be placed, sealed and, for a unit, linked to the one before. */
+export interface UnitText {
+  readonly text: string
+  /** Length of the events in characters; in bytes too, unless the line has more bytes than characters. */
+  readonly events: string
+}
+
+/** The lines of an item's units; `change` instead where it has none. */
+export interface ItemText {
+  readonly machine: string | undefined
+  readonly units: readonly UnitText[]
+  readonly change: string | undefined
+}
+
+/**
+ * Writes an item down, but for what only its place in the log tells.
+ *
+ * @param newMachine whether the store has not got the item's machine yet
+ * @param pins whether a leased item is the one that pins the run
+ */
+export function itemText(item: AppendItem, newMachine: boolean, pins: boolean): ItemText {
+  const { units, run } = item
+  const machine = newMachine ? machineText(item.machine!) : undefined
+  const rest = itemRest(item, pins)
+  if (units.length === 0) return { machine, units: [], change: `${changeStart(run)}${rest}}\n` }
+  const last = units.length - 1
+  const start = unitStart(run)
+  const epoch = item.lease === undefined ? '' : `,"epoch":${item.lease.epoch}`
+  if (last === 0) return { machine, units: [unitText(start, units[0]!, epoch + rest)], change: undefined }
+  const texts = units.map((unit, index) => unitText(start, unit, index === last ? epoch + rest : epoch))
+  return { machine, units: texts, change: undefined }
+}
+
+function unitText(start: string, unit: NewUnit, tail: string): UnitText {
+  const events = JSON.stringify(unit.events)
+  const end = unit.seq % stride === 0 ? skipEnd : '}\n'
+  return { text: `${start}${unit.at},"events":${events}${unitRest(unit)}${tail}${end}`, events }
+}
+
+function unitRest(unit: NewUnit): string {
+  let rest = ''
+  if (unit.origin.kind !== 'outside') rest += `,"origin":${JSON.stringify(unit.origin)}`
+  if (unit.outputs.length > 0) rest += `,"outputs":${JSON.stringify(unit.outputs)}`
+  if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
+  if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
+  if (unit.state !== undefined) rest += `,"state":${JSON.stringify(unit.state)}`
+  if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
+  if (unit.machine !== undefined) rest += `,"machine":${JSON.stringify(unit.machine)}`
+  return rest
+}
+
+function itemRest({ status, value, due, beside, lease }: AppendItem, pins: boolean): string {
+  let rest = ''
+  if (pins) rest += `,"pin":${JSON.stringify([lease!.namespace, lease!.partition])}`
+  if (status !== undefined) rest += `,"status":${JSON.stringify(status)}`
+  if (value !== undefined) rest += `,"value":${JSON.stringify(value)}`
+  if (due !== undefined) rest += `,"due":${due}`
+  if (beside !== undefined) rest += `,"beside":${besideText(beside)}`
+  return rest
+}
+
+function besideText(change: BesideChange): string {
+  const { sources, refused, acknowledged } = change
+  if (sources === undefined && refused === undefined && acknowledged === undefined) return JSON.stringify(change)
+  return JSON.stringify({
+    ...change,
+    ...(sources && { sources: sources.map(withPosition) }),
+    ...(refused && { refused: refused.map(withPosition) }),
+    ...(acknowledged && { acknowledged: acknowledged.map(withPosition) }),
+  })
+}
+
+/** A position that JSON holds: a bigint as its digits in a string. */
+export function writtenPosition(position: bigint | number): string | number {
+  return typeof position === 'bigint' ? String(position) : position
+}
+
+/** A position as it was before {@link writtenPosition}. */
+export function readPosition(position: string | number): bigint | number {
+  return typeof position === 'string' ? BigInt(position) : position
+}
+
+function withPosition<T extends SourcePosition>(of: T): object {
+  return { ...of, position: writtenPosition(of.position) }
+}
+
+/** The line that keeps a machine version. */
+export function machineText({ oid, id, version, definition }: MachineRecord): string {
+  return `${lineStart}"machine":${JSON.stringify(oid)},"record":${JSON.stringify({ oid, id, version, definition })}}\n`
+}
+
+/** The line of a lease row. */
+export function leaseText(row: LeaseRow): string {
+  return `${lineStart}"lease":${JSON.stringify(row)}}\n`
+}
+
+/** The line of a delivered mail, but for the place of the mail before. */
+export function mailText({ receiver, sender, seq, index, failure, event }: Mail): string {
+  const rest = JSON.stringify({ sender, seq, index, failure, event })
+  return `${mailStart(receiver)},${rest.slice(1)}\n`
+}
+
+/** The line that says how long a process lives. */
+export function renewalText({ process, until, holder }: Renewal): string {
+  return `${lineStart}"process":${JSON.stringify(process)},"until":${until},"holder":"${holder}"}\n`
+}
+
+/** What stands behind the events of a unit's line, as parsed. */
+export interface WrittenRest {
+  readonly origin?: NewUnit['origin']
+  readonly outputs?: NewUnit['outputs']
+  readonly sources?: readonly WrittenPosition[]
+  readonly requestId?: string
+  readonly state?: string
+  readonly creation?: NonNullable<NewUnit['creation']>
+  readonly machine?: string
+  readonly epoch?: number
+  readonly pin?: readonly [namespace: string, partition: number]
+  readonly status?: NonNullable<AppendItem['status']>
+  readonly value?: NonNullable<AppendItem['value']> | null
+  readonly due?: number | null
+  readonly beside?: WrittenBeside
+}
+
+interface WrittenPosition {
+  readonly id: string
+  readonly position: string | number
+}
+
+type WrittenBeside = Omit<BesideChange, 'sources' | 'refused' | 'acknowledged'> & {
+  readonly sources?: readonly WrittenPosition[]
+  readonly refused?: readonly (WrittenPosition & Omit<Refusal, 'position'>)[]
+  readonly acknowledged?: readonly WrittenPosition[]
+}
+
+/** Parses what follows a value within a line, from its comma (or closing brace) on. */
+export function parseRest(text: string): WrittenRest {
+  return text.startsWith('}') ? nothing : JSON.parse(`{${text.slice(1)}`)
+}
+
+const nothing: WrittenRest = Object.freeze({})
+
+/** The positions of a unit as they were. */
+export function readPositions(written: readonly WrittenPosition[]): readonly SourcePosition[] {
+  return written.map(({ id, position }) => ({ id, position: readPosition(position) }))
+}
+
+/** What is kept beside the history of an item, as it was. */
+export function readBeside(written: WrittenBeside): BesideChange {
+  const { sources, refused, acknowledged, ...rest } = written
+  return {
+    ...rest,
+    ...(sources && { sources: readPositions(sources) }),
+    ...(refused && { refused: refused.map(entry => ({ ...entry, position: readPosition(entry.position) })) }),
+    ...(acknowledged && { acknowledged: readPositions(acknowledged) }),
+  }
+}
+
+/** The partition that the item pinned its run to. */
+export function readPin(pin: WrittenRest['pin']): LeaseKey | undefined {
+  return pin && Object.freeze({ namespace: pin[0], partition: pin[1] })
+}
+
+/** A mail's line, as parsed. */
+export interface WrittenMail {
+  readonly mail: string
+  readonly prev: number
+  readonly sender: string
+  readonly seq: number
+  readonly index: number
+  readonly failure?: boolean
+  readonly event: JsonObject
+}
+
+/** A mail as it was. */
+export function readMail({ mail: receiver, sender, seq, index, failure, event }: WrittenMail): Mail {
+  return deepFreeze({ receiver, sender, seq, index, ...(failure === undefined ? {} : { failure }), event })
+}
+
+/** Freezes JSON that was just parsed, and so is nobody else's. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const key in value) {
+    const part = value[key]
+    if (typeof part === 'object' && part !== null) deepFreeze(part)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,233 @@
+import type { DueRun, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { Attention, AttentionIndex, type DueQuery, partitionName } from '../attention.ts'
+import { mailId } from '../judge.ts'
+import type { Checkpoint, SnapshotsState } from './checkpoint.ts'
+import { type Draft, pinName, type View } from './draft.ts'
+import { emptyLog, type LogEnd } from './layout.ts'
+import { readMail, type WrittenMail } from './record.ts'
+import { isNewMail, type MachineAt, type Renewal, type Row } from './row.ts'
+import { emptyTable, type RowTable } from './table.ts'
+import { GrowingDictionary, mergeTable } from './table-merge.ts'
+
+/** Rows and pins that are not in the table yet. */
+interface Layer {
+  readonly rows: Map<string, Row>
+  readonly pins: Map<string, string>
+  readonly snapshots: Map<string, number>
+}
+
+function emptyLayer(): Layer {
+  return { rows: new Map(), pins: new Map(), snapshots: new Map() }
+}
+
+/** How many changed rows are kept as objects before they are packed. */
+const mostLoose = 65_536
+
+/**
+ * What is durable: of every run its row, and all else that can be asked without reading a history. A packed table as of
+ * some time ago, with what changed since in front of it.
+ */
+export class RunIndex implements View {
+  /** Up to where in the log this is true. */
+  end: LogEnd = emptyLog
+  readonly dictionary: GrowingDictionary
+  readonly #format: ObjectFormat
+  readonly #line: (position: number) => Buffer
+  readonly #leases = new Map<string, LeaseRow>()
+  readonly #renewals = new Map<string, Renewal>()
+  readonly #attention = new AttentionIndex()
+  /** Of the runs that need something, or that some process has in hand. */
+  readonly #attended = new Map<string, Attention>()
+  #table: RowTable
+  /** Changes that are being packed. */
+  #older: Layer | undefined
+  #newer: Layer = emptyLayer()
+
+  /** @param line reads a line of the log */
+  constructor(format: ObjectFormat, line: (position: number) => Buffer, checkpoint?: Checkpoint) {
+    this.#format = format
+    this.#line = line
+    this.#table = checkpoint?.table ?? emptyTable(format)
+    this.dictionary = checkpoint?.dictionary ?? new GrowingDictionary()
+    if (checkpoint === undefined) return
+    this.end = checkpoint.end
+    for (const row of checkpoint.leases) this.#leases.set(partitionName(row), Object.freeze(row))
+    for (const renewal of checkpoint.renewals) this.#renew(renewal)
+    this.#attendTable(checkpoint.table)
+  }
+
+  row(run: string): Row | undefined {
+    const row = this.#newer.rows.get(run) ?? this.#older?.rows.get(run)
+    if (row !== undefined) return row
+    const index = this.#table.find(run)
+    return index < 0 ? undefined : this.#table.row(index)
+  }
+
+  pinned(namespace: string, key: string): string | undefined {
+    const name = pinName(namespace, key)
+    return this.#newer.pins.get(name) ?? this.#older?.pins.get(name) ?? this.#table.pinned(namespace, key)
+  }
+
+  lease(key: LeaseKey): LeaseRow | undefined {
+    return this.#leases.get(partitionName(key))
+  }
+
+  machine(oid: string): MachineAt | undefined {
+    return this.dictionary.machineOf(oid)
+  }
+
+  received(mail: Mail): boolean {
+    const row = this.row(mail.receiver)
+    if (row === undefined || isNewMail(row, mail)) return false
+    const name = mailId(mail)
+    for (let position = row.mails?.last ?? 0; position > 0; ) {
+      const line: WrittenMail = JSON.parse(this.#line(position).toString())
+      if (mailId(readMail(line)) === name) return true
+      position = line.prev
+    }
+    return false
+  }
+
+  due(query: DueQuery): DueRun[] {
+    return this.#attention.due(query)
+  }
+
+  /** Place of a run's newest snapshot; 0: none. */
+  snapshot(run: string): number {
+    const place = this.#newer.snapshots.get(run) ?? this.#older?.snapshots.get(run)
+    if (place !== undefined) return place
+    const index = this.#table.find(run)
+    return index < 0 ? 0 : this.#table.snapshot(index)
+  }
+
+  setSnapshot(run: string, place: number): void {
+    this.#newer.snapshots.set(run, place)
+  }
+
+  /** Takes over what a flush changed, which is durable now. */
+  commit(draft: Draft, end: LogEnd): void {
+    const { rows, pins } = this.#newer
+    for (const [oid, machine] of draft.machines) if (this.machine(oid) === undefined) this.dictionary.machine(machine)
+    for (const [name, row] of draft.leases) this.#leases.set(name, row)
+    for (const [name, run] of draft.pins) pins.set(name, run)
+    for (const renewal of draft.renewals.values()) this.#renew(renewal)
+    for (const [run, row] of draft.rows) {
+      rows.set(run, row)
+      this.#attend(row)
+    }
+    this.end = end
+  }
+
+  /** Whether a process said through another holder of the lock that it lives. */
+  hasRenewalsBefore(holder: string): boolean {
+    for (const renewal of this.#renewals.values()) if (renewal.holder !== holder) return true
+    return false
+  }
+
+  /** Forgets what processes said through other holders of the lock: those are gone, and what they had in flight with them. */
+  forgetRenewalsBefore(holder: string): void {
+    for (const renewal of this.#renewals.values()) {
+      if (renewal.holder === holder) continue
+      this.#renewals.delete(renewal.process)
+      this.#attention.renew(renewal.process, 0)
+    }
+  }
+
+  #renew(renewal: Renewal): void {
+    this.#renewals.set(renewal.process, renewal)
+    this.#attention.renew(renewal.process, renewal.until)
+  }
+
+  /** Whether so much is loose that it should be packed. */
+  get crowded(): boolean {
+    return this.#older === undefined && this.#newer.rows.size > mostLoose + this.#table.count / 8
+  }
+
+  /** Packs what changed into the table, taking turns with others. Returns the index as of the call, to be kept in a file. */
+  async pack(snapshots: SnapshotsState): Promise<Checkpoint> {
+    const { end, dictionary } = this
+    const leases = [...this.#leases.values()]
+    const renewals = [...this.#renewals.values()]
+    const older = (this.#older = this.#newer)
+    this.#newer = emptyLayer()
+    try {
+      this.#table = await mergeTable(this.#format, this.#table, older, dictionary)
+    } catch (error) {
+      for (const part of ['rows', 'pins', 'snapshots'] as const)
+        putUnder<Row | string | number>(this.#newer[part], older[part])
+      throw error
+    } finally {
+      this.#older = undefined
+    }
+    return { end, table: this.#table, dictionary, leases, renewals, snapshots }
+  }
+
+  /** The rows of runs after `after` (or from it on, where `inclusive`) whose id begins with `prefix`, in order, at most `limit`. */
+  rowsAfter(sorted: readonly string[], after: string, inclusive: boolean, limit: number): Row[] {
+    const rows: Row[] = []
+    let loose = lowerBound(sorted, after)
+    let packed = this.#table.lowerBound(after)
+    if (!inclusive && sorted[loose] === after) loose++
+    if (!inclusive && packed < this.#table.count && this.#table.run(packed) === after) packed++
+    while (rows.length < limit) {
+      const left = sorted[loose]
+      const right = packed < this.#table.count ? this.#table.run(packed) : undefined
+      if (left === undefined && right === undefined) break
+      const run = right === undefined || (left !== undefined && left < right) ? left! : right
+      const loosely = this.#newer.rows.get(run) ?? this.#older?.rows.get(run)
+      rows.push(loosely ?? (run === right ? this.#table.row(packed) : this.row(run)!))
+      if (run === left) loose++
+      if (run === right) packed++
+    }
+    return rows
+  }
+
+  /** The ids of all runs that are not in the table, and of some that are. */
+  looseRuns(): readonly string[] {
+    const older = this.#older === undefined ? [] : [...this.#older.rows.keys()]
+    return [...older, ...this.#newer.rows.keys()]
+  }
+
+  #attend(row: Row): void {
+    const { run, due, lease } = row
+    const { process } = row.beside
+    let attention = this.#attended.get(run)
+    if (attention === undefined) {
+      if (due === null && process === null) return
+      this.#attended.set(run, (attention = new Attention(run, row.namespace)))
+    }
+    this.#attention.set(attention, due, process, lease)
+    if (due === null && process === null) this.#attended.delete(run)
+  }
+
+  #attendTable(table: RowTable): void {
+    for (let index = 0; index < table.count; index++) {
+      const due = table.due(index)
+      if (table.hasProcess(index)) this.#attend(table.row(index))
+      else if (!Number.isNaN(due)) {
+        const run = table.run(index)
+        const attention = new Attention(run, table.namespace(index))
+        this.#attended.set(run, attention)
+        this.#attention.set(attention, due, null, table.lease(index))
+      }
+    }
+  }
+}
+
+/** Puts into `newer` what it has not got of `older`. */
+function putUnder<V>(newer: Map<string, V>, older: ReadonlyMap<string, V>): void {
+  for (const [key, value] of older) if (!newer.has(key)) newer.set(key, value)
+}
+
+/** The first index whose id is not before `id`. */
+function lowerBound(sorted: readonly string[], id: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! < id) low = middle + 1
+    else high = middle
+  }
+  return low
+}
