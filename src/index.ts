@@ -30,6 +30,18 @@ export {
 } from './actors/run/open.ts'
 export type * from './actors/run/types.ts'
 export { now, random, uuid } from './actors/step.ts'
+export {
+  type Backoff,
+  type Decoded,
+  type LeaseStatus,
+  type ParkedRunStatus,
+  type RestartPolicy,
+  type SuperviseOptions,
+  type Supervisor,
+  type SupervisorEvent,
+  type SupervisorStatus,
+  supervise,
+} from './actors/supervisor/index.ts'
 
 /**
  * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the

@@ -70,6 +70,8 @@ export interface BrokerConsumer {
   readonly clusterId: string
   readonly topics: readonly string[]
   readonly group: string
+  /** Names a partition as a source of positions, for ever. @default `<cluster id>/<topic>/<partition>` */
+  sourceId?(topic: string, partition: number): string
   /**
    * The leases of this member, as the group hands them out. Reading it joins the group; cancelling it begins to leave, as
    * `close` does, without waiting for the releases. A lease that is revoked before it was read is never delivered.

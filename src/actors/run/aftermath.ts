@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, BesideChange } from '../contracts/store.ts'
+import type { AppendItem } from '../contracts/store.ts'
 import type { NewUnit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
@@ -8,6 +8,7 @@ import { nextTimer, type RunState } from '../machine/state.ts'
 import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
 import { Invocations } from './invocations.ts'
+import type { BesideDraft } from './outbox.ts'
 import type { Resident } from './resident.ts'
 import { type Sleeper, wakeUpsOf } from './timers.ts'
 
@@ -29,11 +30,7 @@ export class Aftermath implements Sleeper {
   }
 
   /** What the store has to know of a state, so that somebody goes on with it if this process does not. */
-  declare(
-    state: RunState,
-    item: { -readonly [K in keyof AppendItem]: AppendItem[K] },
-    beside: { -readonly [K in keyof BesideChange]: BesideChange[K] },
-  ): void {
+  declare(state: RunState, item: { -readonly [K in keyof AppendItem]: AppendItem[K] }, beside: BesideDraft): void {
     const { held, time, environment } = this.#resident
     const { invocations } = state.table
     const timer = time === 'arrival' ? nextTimer(state)?.due : undefined

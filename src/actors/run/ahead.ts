@@ -156,16 +156,10 @@ export class Ahead {
   }
 
   #refuse(command: Command, error: XMachinesError): Pending {
-    if (command.source !== undefined) this.#taken(command.source)
+    const refusal = command.refusal?.(error)
+    if (command.source !== undefined && refusal !== null) this.#taken(command.source)
     const { state, seq } = this.#place
-    return {
-      command,
-      unit: undefined,
-      state,
-      effects: [],
-      settlement: { kind: 'refused', seq, error },
-      refusal: command.refusal?.(error),
-    }
+    return { command, unit: undefined, state, effects: [], settlement: { kind: 'refused', seq, error }, refusal }
   }
 
   #unchanged(command: Command, duplicate: boolean, answer: Answer = { ...this.#place, outputs: [] }): Pending {

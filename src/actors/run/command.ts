@@ -37,8 +37,8 @@ export interface Command {
   readonly checking?: Promise<void> | undefined
   /** The border refused it: it only keeps its place in the order. */
   readonly refused?: XMachinesError | undefined
-  /** Under a supervisor: what a refusal is kept as. */
-  readonly refusal?: ((error: XMachinesError) => Refusal) | undefined
+  /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken. */
+  readonly refusal?: ((error: XMachinesError) => Refusal | null) | undefined
   /** Called once, when it is durable, refused, or known to be a duplicate. In the order of the commands. */
   settle(settlement: Settlement): void
   /** Called once instead: the store or the lease failed, or the run was closed. */
@@ -54,13 +54,23 @@ export interface Pending {
   readonly state: RunState
   readonly effects: readonly Effect[]
   readonly settlement: Settlement
-  /** Kept of a refusal under a supervisor. */
-  readonly refusal: Refusal | undefined
+  /** Kept of a refusal under a supervisor; `null`: it leaves no trace. */
+  readonly refusal: Refusal | null | undefined
 }
 
 /** Whether the store has to be asked before the command can settle. */
-export function needsAppend({ unit, refusal, command, settlement }: Pending): boolean {
-  return unit !== undefined || refusal !== undefined || (settlement.kind === 'refused' && command.source !== undefined)
+export function needsAppend(pending: Pending): boolean {
+  return pending.unit !== undefined || isKept(pending.refusal) || takesPosition(pending)
+}
+
+/** Whether a refusal is kept with its record. */
+export function isKept(refusal: Pending['refusal']): refusal is Refusal {
+  return refusal !== undefined && refusal !== null
+}
+
+/** Whether all that is kept of the command is the position that it took. */
+export function takesPosition({ unit, refusal, command, settlement }: Pending): boolean {
+  return unit === undefined && refusal === undefined && settlement.kind === 'refused' && command.source !== undefined
 }
 
 /** A unit that became durable, for whoever watches the run. */

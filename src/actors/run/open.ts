@@ -12,8 +12,9 @@ import { copyJson } from '../json/json-copy.ts'
 import { type Program, programOf } from '../machine/program.ts'
 import { RunHandle } from './handle.ts'
 import { recover, seedOf } from './history.ts'
-import { residencyOf } from './residency.ts'
-import { type Leased, Resident } from './resident.ts'
+import type { RunOutbox } from './outbox.ts'
+import { closeTimeout, residencyOf } from './residency.ts'
+import { type Leased, leaseHeld, leaseLost, misplaced, Resident } from './resident.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './types.ts'
 
 /** What is fixed when a run is created. */
@@ -89,7 +90,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     program,
     environment,
     ...creationOf(program, options, environment),
-    lease: undefined,
+    driver: undefined,
   })
   residencyOf(store).admit(resident)
   return handle(resident, 0, options.limits)
@@ -176,7 +177,18 @@ export async function forkRun<TMachine extends AnyMachine>(
   return fork
 }
 
-/** Brings a run into memory and holds it: as openRun, and as a supervisor does under its lease. */
+/** Whoever drives runs under a lease. */
+export interface Driver {
+  readonly lease: Leased
+  /** What is to be sent out for a run that comes into memory; `head`: as it is kept, `undefined` of a new one. */
+  outbox(run: string, key: string | undefined, head: RunHead | undefined): RunOutbox
+}
+
+/**
+ * Brings a run into memory and holds it: as openRun, and as a supervisor does under its lease.
+ *
+ * @throws rejects as `openRun`; with a driver also with `RUN_PARKED`, `LEASE_LOST` and `LEASE_MISPLACED`
+ */
 export async function hold(
   store: Store,
   programs: readonly [Program, ...Program[]],
@@ -187,7 +199,7 @@ export async function hold(
       readonly create?: boolean | undefined
     },
   environment: Environment,
-  lease: Leased | undefined,
+  driver: Driver | undefined,
 ): Promise<{ readonly resident: Resident; readonly created: boolean }> {
   const { signal } = options
   const namespace = options.namespace ?? programs[0].record.id
@@ -195,9 +207,13 @@ export async function hold(
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
     if (id !== undefined) {
       const resident = await residencyOf(store).hold(id, async () =>
-        loadResident(store, programs, await knownHead(store, id, signal), environment, lease, signal),
+        loadResident(store, programs, await knownHead(store, id, signal), environment, driver, signal),
       )
-      checkTime(resident, options.time)
+      if (driver !== undefined && resident.lease?.epoch !== driver.lease.epoch) {
+        await replace(resident, driver.lease)
+        continue
+      }
+      await checkTime(resident, options.time)
       return { resident, created: false }
     }
     if (options.create === false) throw unknownRun(store, `${namespace}/${options.key}`)
@@ -206,7 +222,7 @@ export async function hold(
     const run = runId(store.objectFormat, creation.creation)
     try {
       const resident = await residencyOf(store).hold(run, async () => {
-        const made = newResident({ store, program, environment, ...creation, lease })
+        const made = newResident({ store, program, environment, ...creation, driver, exclusive: true })
         await made.whenCreated()
         return made
       })
@@ -223,9 +239,10 @@ async function loadResident(
   programs: readonly [Program, ...Program[]],
   head: RunHead,
   environment: Environment,
-  lease: Leased | undefined,
+  driver: Driver | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Resident> {
+  if (driver !== undefined) checkDriven(head, driver.lease)
   const program = programFor(programs, head)
   const place = await recover(store, head, program, { signal })
   const { run, time, seq, at, revision, beside } = head
@@ -242,7 +259,8 @@ async function loadResident(
     revision,
     sources: beside.sources,
     held: beside.held,
-    lease,
+    lease: driver?.lease,
+    outbox: driver?.outbox(run, head.key, head),
     first: undefined,
   })
   resident.resume()
@@ -255,9 +273,10 @@ function newResident(start: {
   readonly environment: Environment
   readonly creation: Creation
   readonly at: number
-  readonly lease: Leased | undefined
+  readonly driver: Driver | undefined
+  readonly exclusive?: boolean
 }): Resident {
-  const { store, program, environment, creation, at, lease } = start
+  const { store, program, environment, creation, at, driver, exclusive } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0))
@@ -274,8 +293,9 @@ function newResident(start: {
     revision: undefined,
     sources: {},
     held: false,
-    lease,
-    first: { creation, outputs, effects },
+    lease: driver?.lease,
+    outbox: driver?.outbox(run, creation.key, undefined),
+    first: { creation, outputs, effects, exclusive },
   })
 }
 
@@ -330,8 +350,35 @@ async function unitsAt(store: Store, run: string, from: number, to: number): Pro
   return units
 }
 
-function checkTime(resident: Resident, time: TimeMode | undefined): void {
+/** What a driver must not bring into memory. */
+function checkDriven({ run, lease: pinned, beside: { parked } }: RunHead, lease: Leased): void {
+  if (pinned !== undefined && (pinned.namespace !== lease.namespace || pinned.partition !== lease.partition))
+    throw misplaced(run, lease, pinned)
+  if (parked !== null)
+    throw new XMachinesError('RUN_PARKED', `Run ${run} stands parked (${parked.code}): ${parked.message}`, {
+      details: { run, ...parked },
+    })
+}
+
+/** A run that is in memory under another epoch, or under none, ends there: this epoch's owner takes it over. */
+async function replace(resident: Resident, lease: Leased): Promise<void> {
+  const { run, store, lease: other } = resident
+  if (other !== undefined && (other.namespace !== lease.namespace || other.partition !== lease.partition)) {
+    await residencyOf(store).release(resident, closeTimeout)
+    throw misplaced(run, lease, other)
+  }
+  const outcome = { epoch: Math.max(lease.epoch, other?.epoch ?? 0), owner: resident.environment.process }
+  if (other !== undefined && other.epoch > lease.epoch) {
+    await residencyOf(store).release(resident, closeTimeout)
+    throw leaseLost(run, lease, outcome)
+  }
+  resident.end(other === undefined ? leaseHeld(run, outcome) : leaseLost(run, other, outcome))
+  await residencyOf(store).forget(resident)
+}
+
+async function checkTime(resident: Resident, time: TimeMode | undefined): Promise<void> {
   if (time === undefined || time === resident.time) return
+  await residencyOf(resident.store).release(resident, closeTimeout)
   throw new XMachinesError(
     'TIME_MODE_MISMATCH',
     `Run ${resident.run} was created with time: '${resident.time}', which is fixed. Open it without \`time\`, or with that one.`,

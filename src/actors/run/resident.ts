@@ -3,7 +3,7 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { AppendItem, AppendOutcome, BesideChange, LeaseKey, RunStatus, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { XMachinesError } from '../errors.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
@@ -11,9 +11,10 @@ import type { ActorTable, RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
 import { Ahead } from './ahead.ts'
-import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
+import { type AdoptedUnit, type Command, isKept, needsAppend, type Pending, takesPosition } from './command.ts'
 import { HistoryFold } from './history.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
+import type { BesideDraft, RunOutbox } from './outbox.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -46,9 +47,17 @@ export interface ResidentStart {
   readonly sources: Readonly<Record<string, bigint | number>>
   readonly held: boolean
   readonly lease: Leased | undefined
+  /** What is to be sent out for the run, under a supervisor. */
+  readonly outbox?: RunOutbox | undefined
   /** A run that is new: its creation, with what the first step left to be done. */
   readonly first:
-    | { readonly creation: Creation; readonly outputs: readonly RecordedEvent[]; readonly effects: readonly Effect[] }
+    | {
+        readonly creation: Creation
+        readonly outputs: readonly RecordedEvent[]
+        readonly effects: readonly Effect[]
+        /** A run that is there already ends this one with `RUN_EXISTS`, also if it is the same: it may have begun at another time. */
+        readonly exclusive?: boolean | undefined
+      }
     | undefined
 }
 
@@ -72,6 +81,7 @@ export class Resident implements Writer {
   readonly system: ActorSystem
   readonly time: TimeMode
   readonly lease: Leased | undefined
+  readonly outbox: RunOutbox | undefined
   readonly environment: Environment
   readonly #journal: Journal
   readonly #ahead: Ahead
@@ -79,6 +89,7 @@ export class Resident implements Writer {
   #seq: number
   #at: number
   #revision: number | undefined
+  readonly #exclusive: boolean
   #status: RunStatus
   #table: ActorTable
   #held: boolean
@@ -104,16 +115,22 @@ export class Resident implements Writer {
     this.system = start.system
     this.time = start.time
     this.lease = start.lease
+    this.outbox = start.outbox
     this.environment = start.environment
     this.#journal = journalOf(start.store)
     this.#seq = start.seq
     this.#at = start.at
     this.#revision = start.revision
+    this.#exclusive = start.first?.exclusive === true
     this.#status = 'active'
     this.#table = start.state.table
     this.#held = start.held
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this)
+    if (start.outbox !== undefined) {
+      start.outbox.attach(this)
+      this.watch(start.outbox)
+    }
     this.system.visible = start.state
     this.system.sender = event => this.#aftermath.sendToSelf(event as RecordedEvent)
     if (start.first !== undefined) this.#begin(start, start.first)
@@ -178,6 +195,11 @@ export class Resident implements Writer {
     else this.#decide(command)
   }
 
+  /** Asks for an item soon, also if no unit waits: the outbox has something to be written. */
+  touch(): void {
+    if (this.#over === undefined) this.#journal.request(this)
+  }
+
   /** Goes on with effects and timers of a run that was opened, unless they are held. */
   resume(): void {
     if (!this.#held) this.#aftermath.follow(this.state)
@@ -225,14 +247,19 @@ export class Resident implements Writer {
     if (this.#over !== undefined || this.#inFlight > 0 || this.#blocked) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
     const item = this.#item(slice)
-    if (item === undefined) this.#settle(this.#pending.splice(0, slice.length))
-    else this.#inFlight = slice.length
-    return item
+    if (item !== undefined) {
+      this.#inFlight = slice.length
+      return item
+    }
+    this.#settle(this.#pending.splice(0, slice.length))
+    if (this.#pending.length > 0) this.#journal.request(this)
+    return undefined
   }
 
   settled(outcome: AppendOutcome): void {
     const count = this.#inFlight
     this.#inFlight = 0
+    this.outbox?.entered(outcome.status === 'appended')
     if (this.#over !== undefined) return
     switch (outcome.status) {
       case 'appended':
@@ -282,6 +309,15 @@ export class Resident implements Writer {
   }
 
   #decide(command: Command): void {
+    try {
+      this.#tryToDecide(command)
+    } catch (thrown) {
+      // A policy of the machine, or a defect: the unit is neither applied nor refused.
+      command.reject(XMachinesError.is(thrown) ? thrown : undecided(this.run, thrown))
+    }
+  }
+
+  #tryToDecide(command: Command): void {
     if (command.signal?.aborted)
       return command.reject(
         new XMachinesError('ABORTED', 'The caller aborted before the unit was decided.', {
@@ -329,7 +365,7 @@ export class Resident implements Writer {
         const waiting = this.#waiting
         this.#waiting = []
         for (const command of waiting) this.submit(command)
-        if (this.#pending.length > 0) this.#journal.request(this)
+        if (this.#pending.length > 0 || this.outbox?.dirty === true) this.#journal.request(this)
         this.#notifyDrained()
       },
       thrown => this.end(asStoreError(thrown)),
@@ -344,14 +380,15 @@ export class Resident implements Writer {
     const refused: BesideChange['refused'] = []
     for (const pending of slice) {
       if (pending.unit !== undefined) units.push(pending.unit)
-      else if (pending.refusal !== undefined) (refused as unknown[]).push(pending.refusal)
-      else if (pending.settlement.kind === 'refused' && pending.command.source !== undefined)
-        (sources as unknown[]).push(pending.command.source)
+      else if (isKept(pending.refusal)) (refused as unknown[]).push(pending.refusal)
+      else if (takesPosition(pending)) (sources as unknown[]).push(pending.command.source)
     }
-    if (units.length === 0 && refused.length === 0 && sources.length === 0 && !this.#released) return undefined
+    const { outbox } = this
+    if (units.length + refused.length + sources.length === 0 && !this.#released && outbox?.dirty !== true)
+      return undefined
     const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
     const { status, value } = state.snapshot
-    const beside: { -readonly [K in keyof BesideChange]: BesideChange[K] } = {}
+    const beside: BesideDraft = {}
     if (refused.length > 0) beside.refused = refused
     if (sources.length > 0) beside.sources = sources
     const item: { -readonly [K in keyof AppendItem]: AppendItem[K] } = {
@@ -368,8 +405,12 @@ export class Resident implements Writer {
       beside.held = this.#held
     }
     if (this.#held && this.#revision === undefined) beside.held = true
-    if (state.table !== this.#table || this.#revision === undefined || beside.held === false)
+    // The results of a held run are shown, not sent.
+    const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
+    if (calls || state.table !== this.#table || this.#revision === undefined || beside.held === false) {
       this.#aftermath.declare(state, item, beside)
+      if (outbox?.due !== undefined) item.due = Math.min(outbox.due, item.due ?? Number.POSITIVE_INFINITY)
+    }
     if (Object.keys(beside).length > 0) item.beside = beside
     return item
   }
@@ -406,6 +447,9 @@ export class Resident implements Writer {
 
   /** Somebody else appended first: their units are taken over, and ours are decided again on top of them. */
   #takeOver(): void {
+    if (!this.created && this.#exclusive) return this.#end(runExists(this.run, this.run))
+    // A creation that found the run there: it is the same one, made by somebody else.
+    const creation = this.created ? undefined : this.#pending.shift()
     const again = this.#pending
       .map(pending => pending.command)
       .filter(command => command.origin.kind === 'outside' || command.origin.kind === 'effect')
@@ -438,6 +482,7 @@ export class Resident implements Writer {
         at: this.#at,
       })
       const adopted: AdoptedUnit[] = []
+      if (creation?.unit !== undefined) adopted.push({ unit: creation.unit, state: creation.state })
       if (head.seq > this.#seq) {
         for await (const batch of batchesOf(this.store.read(this.run, { from: this.#seq + 1, to: head.seq }))) {
           for (const unit of batch) {
@@ -503,6 +548,13 @@ export class Resident implements Writer {
 /** Units between two snapshots of a run that stays in memory. */
 const snapshotEvery = 10_000
 
+function undecided(run: string, thrown: unknown): XMachinesError {
+  return new XMachinesError('STEP_FAILED', `Run ${run} could not decide the unit: ${messageOf(thrown)}`, {
+    details: { run },
+    cause: thrown,
+  })
+}
+
 function closed(run: string): XMachinesError {
   return new XMachinesError(
     'RUN_CLOSED',
@@ -511,7 +563,8 @@ function closed(run: string): XMachinesError {
   )
 }
 
-function leaseLost(
+/** The error of a fenced leased append. */
+export function leaseLost(
   run: string,
   lease: Leased,
   outcome: { readonly epoch: number; readonly owner: string | null },
@@ -522,7 +575,11 @@ function leaseLost(
   })
 }
 
-function leaseHeld(run: string, outcome: { readonly epoch: number; readonly owner: string | null }): XMachinesError {
+/** The error of an unleased append to a partition that has an owner. */
+export function leaseHeld(
+  run: string,
+  outcome: { readonly epoch: number; readonly owner: string | null },
+): XMachinesError {
   return new XMachinesError(
     'LEASE_HELD',
     `Run ${run} belongs to a partition that ${outcome.owner} owns (epoch ${outcome.epoch}). Send the event through the broker, or to the owner.`,
@@ -538,7 +595,8 @@ function runExists(run: string, pinned: string): XMachinesError {
   )
 }
 
-function misplaced(run: string, lease: LeaseKey | undefined, partition: LeaseKey): XMachinesError {
+/** The error of a run that is pinned to another partition. */
+export function misplaced(run: string, lease: LeaseKey | undefined, partition: LeaseKey): XMachinesError {
   const text = `Run ${run} is pinned to partition ${partition.namespace}/${partition.partition} and was written to from ${lease?.namespace}/${lease?.partition}. Restore the partition count or the partitioner of the topic.`
   return new XMachinesError('LEASE_MISPLACED', text, {
     details: { run, pinned: partition, partition: lease?.partition },

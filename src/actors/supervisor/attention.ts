@@ -1,0 +1,122 @@
+import type { DueRun, Store } from '../contracts/store.ts'
+import type { Environment, TimeoutHandle } from '../environment.ts'
+import type { XMachinesError } from '../errors.ts'
+import type { Leased } from '../run/resident.ts'
+import { asError } from './failures.ts'
+
+/** What the attention of a lease needs of it. */
+export interface AttentionHome {
+  readonly store: Store
+  readonly environment: Environment
+  /** Runs that are in memory or on their way need no waking. */
+  readonly awake: { has(run: string): boolean; readonly size: number }
+  /** Brings a run into memory. Resolves after the first try. */
+  wake(run: string): Promise<void>
+  /** The store cannot say now. Resolves when it may be asked again, to whether there is still a lease to ask for. */
+  pause(error: XMachinesError): Promise<boolean>
+  stop(error: XMachinesError): void
+}
+
+/** Runs that are woken at a time. */
+const atOnce = 64
+/** The longest time that a platform's timer takes. */
+const longest = 2_147_483_647
+
+/**
+ * Wakes the runs of one epoch that need something while they are not in memory: at the claim whatever was left undone, later
+ * by due time.
+ */
+export class Attention {
+  readonly #lease: Leased
+  readonly #home: AttentionHome
+  #timer: TimeoutHandle | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #looking = false
+  #again = false
+  #over = false
+  /** Runs that were woken for what is still due: waking them again would not help. */
+  #seen = new Map<string, number>()
+
+  constructor(lease: Leased, home: AttentionHome) {
+    this.#lease = lease
+    this.#home = home
+  }
+
+  /** Looks which runs are due. */
+  look(): void {
+    if (this.#over) return
+    this.#again = true
+    if (this.#looking) return
+    this.#looking = true
+    void this.#lookOn().finally(() => {
+      this.#looking = false
+    })
+  }
+
+  /** A run that goes out of memory needs to be woken at `due`, ms. */
+  expect(due: number): void {
+    if (this.#over || due >= this.#timerAt) return
+    this.#arm(due)
+  }
+
+  end(): void {
+    this.#over = true
+    this.#disarm()
+  }
+
+  async #lookOn(): Promise<void> {
+    while (this.#again && !this.#over) {
+      this.#again = false
+      try {
+        await this.#wakeDue()
+      } catch (thrown) {
+        const error = asError(thrown, 'STORE_UNAVAILABLE')
+        if (!error.retryable) return this.#home.stop(error)
+        if (!(await this.#home.pause(error))) return
+        this.#again = true
+      }
+    }
+  }
+
+  async #wakeDue(): Promise<void> {
+    const { store, environment, awake } = this.#home
+    const { namespace, partition } = this.#lease
+    const before = Number.MAX_SAFE_INTEGER
+    const limit = awake.size + this.#seen.size + atOnce
+    const due = await store.due({ lease: { namespace, partition }, before, limit })
+    if (this.#over) return
+    const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
+    const now = environment.now()
+    const overdue = asleep.filter(entry => entry.due <= now)
+    this.#forget(due)
+    for (const entry of overdue) this.#seen.set(entry.run, entry.due)
+    await Promise.all(overdue.map(entry => this.#home.wake(entry.run)))
+    if (overdue.length > 0 && due.length >= limit) this.#again = true
+    const next = asleep[overdue.length]
+    if (next !== undefined) this.expect(next.due)
+  }
+
+  /** Whatever is not due any more may become due again. */
+  #forget(due: readonly DueRun[]): void {
+    if (this.#seen.size === 0) return
+    const still = new Map<string, number>()
+    for (const { run, due: at } of due) if (this.#seen.get(run) === at) still.set(run, at)
+    this.#seen = still
+  }
+
+  #arm(at: number): void {
+    this.#disarm()
+    this.#timerAt = at
+    const wait = Math.min(longest, Math.max(0, at - this.#home.environment.now()))
+    this.#timer = this.#home.environment.setTimeout(() => {
+      this.#disarm()
+      this.look()
+    }, wait)
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#home.environment.clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+}

@@ -1,0 +1,69 @@
+import type { Refusal, RunHead, Store } from '../contracts/store.ts'
+import type { XMachinesError } from '../errors.ts'
+import type { Driver } from '../run/open.ts'
+import type { Leased } from '../run/resident.ts'
+import { Outbox, type OutboxHome } from './outbox.ts'
+import type { Sender } from './sender.ts'
+
+/** What is counted and told of what runs send out. */
+export interface EpochHome {
+  readonly store: Store
+  readonly results: Sender | undefined
+  readonly deadLetters: Sender | undefined
+  writeSoon(outbox: Outbox): void
+  outputsSent(count: number): void
+  deadLettered(key: string | undefined, refusal: Refusal): void
+  sendFailed(error: XMachinesError): void
+}
+
+/** One claim of a partition, and all runs that are in memory under it, whoever holds them. */
+export class Epoch implements Driver, OutboxHome {
+  readonly lease: Leased
+  readonly store: Store
+  readonly results: Sender | undefined
+  readonly deadLetters: Sender | undefined
+  readonly #home: EpochHome
+  readonly #outboxes = new Set<Outbox>()
+
+  constructor(lease: Leased, home: EpochHome) {
+    this.lease = lease
+    this.#home = home
+    this.store = home.store
+    this.results = home.results
+    this.deadLetters = home.deadLetters
+  }
+
+  outbox(run: string, key: string | undefined, head: RunHead | undefined): Outbox {
+    const outbox = new Outbox(run, key, head, this)
+    this.#outboxes.add(outbox)
+    return outbox
+  }
+
+  /** Resolves when all that the runs have to send now is sent, and the store knows. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#outboxes].map(outbox => outbox.flush()))
+  }
+
+  /** Ends all of its runs, at once. */
+  end(error: XMachinesError): void {
+    for (const outbox of [...this.#outboxes]) outbox.end(error)
+  }
+
+  // OutboxHome
+
+  writeSoon(outbox: Outbox): void {
+    this.#home.writeSoon(outbox)
+  }
+  outputsSent(count: number): void {
+    this.#home.outputsSent(count)
+  }
+  deadLettered(key: string | undefined, refusal: Refusal): void {
+    this.#home.deadLettered(key, refusal)
+  }
+  sendFailed(error: XMachinesError): void {
+    this.#home.sendFailed(error)
+  }
+  gone(outbox: Outbox): void {
+    this.#outboxes.delete(outbox)
+  }
+}

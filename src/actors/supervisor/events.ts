@@ -1,0 +1,82 @@
+import type { Environment } from '../environment.ts'
+import type { XMachinesError } from '../errors.ts'
+import { LivePort } from '../run/live-port.ts'
+
+/** The lease that something happened to. */
+interface OfLease {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** The run that something happened to. */
+interface OfRun extends OfLease {
+  /** The run's id, where it is known. */
+  readonly run: string | undefined
+  readonly key: string | undefined
+}
+
+/**
+ * What happened under a supervisor.
+ *
+ * - `claimed`: the partition's epoch is this supervisor's; its records flow.
+ * - `revoked`: the group wants it back; it drains. `released`: it is given back. `lost`: it was taken away.
+ * - `fenced`: the store refused an append: somebody else has claimed the partition. It is claimed again, or stops.
+ * - `stopped`: the lease stands until a person did what `error` says.
+ * - `stalled`: the store or the broker failed; it is tried again for ever.
+ * - `restarted`: a run could not be loaded or decided, and is tried again. `parked`: not any more.
+ * - `ended`: a record ended its run with an error. It is recorded, and no dead letter.
+ * - `dead-lettered`: a refused record is in the dead-letter topic.
+ * - `failed`: the stream of leases broke; nothing more is taken over.
+ */
+export type SupervisorEvent = {
+  /** ms since 1970 */
+  readonly at: number
+  /** How many events were dropped before this one because nobody read them. */
+  readonly lost?: number
+} & (
+  | ({ readonly type: 'claimed'; readonly epoch: number } & OfLease)
+  | ({ readonly type: 'revoked' | 'released' } & OfLease)
+  | ({ readonly type: 'lost' | 'fenced' | 'stopped' | 'stalled'; readonly error: XMachinesError } & OfLease)
+  | ({ readonly type: 'restarted'; readonly attempt: number; readonly error: XMachinesError } & OfRun)
+  | ({ readonly type: 'parked' | 'ended'; readonly error: XMachinesError } & OfRun)
+  | ({
+      readonly type: 'dead-lettered'
+      readonly key: string | undefined
+      readonly offset: number
+      readonly code: string
+    } & OfLease)
+  | { readonly type: 'failed'; readonly error: XMachinesError }
+)
+
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+
+/** An event before it is stamped. */
+export type Happening = Without<SupervisorEvent, 'at' | 'lost'>
+
+/** An event of a lease, before it is named. */
+export type LeaseHappening = Without<Extract<Happening, OfLease>, 'topic' | 'partition'>
+
+/** How many events wait for a reader. */
+const kept = 1024
+
+/** The stream of events: the newest are kept for whoever reads, older ones are dropped and counted. */
+export class EventLog {
+  readonly #environment: Environment
+  readonly #port = new LivePort<SupervisorEvent>(kept, [], (event, lost) => ({ ...event, lost }))
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  get stream(): ReadableStream<SupervisorEvent> {
+    return this.#port.stream
+  }
+
+  tell(happening: Happening): void {
+    this.#port.push({ at: this.#environment.now(), ...happening } as SupervisorEvent)
+  }
+
+  finish(): void {
+    this.#port.finish()
+  }
+}

@@ -1,0 +1,459 @@
+import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
+import type { Parked, Refusal } from '../contracts/store.ts'
+import { XMachinesError } from '../errors.ts'
+import { leaseHeld } from '../run/resident.ts'
+import { Attention } from './attention.ts'
+import { Pauses } from './backoff.ts'
+import { Committer } from './committer.ts'
+import { refusalOf } from './dead-letter.ts'
+import { Epoch } from './epoch.ts'
+import type { Happening, LeaseHappening } from './events.ts'
+import { asError, mayPass } from './failures.ts'
+import { Gate } from './gate.ts'
+import { Intake } from './intake.ts'
+import type { Lane, LaneHome } from './lane.ts'
+import { Lanes } from './lanes.ts'
+import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
+import { OffsetWindow } from './offset-window.ts'
+import type { Settings } from './options.ts'
+import type { Outbox } from './outbox.ts'
+import { ParkedRuns } from './parked-runs.ts'
+import type { Residents } from './residents.ts'
+import type { Sender } from './sender.ts'
+import { Stall } from './stall.ts'
+import type { LeaseStatus } from './status.ts'
+import { UnkeptLetters } from './unkept-letters.ts'
+
+/** What a lease needs of its supervisor. */
+export interface LeaseHome {
+  readonly settings: Settings
+  readonly residents: Residents
+  readonly results: Sender | undefined
+  readonly deadLetters: Sender | undefined
+  writeSoon(outbox: Outbox): void
+  outputsSent(count: number): void
+  deadLettered(): void
+  duplicate(): void
+  tell(happening: Happening): void
+  /** Something happened that whoever waits to be caught up may want to look at. */
+  progressed(): void
+}
+
+/** The life of one lease: its records go to their runs, and what is settled is committed. */
+export class LeaseLife implements LeaseWork, LaneHome {
+  readonly settings: Settings
+  readonly namespace: string
+  readonly source: string
+  readonly residents: Residents
+  readonly results: Sender | undefined
+  readonly deadLetters: Sender | undefined
+  readonly pauses: Pauses
+  readonly window: OffsetWindow
+  readonly lanes: Lanes
+  /** Resolves when it is given back, or gone. */
+  readonly ended: Promise<void>
+  readonly parkedRuns: ParkedRuns
+  halted = false
+  epoch!: Epoch
+  readonly #home: LeaseHome
+  readonly #broker: PartitionLease
+  readonly #life
+  readonly #committer: Committer
+  readonly #intake: Intake
+  readonly #stopping = new AbortController()
+  readonly #gate = new Gate()
+  #attention: Attention | undefined
+  #claiming: Promise<unknown> = Promise.resolve()
+  #reading = false
+  #released = false
+  #error: XMachinesError | undefined
+  readonly #stall: Stall
+  readonly #letters: UnkeptLetters
+
+  constructor(broker: PartitionLease, home: LeaseHome) {
+    const { settings } = home
+    this.#broker = broker
+    this.#home = home
+    this.settings = settings
+    this.residents = home.residents
+    this.results = home.results
+    this.deadLetters = home.deadLetters
+    this.namespace = settings.namespace ?? broker.topic
+    const { consumer } = settings
+    this.source =
+      consumer.sourceId?.(broker.topic, broker.partition) ?? `${consumer.clusterId}/${broker.topic}/${broker.partition}`
+    this.pauses = new Pauses(settings.environment)
+    this.window = new OffsetWindow(settings.window)
+    this.lanes = new Lanes(this)
+    this.parkedRuns = new ParkedRuns(settings.maxParked)
+    this.#stall = new Stall(this.pauses, settings.backoff)
+    this.#letters = new UnkeptLetters(this)
+    this.#committer = new Committer(broker, this)
+    this.#intake = new Intake(this)
+    const { backoff, drain, environment } = settings
+    const life = startLife(leaseMachine, { work: this, backoff, drain }, environment)
+    this.#life = life
+    this.ended = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
+  }
+
+  get store(): Settings['store'] {
+    return this.settings.store
+  }
+  get backoff(): Settings['backoff'] {
+    return this.settings.backoff
+  }
+  /** Fires when nothing more may be decided: where a refusal leaves no trace, nothing may overtake it. */
+  get stopSignal(): AbortSignal | undefined {
+    return this.deadLetters === undefined ? this.#stopping.signal : undefined
+  }
+  get topic(): string {
+    return this.#broker.topic
+  }
+  get partition(): number {
+    return this.#broker.partition
+  }
+  /** What is known to be committed. */
+  get committedTo(): number | undefined {
+    return this.#committer.committed
+  }
+  /** Why it stands stopped. */
+  get error(): XMachinesError | undefined {
+    return this.#life.getSnapshot().matches('stopped') ? this.#error : undefined
+  }
+
+  start(): void {
+    const { revoked, signal } = this.#broker
+    this.#life.start()
+    on(signal, () => this.#lost())
+    on(revoked, () => this.revoke())
+  }
+
+  /** The group wants the partition back, or the supervisor closes. */
+  revoke(): void {
+    if (this.#life.getSnapshot().status !== 'active') return
+    this.tell({ type: 'revoked' })
+    this.#life.send({ type: 'REVOKED' })
+  }
+
+  /** Resolves when all that its runs have to send now is sent. */
+  async flush(): Promise<void> {
+    await this.epoch?.flush()
+  }
+
+  status(end: number | undefined): LeaseStatus {
+    const { topic, partition, window } = this
+    const { position } = window
+    const committed = this.#committer.committed
+    const from = committed ?? position
+    return {
+      topic,
+      partition,
+      epoch: this.epoch?.lease.epoch,
+      state: stateOf(this.#life.getSnapshot().value),
+      position,
+      committed,
+      lag: end === undefined || from === undefined ? undefined : Math.max(0, end - from),
+      unsettled: window.open,
+      error: this.error,
+    }
+  }
+
+  // LeaseWork: what its life consists of.
+
+  async claim(): Promise<void> {
+    const { settings, namespace, partition } = this
+    const { store, environment, consumer } = settings
+    try {
+      const claimed = store.claim({ namespace, partition, owner: environment.process, group: consumer.group })
+      this.#claiming = claimed.catch(() => {})
+      const { epoch } = await claimed
+      this.epoch = new Epoch({ namespace, partition, epoch }, this)
+    } catch (thrown) {
+      const error = asError(thrown, 'STORE_UNAVAILABLE')
+      if (error.retryable) this.tell({ type: 'stalled', error })
+      else this.#error ??= this.#stopped(error)
+      throw error
+    }
+  }
+
+  begin(): void {
+    const { epoch, settings } = this
+    this.tell({ type: 'claimed', epoch: epoch.lease.epoch })
+    this.#gate.open()
+    this.#attention = new Attention(epoch.lease, {
+      store: settings.store,
+      environment: settings.environment,
+      awake: this.lanes,
+      wake: run => this.#wake(run),
+      pause: error => {
+        this.stalled(error)
+        return this.ready()
+      },
+      stop: error => this.stop(error),
+    })
+    this.#attention.look()
+    if (this.#reading) return
+    this.#reading = true
+    void this.#intake.read(this.#broker.records)
+  }
+
+  suspend(): void {
+    this.#attention?.end()
+    this.tell({ type: 'fenced', error: this.#error! })
+    this.epoch.end(this.#error!)
+  }
+
+  async mayClaim(): Promise<boolean> {
+    const { namespace, partition, settings } = this
+    // It commits nothing new. Whom the broker does not assign the partition any more learns so.
+    await this.#broker.commit(this.window.settledTo ?? 0)
+    const row = await settings.store.lease({ namespace, partition })
+    const { owner = null, group = null, epoch = 0 } = row ?? {}
+    if (owner === null || group === settings.consumer.group) return true
+    this.#error = this.#stopped(leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
+    return false
+  }
+
+  stand(): void {
+    this.#halt()
+    for (const lane of this.lanes.all()) lane.halt()
+    this.tell({ type: 'stopped', error: this.#error! })
+    this.#home.progressed()
+  }
+
+  async drain(): Promise<void> {
+    this.#intake.stop()
+    await this.window.allSettled()
+    await this.epoch.flush()
+    await this.#committer.flush()
+    this.#halt()
+    await Promise.all(this.lanes.all().map(lane => lane.close()))
+    await this.#committer.flush()
+  }
+
+  async release(): Promise<void> {
+    const { settings, namespace, partition } = this
+    this.#halt()
+    this.#end(this.#over('was given back'))
+    await this.#claiming
+    const epoch = this.epoch?.lease.epoch
+    if (epoch !== undefined) await settings.store.release({ namespace, partition, epoch }).catch(() => false)
+    this.#released = true
+    await this.#broker.release()
+    this.tell({ type: 'released' })
+    this.#home.progressed()
+  }
+
+  lose(): void {
+    const { reason } = this.#broker.signal
+    const error = XMachinesError.is(reason) ? reason : this.#over('was taken away')
+    this.#halt()
+    this.#end(error)
+    this.tell({ type: 'lost', error })
+    this.#home.progressed()
+  }
+
+  // LaneHome: what its lanes tell.
+
+  async ready(): Promise<boolean> {
+    while (!this.halted) {
+      if (this.#gate.waiting !== undefined) await this.#gate.waiting
+      else if (this.#stall.waiting !== undefined) await this.#stall.waiting
+      else return true
+    }
+    return false
+  }
+
+  settled(place: number): void {
+    if (this.window.settle(place)) {
+      this.#committer.advance(this.window.settledTo!)
+      this.#intake.makeRoom()
+    }
+  }
+
+  dropped(count: number): void {
+    this.window.drop(count)
+  }
+
+  duplicate(): void {
+    this.#home.duplicate()
+  }
+
+  stalled(error: XMachinesError): void {
+    if (!this.halted && this.#stall.failed()) this.tell({ type: 'stalled', error })
+  }
+
+  recovered(): void {
+    this.#stall.worked()
+  }
+
+  fenced(error: XMachinesError): void {
+    if (this.halted || this.#gate.waiting !== undefined) return
+    this.#gate.close()
+    this.#error = error
+    this.#life.send({ type: 'FENCED' })
+    if (this.#life.getSnapshot().matches('unclaimed')) return
+    // It drains, or stands: nothing of it can be settled any more.
+    this.#halt()
+    this.epoch.end(error)
+    for (const lane of this.lanes.all()) lane.halt()
+  }
+
+  stop(error: XMachinesError, record?: BrokerRecord): void {
+    if (this.#stopping.signal.aborted) return
+    this.#error = this.#stopped(error, record)
+    this.#stopping.abort(this.#error)
+    this.#intake.stop()
+    this.#life.send({ type: 'STOP' })
+    if (this.#life.getSnapshot().matches('draining')) this.#halt()
+  }
+
+  sendDeadLetter(refusal: Refusal): Promise<boolean> {
+    return this.#letters.send(refusal)
+  }
+
+  parked(run: string, key: string | undefined, parked: Parked): void {
+    const { topic, partition } = this
+    this.parkedRuns.add({ ...parked, run, key, topic, partition })
+    this.#limitParked(parked.message)
+  }
+
+  unborn(key: string | undefined, error: XMachinesError): void {
+    this.parkedRuns.addUnborn(key)
+    this.#limitParked(error.message)
+  }
+
+  named(lane: Lane, run: string): void {
+    this.lanes.name(lane, run)
+    this.parkedRuns.remove(run, lane.key)
+  }
+
+  remove(lane: Lane): void {
+    this.lanes.remove(lane)
+  }
+
+  wait(ms: number): Promise<void> {
+    return this.pauses.wait(ms)
+  }
+
+  expect(due: number): void {
+    this.#attention?.expect(due)
+  }
+
+  look(): void {
+    this.#attention?.look()
+  }
+
+  tell(happening: LeaseHappening): void {
+    this.#home.tell({ ...happening, topic: this.topic, partition: this.partition } as Happening)
+  }
+
+  // What its runs send.
+
+  writeSoon(outbox: Outbox): void {
+    this.#home.writeSoon(outbox)
+  }
+  outputsSent(count: number): void {
+    this.#home.outputsSent(count)
+  }
+  deadLettered(key: string | undefined, { record, error }: Refusal): void {
+    this.#home.deadLettered()
+    this.tell({ type: 'dead-lettered', key, offset: Number(record.offset), code: error.code })
+  }
+  /** Nothing that its runs send can be settled any more. */
+  sendFailed(error: XMachinesError): void {
+    this.stop(error)
+    this.epoch?.end(error)
+  }
+
+  // What its intake and its commits tell.
+
+  undecodable(record: BrokerRecord, place: number, thrown: unknown): void {
+    const error = asError(thrown, 'RECORD_UNDECODABLE')
+    if (this.deadLetters === undefined) {
+      this.dropped(1)
+      return this.stop(error, record)
+    }
+    const refusal = refusalOf(record, this.source, this.settings.environment.now(), error)
+    void this.sendDeadLetter(refusal).then(sent => (sent ? this.settled(place) : this.dropped(1)))
+  }
+
+  readFailed(thrown: unknown): void {
+    const error = asError(thrown, 'BROKER_UNAVAILABLE')
+    if (!mayPass(error)) return this.stop(error)
+    // Given back, the group hands it out anew, from the last commit on.
+    this.tell({ type: 'stalled', error })
+    void this.wait(this.settings.backoff(1)).then(() => this.revoke())
+  }
+
+  committed(): void {
+    this.#home.progressed()
+  }
+
+  commitFailed(error: XMachinesError, stalled: boolean): void {
+    if (stalled) this.tell({ type: 'stalled', error })
+    else if (error.code !== 'LEASE_LOST') this.stop(error)
+  }
+
+  // Ends.
+
+  #lost(): void {
+    if (!this.#released) this.#life.send({ type: 'LOST' })
+  }
+
+  /** Nothing more is handed over or brought into memory. */
+  #halt(): void {
+    this.halted = true
+    this.#intake.stop()
+    this.#attention?.end()
+    this.#gate.open()
+  }
+
+  /** Nothing of it is in memory any more. */
+  #end(error: XMachinesError): void {
+    this.#committer.end()
+    this.pauses.end()
+    this.epoch?.end(error)
+    for (const lane of this.lanes.all()) lane.halt()
+    this.#letters.end()
+  }
+
+  async #wake(run: string): Promise<void> {
+    const head = await this.settings.store.head(run)
+    if (head !== undefined && !this.halted) await this.lanes.ofRun(head).wake()
+  }
+
+  #limitParked(last: string): void {
+    const excess = this.parkedRuns.excess(last)
+    if (excess !== undefined) this.stop(excess)
+  }
+
+  #stopped(cause: XMachinesError, record?: BrokerRecord): XMachinesError {
+    const { topic, partition } = this
+    const at = record === undefined ? '' : ` at offset ${record.offset}`
+    const next = record === undefined ? '' : ' Pass `deadLetters`, or mend what refuses the record.'
+    return new XMachinesError(
+      'SUPERVISOR_STOPPED',
+      `The lease of ${topic}/${partition} stands stopped${at}: ${cause.message}${next}`,
+      { details: { topic, partition, offset: record?.offset, code: cause.code }, cause },
+    )
+  }
+
+  #over(how: string): XMachinesError {
+    const { topic, partition } = this
+    return new XMachinesError('LEASE_LOST', `The lease of ${topic}/${partition} ${how}.`, {
+      details: { topic, partition },
+    })
+  }
+}
+
+function stateOf(value: unknown): LeaseStatus['state'] {
+  if (typeof value === 'string') return value as LeaseStatus['state']
+  const { unclaimed } = value as { readonly unclaimed: string }
+  return unclaimed === 'wondering' ? 'fenced' : (unclaimed as LeaseStatus['state'])
+}
+
+function on(signal: AbortSignal, work: () => void): void {
+  if (signal.aborted) work()
+  else signal.addEventListener('abort', work, { once: true })
+}

@@ -1,0 +1,145 @@
+import type { InputFrom } from 'xstate'
+import type { BrokerConsumer, BrokerProducer, BrokerRecord } from '../contracts/broker.ts'
+import type { Store } from '../contracts/store.ts'
+import type { TimeMode } from '../contracts/unit.ts'
+import type { Environment } from '../environment.ts'
+import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import type { Program } from '../machine/program.ts'
+import { programsOf } from '../run/open.ts'
+import type { AnyMachine, MachineOf, Machines } from '../run/types.ts'
+import { type Backoff, defaultBackoff } from './backoff.ts'
+
+/** What a record says. */
+export interface Decoded {
+  /** Names the run. */
+  readonly key: string
+  /** An event, or an array of them: a batch. Checked at the border, as every event from outside. */
+  readonly events: unknown
+  /** When it happened, ms; of meaning under `time: 'source'`. @default the record's timestamp */
+  readonly at?: number | undefined
+}
+
+/** What becomes of a run that cannot be loaded or decided, for a reason that is its own. */
+export interface RestartPolicy {
+  /** How often it is tried before it is parked. @default 3 */
+  readonly attempts?: number
+  /** How long to wait after the `attempt`-th failure, counted from 1, ms. @default 100, doubled each time, at most 10_000 */
+  readonly backoff?: Backoff
+  /** More parked runs than this stop their lease. @default 10 */
+  readonly maxParked?: number
+}
+
+/** Options of {@link supervise}. */
+export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
+  /** What the runs are of. Of a list, the first makes new runs, the others go on with the runs of their version. */
+  readonly machine: Machines<TMachine>
+  readonly store: Store
+  /** Where the records come from. The supervisor reads it and closes it. */
+  readonly consumer: BrokerConsumer
+  /** Where outputs go: one record each. @default they are kept in the history only */
+  readonly results?: BrokerProducer | undefined
+  /** Where refused records go. @default none: a refused record stops its lease, loudly */
+  readonly deadLetters?: BrokerProducer | undefined
+  /** What the runs are named in. Not with several topics: each is its own. @default the topic */
+  readonly namespace?: string | undefined
+  /**
+   * What a record says. One that it throws for is refused, as one without a usable key.
+   * @default the key is the record's as UTF-8, the value is JSON: an event, or an array of them
+   */
+  readonly decode?: ((record: BrokerRecord) => Decoded) | undefined
+  /** The input of a new run, from its first record. */
+  readonly input?: ((record: BrokerRecord) => InputFrom<MachineOf<TMachine>>) | undefined
+  /** What is handed over in order: the records of each run, or one record of the partition after another. @default 'key' */
+  readonly ordering?: 'key' | 'partition' | undefined
+  /** Records of a partition that may be unsettled; beyond them nothing more of it is handed over. @default 1024 */
+  readonly window?: number | undefined
+  /** Runs in memory; the least recently used go first. Those with effects in flight stay, beyond the number if need be. @default 10_000 */
+  readonly residents?: number | undefined
+  /** How long a run stays in memory without a record, ms. @default 300_000 */
+  readonly idle?: number | undefined
+  /** How long a revoked lease may take to settle what it has in hand, ms. Less than the broker grants. @default 20_000 */
+  readonly drain?: number | undefined
+  readonly restart?: RestartPolicy | undefined
+  /** How the runs read time; fixed for each at its creation. @default 'arrival' */
+  readonly time?: TimeMode | undefined
+  /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
+  readonly limits?: Partial<EventLimits> | undefined
+}
+
+/** The options, checked and complete. */
+export interface Settings {
+  readonly environment: Environment
+  readonly programs: readonly [Program, ...Program[]]
+  readonly store: Store
+  readonly consumer: BrokerConsumer
+  readonly results: BrokerProducer | undefined
+  readonly deadLetters: BrokerProducer | undefined
+  readonly namespace: string | undefined
+  readonly decode: ((record: BrokerRecord) => Decoded) | undefined
+  readonly input: ((record: BrokerRecord) => unknown) | undefined
+  readonly window: number
+  readonly residents: number
+  readonly idle: number
+  readonly drain: number
+  readonly attempts: number
+  readonly backoff: Backoff
+  readonly maxParked: number
+  readonly time: TimeMode
+  readonly limits: EventLimits
+}
+
+/** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
+export function settingsOf(options: SuperviseOptions, environment: Environment): Settings {
+  const { store, consumer, results, deadLetters, namespace, decode, restart = {}, ordering = 'key' } = options
+  const { time = 'arrival', window = 1024, residents = 10_000, idle = 300_000, drain = 20_000 } = options
+  const { attempts = 3, backoff = defaultBackoff, maxParked = 10 } = restart
+  if (ordering !== 'key' && ordering !== 'partition') throw misuse('ordering', "'key' or 'partition'", ordering)
+  if (time !== 'arrival' && time !== 'source') throw misuse('time', "'arrival' or 'source'", time)
+  if (namespace !== undefined && consumer.topics.length > 1)
+    throw new TypeError(
+      `Expected no \`namespace\` with several topics (${consumer.topics.join(', ')}): each topic is its own. Supervise them one by one.`,
+    )
+  // More would fill the mailbox of a run that stands still.
+  checkCount('window', window, 1, 32_768)
+  checkCount('residents', residents, 1)
+  checkCount('restart.attempts', attempts, 1)
+  checkCount('restart.maxParked', maxParked, 0)
+  checkTime('idle', idle)
+  checkTime('drain', drain)
+  for (const [name, hook] of Object.entries({ decode, input: options.input, 'restart.backoff': backoff }))
+    if (hook !== undefined && typeof hook !== 'function') throw misuse(name, 'a function', hook)
+  return {
+    environment,
+    programs: programsOf(options.machine, store.objectFormat),
+    store,
+    consumer,
+    results,
+    deadLetters,
+    namespace,
+    decode,
+    input: options.input,
+    // One record after another is a window of one.
+    window: ordering === 'partition' ? 1 : window,
+    residents,
+    idle,
+    drain,
+    attempts,
+    backoff,
+    maxParked,
+    time,
+    limits: { ...defaultEventLimits, ...options.limits },
+  }
+}
+
+function checkCount(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < least || value > most)
+    throw misuse(name, `a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}`, value)
+}
+
+function checkTime(name: string, value: number): void {
+  if (typeof value !== 'number' || !(value >= 0)) throw misuse(name, 'milliseconds from 0', value)
+}
+
+function misuse(name: string, expected: string, got: unknown): TypeError {
+  return new TypeError(`Expected \`${name}\` to be ${expected}, got \`${String(got)}\` (${typeof got}).`)
+}

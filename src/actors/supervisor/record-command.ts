@@ -1,0 +1,135 @@
+import type { BrokerRecord } from '../contracts/broker.ts'
+import type { RecordedEvent } from '../contracts/json.ts'
+import type { Refusal } from '../contracts/store.ts'
+import type { Origin, SourcePosition } from '../contracts/unit.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import type { EventLimits } from '../json/event-copy.ts'
+import type { MachineDefinition } from '../machine/definition.ts'
+import { checkEvents } from '../run/border.ts'
+import type { Command, Settlement } from '../run/command.ts'
+
+const outside: Origin = Object.freeze({ kind: 'outside' })
+
+/** Whoever a record was handed to. */
+export interface RecordOwner {
+  /** What its refusal is kept as; `null`: nothing of it may be written. */
+  refusal(command: RecordCommand, error: XMachinesError): Refusal | null
+  /** It is a unit; `fatal`: one that ended the run. */
+  applied(command: RecordCommand, fatal: XMachinesError | undefined): void
+  /** It needed no unit: an empty batch, or, where `duplicate`, it had been taken before. */
+  unchanged(command: RecordCommand, duplicate: boolean): void
+  /** It is refused, which is durable where {@link refusal} gave something to keep. */
+  turnedAway(command: RecordCommand): void
+  /** Nothing is known of it: the run went out of memory. */
+  gaveBack(command: RecordCommand, error: XMachinesError): void
+}
+
+/** A record on its way into its run. It may be handed over again, where the run went out of memory before it was durable. */
+export class RecordCommand implements Command {
+  readonly origin = outside
+  readonly record: BrokerRecord
+  readonly source: SourcePosition
+  /** Its place in the lease's window. */
+  readonly place: number
+  readonly at: number | undefined
+  readonly signal: AbortSignal | undefined
+  events: readonly RecordedEvent[] = []
+  checking: Promise<void> | undefined = undefined
+  refused: XMachinesError | undefined = undefined
+  /** What is kept of it, once it is refused. */
+  kept: Refusal | null = null
+  readonly #owner: RecordOwner
+  #unchecked: { readonly events: unknown } | undefined = undefined
+
+  constructor(
+    owner: RecordOwner,
+    record: BrokerRecord,
+    source: string,
+    place: number,
+    at: number | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#owner = owner
+    this.record = record
+    this.source = { id: source, position: record.offset }
+    this.place = place
+    this.at = at
+    this.signal = signal
+  }
+
+  /** Keeps what it says until it is known which machine version its run is of. */
+  defer(events: unknown): void {
+    this.#unchecked = { events }
+  }
+
+  /** Whether its events still have to be brought over the border. */
+  get deferred(): boolean {
+    return this.#unchecked !== undefined
+  }
+
+  /** Brings what was deferred over the border. */
+  checkDeferred(definition: MachineDefinition, limits: EventLimits): void {
+    if (this.#unchecked === undefined) return
+    const { events } = this.#unchecked
+    this.#unchecked = undefined
+    this.check(definition, limits, events)
+  }
+
+  /** Brings its events over the border. What does not pass stays in the order, as refused. */
+  check(definition: MachineDefinition, limits: EventLimits, events: unknown): void {
+    try {
+      const checked = checkEvents(definition, limits, events)
+      if (checked instanceof Promise) this.checking = this.#check(checked)
+      else this.events = checked
+    } catch (thrown) {
+      this.refuse(thrown)
+    }
+  }
+
+  /** A schema that throws by itself has refused too: nothing else can be said of the event. */
+  refuse(thrown: unknown): void {
+    this.refused = XMachinesError.is(thrown)
+      ? thrown
+      : new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
+          cause: thrown,
+        })
+  }
+
+  refusal(error: XMachinesError): Refusal | null {
+    this.kept = this.#owner.refusal(this, error)
+    return this.kept
+  }
+
+  settle(settlement: Settlement): void {
+    switch (settlement.kind) {
+      case 'applied':
+        return this.#owner.applied(this, settlement.fatal)
+      case 'unchanged':
+        return this.#owner.unchanged(this, settlement.duplicate)
+      case 'refused':
+        return this.#owner.turnedAway(this)
+    }
+  }
+
+  /** It had been taken before. */
+  settleDuplicate(): void {
+    this.#owner.unchanged(this, true)
+  }
+
+  settleRefused(): void {
+    this.#owner.turnedAway(this)
+  }
+
+  reject(error: XMachinesError): void {
+    this.#owner.gaveBack(this, error)
+  }
+
+  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
+    try {
+      this.events = await checked
+    } catch (thrown) {
+      this.refuse(thrown)
+    }
+    this.checking = undefined
+  }
+}

@@ -1,0 +1,231 @@
+import type { PartitionLease, PartitionOffsets } from '../contracts/broker.ts'
+import type { AbortOptions } from '../contracts/store.ts'
+import type { TimeoutHandle } from '../environment.ts'
+import { XMachinesError } from '../errors.ts'
+import { Pauses } from './backoff.ts'
+import { caughtUp } from './caught-up.ts'
+import { EventLog, type Happening, type SupervisorEvent } from './events.ts'
+import { type LeaseHome, LeaseLife } from './lease.ts'
+import { type SupervisorWork, startLife, supervisorMachine } from './lifecycle.ts'
+import type { Settings } from './options.ts'
+import type { Outbox } from './outbox.ts'
+import { Residents } from './residents.ts'
+import { Sender } from './sender.ts'
+import type { SupervisorStatus } from './status.ts'
+
+/** Drives runs with the records of a broker. Made by `supervise`. */
+export interface Supervisor extends AsyncDisposable {
+  /**
+   * Resolves when all records that the topics hold at the call are settled and committed, whichever member of the group
+   * holds them, and the outputs of their runs are sent.
+   *
+   * @throws rejects with `SUPERVISOR_STOPPED` while a lease of this supervisor stands stopped, or when it closes before;
+   *   with `ABORTED`
+   */
+  caughtUp(options?: AbortOptions): Promise<void>
+  status(): SupervisorStatus
+  /** What happens: the newest 1,024 are kept for whoever reads. Ends with the supervisor. */
+  readonly events: ReadableStream<SupervisorEvent>
+  /** Leaves the group: drains, commits, passivates and gives back every lease; closes the consumer. Idempotent. */
+  close(): Promise<void>
+}
+
+/** How long an acknowledgement waits for an item of its run to go along with, ms. */
+const writeDelay = 500
+
+/** A member of a group whose records drive runs. */
+export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
+  readonly settings: Settings
+  readonly residents: Residents
+  readonly results: Sender | undefined
+  readonly deadLetters: Sender | undefined
+  readonly #events: EventLog
+  readonly #pauses: Pauses
+  readonly #life
+  readonly #closed: Promise<void>
+  readonly #leases = new Set<LeaseLife>()
+  /** Where the topics ended when they were last asked. */
+  readonly #ends = new Map<string, PartitionOffsets>()
+  #asking = false
+  #failure: XMachinesError | undefined
+  #duplicates = 0
+  #deadLettered = 0
+  #outputsSent = 0
+  readonly #toWrite = new Set<Outbox>()
+  #writeTimer: TimeoutHandle | undefined
+  #progress: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+
+  constructor(settings: Settings) {
+    const { environment, backoff, results, deadLetters } = settings
+    this.settings = settings
+    this.residents = new Residents(settings.residents, settings.idle, environment)
+    this.#events = new EventLog(environment)
+    this.#pauses = new Pauses(environment)
+    const sending = { pauses: this.#pauses, backoff, stalled: () => {} }
+    this.results = results && new Sender(results, sending)
+    this.deadLetters = deadLetters && new Sender(deadLetters, sending)
+    const life = startLife(supervisorMachine, { work: this }, environment)
+    this.#life = life
+    this.#closed = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
+    life.start()
+  }
+
+  get events(): ReadableStream<SupervisorEvent> {
+    return this.#events.stream
+  }
+
+  caughtUp({ signal }: AbortOptions = {}): Promise<void> {
+    const { store, consumer, results, namespace } = this.settings
+    return caughtUp(
+      {
+        store,
+        consumer,
+        pauses: this.#pauses,
+        sendsResults: results !== undefined,
+        namespaceOf: topic => namespace ?? topic,
+        committed: (topic, partition) => this.#lease(topic, partition)?.committedTo,
+        holds: (topic, partition) => this.#lease(topic, partition) !== undefined,
+        flush: async () => {
+          await Promise.all([...this.#leases].map(lease => lease.flush()))
+        },
+        progress: () => this.#nextProgress(),
+        check: () => this.#check(),
+      },
+      signal,
+    )
+  }
+
+  status(): SupervisorStatus {
+    void this.#askEnds()
+    const { value } = this.#life.getSnapshot()
+    const leases = [...this.#leases].sort((a, b) =>
+      a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
+    )
+    return {
+      state: typeof value === 'string' ? value : value.open,
+      leases: leases.map(lease => lease.status(this.#ends.get(lease.topic)?.get(lease.partition))),
+      residents: this.residents.size,
+      parked: leases.flatMap(lease => lease.parkedRuns.all),
+      duplicates: this.#duplicates,
+      deadLettered: this.#deadLettered,
+      outputsSent: this.#outputsSent,
+    }
+  }
+
+  close(): Promise<void> {
+    this.#life.send({ type: 'CLOSE' })
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // SupervisorWork
+
+  async follow(): Promise<void> {
+    for await (const lease of this.settings.consumer.leases) {
+      this.#take(lease)
+      this.#life.send({ type: 'LEASED' })
+    }
+  }
+
+  async leave(): Promise<void> {
+    // It revokes the leases, and waits until they are given back.
+    const closing = this.settings.consumer.close().catch(() => {})
+    await Promise.all([...this.#leases].map(lease => lease.ended))
+    await closing
+  }
+
+  fail(error: XMachinesError): void {
+    this.#failure = error
+    this.tell({ type: 'failed', error })
+    this.progressed()
+  }
+
+  end(): void {
+    this.#pauses.end()
+    this.residents.end()
+    if (this.#writeTimer !== undefined) this.settings.environment.clearTimeout(this.#writeTimer)
+    this.#events.finish()
+    this.progressed()
+  }
+
+  // LeaseHome
+
+  writeSoon(outbox: Outbox): void {
+    this.#toWrite.add(outbox)
+    this.#writeTimer ??= this.settings.environment.setTimeout(() => {
+      this.#writeTimer = undefined
+      const due = [...this.#toWrite]
+      this.#toWrite.clear()
+      for (const each of due) each.write()
+    }, writeDelay)
+  }
+
+  outputsSent(count: number): void {
+    this.#outputsSent += count
+  }
+
+  deadLettered(): void {
+    this.#deadLettered++
+  }
+
+  duplicate(): void {
+    this.#duplicates++
+  }
+
+  tell(happening: Happening): void {
+    this.#events.tell(happening)
+  }
+
+  progressed(): void {
+    const progress = this.#progress
+    this.#progress = undefined
+    progress?.resolve()
+  }
+
+  #take(broker: PartitionLease): void {
+    const lease = new LeaseLife(broker, this)
+    this.#leases.add(lease)
+    void lease.ended.then(() => {
+      this.#leases.delete(lease)
+      this.progressed()
+    })
+    lease.start()
+  }
+
+  #lease(topic: string, partition: number): LeaseLife | undefined {
+    for (const lease of this.#leases) if (lease.topic === topic && lease.partition === partition) return lease
+    return undefined
+  }
+
+  #nextProgress(): Promise<void> {
+    if (this.#progress === undefined) {
+      let resolve!: () => void
+      const promise = new Promise<void>(settle => (resolve = settle))
+      this.#progress = { promise, resolve }
+    }
+    return this.#progress.promise
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    for (const { error } of this.#leases) if (error !== undefined) throw error
+    if (this.#life.getSnapshot().status !== 'active')
+      throw new XMachinesError('SUPERVISOR_STOPPED', 'The supervisor is closed. Start another one to go on.')
+  }
+
+  async #askEnds(): Promise<void> {
+    const { consumer } = this.settings
+    if (this.#asking) return
+    this.#asking = true
+    try {
+      for (const topic of consumer.topics) this.#ends.set(topic, await consumer.endOffsets(topic))
+    } catch {
+      // The last answer stays.
+    } finally {
+      this.#asking = false
+    }
+  }
+}
