@@ -32,8 +32,10 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
       throw new XMachinesError('RUN_DAMAGED', `The history of run ${run} ends before its head, unit ${head.seq}.`, {
         details: { run, seq: head.seq },
       })
-    const expected = { status: head.status, value: head.value ?? null }
-    const actual = { status: last.status, value: last.value }
+    // A fork that was made without its machine knows no value before it is opened.
+    const known = head.value !== undefined
+    const expected = { status: head.status, value: known ? head.value : null }
+    const actual = { status: last.status, value: known ? last.value : null }
     const path = firstDifference(expected, actual, '$')
     return path === undefined
       ? { run, units }

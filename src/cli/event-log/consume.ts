@@ -1,0 +1,140 @@
+import type { Store } from '../../actors/contracts/store.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import type { Machines } from '../../actors/run/types.ts'
+import { type Supervisor, supervise } from '../../actors/supervisor/index.ts'
+import { showProgress } from '../progress.ts'
+import type { Terminal } from '../terminal.ts'
+import { printable } from '../text.ts'
+import { ConsumedFile } from './consumed.ts'
+import { DeadLetterFile } from './dead-letter-file.ts'
+import type { LogInput } from './input.ts'
+import { LogConsumer } from './log-consumer.ts'
+import { LogReader } from './log-reader.ts'
+import { decodeLine, keyOfLine } from './log-record.ts'
+
+/** How a log is consumed. */
+export interface ConsumeOptions {
+  readonly input: LogInput
+  readonly store: Store
+  /** Where the store keeps its files: what was consumed and the dead letters go there too. */
+  readonly dir: string
+  readonly machines: Machines
+  readonly topic: string
+  /** Stop at the first line that is refused. */
+  readonly strict: boolean
+  readonly residents?: number | undefined
+  /** Only the lines of this key. */
+  readonly key?: string | undefined
+}
+
+/** What became of a log. */
+export interface Consumption {
+  /** Lines that were applied by this call. */
+  readonly events: number
+  /** Lines that had been applied before, and were recognised. */
+  readonly duplicates: number
+  readonly refused: number
+  /** Runs that ended with an error, or are parked. */
+  readonly failed: number
+  /** Whether somebody wanted it to end before the log did. */
+  readonly interrupted: boolean
+}
+
+/** Applies a log to durable runs, from where it was left. */
+export async function consumeLog(terminal: Terminal, options: ConsumeOptions): Promise<Consumption> {
+  const { input, store, dir, machines, topic, strict, residents, key } = options
+  const reader = new LogReader(input.chunks, new ConsumedFile(dir, topic))
+  const consumer = new LogConsumer(topic, reader, key === undefined ? undefined : line => keyOfLine(line) === key)
+  const deadLetters = strict
+    ? undefined
+    : new DeadLetterFile(dir, topic, ({ line, code, message }) => {
+        terminal.say(`${topic}:${line}: ${code}: ${printable(message)}`)
+      })
+  if (reader.settledLines > 0) terminal.say(`${topic}: goes on after line ${reader.settledLines}.`)
+  const supervisor = supervise({
+    machine: machines,
+    store,
+    consumer,
+    deadLetters,
+    decode: decodeLine,
+    time: 'source',
+    ...(residents === undefined ? {} : { residents }),
+  })
+  const watch = new Watch(terminal, supervisor, topic)
+  const progress = await showProgress(terminal, 'line', () => {
+    return { done: reader.bytes, whole: input.size, count: consumer.settled }
+  })
+  try {
+    await until(terminal.signal, Promise.race([consumer.ended.then(() => supervisor.caughtUp()), watch.stopped]))
+  } finally {
+    await supervisor.close()
+    await deadLetters?.close()
+    reader.save(true)
+    progress.stop()
+  }
+  const { duplicates } = supervisor.status()
+  const refused = deadLetters?.count ?? 0
+  const events = Math.max(0, consumer.settled - duplicates - refused)
+  return { events, duplicates, refused, failed: watch.failed, interrupted: terminal.signal.aborted }
+}
+
+/** `work`, or the signal, whichever comes first. */
+function until(signal: AbortSignal, work: Promise<unknown>): Promise<unknown> {
+  if (signal.aborted) return Promise.resolve()
+  return Promise.race([
+    work,
+    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true })),
+  ])
+}
+
+/** Tells what happens under a supervisor, and rejects when it cannot go on. */
+class Watch {
+  readonly stopped: Promise<never>
+  /** Runs that ended with an error, or are parked. */
+  failed = 0
+
+  constructor(terminal: Terminal, supervisor: Supervisor, topic: string) {
+    this.stopped = this.#follow(terminal, supervisor, topic)
+    this.stopped.catch(() => {})
+  }
+
+  async #follow(terminal: Terminal, supervisor: Supervisor, topic: string): Promise<never> {
+    let stalled: string | undefined
+    for await (const event of supervisor.events) {
+      switch (event.type) {
+        case 'stopped':
+        case 'failed':
+          throw reasonOf(topic, event.error)
+        case 'stalled':
+          // It is tried again for ever: said once.
+          if (stalled !== event.error.code) terminal.say(told(event.error))
+          stalled = event.error.code
+          break
+        case 'restarted':
+          terminal.say(`Run ${printable(event.key ?? '')} is tried again: ${told(event.error)}`)
+          break
+        case 'parked':
+        case 'ended':
+          this.failed++
+          terminal.say(
+            `Run ${printable(event.key ?? '')} ${event.type === 'ended' ? 'has ended' : 'is parked'}: ${told(event.error)}`,
+          )
+      }
+    }
+    return new Promise<never>(() => {}) // the supervisor was closed
+  }
+}
+
+/** Why it stands stopped, with the line where it is one that is to blame. */
+function reasonOf(topic: string, error: XMachinesError): XMachinesError {
+  const { cause } = error
+  if (!XMachinesError.is(error, 'SUPERVISOR_STOPPED') || !XMachinesError.is(cause)) return error
+  const { offset } = error.details
+  if (offset === undefined) return cause
+  const { code, message, details } = cause
+  return new XMachinesError(code, `${topic}:${offset}: ${message}`, { details: { ...details, line: offset }, cause })
+}
+
+function told({ code, message }: XMachinesError): string {
+  return `${code}: ${printable(message)}`
+}

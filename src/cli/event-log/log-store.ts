@@ -1,0 +1,39 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Store } from '../../actors/contracts/store.ts'
+import type { Machines } from '../../actors/run/types.ts'
+import { fileStore } from '../../persistence/filesystem/index.ts'
+import type { Terminal } from '../terminal.ts'
+import { consumeLog } from './consume.ts'
+import { openLog } from './input.ts'
+
+/** What of a log is looked at, and with what. */
+export interface LogStoreOptions {
+  readonly machines: Machines
+  readonly key?: string | undefined
+}
+
+/**
+ * Does `work` with the runs that a log makes: the log goes the same way as under `run`, into a store that is thrown away.
+ * `work` is told how many lines were refused.
+ */
+export async function withLogStore<T>(
+  terminal: Terminal,
+  log: string,
+  { machines, key }: LogStoreOptions,
+  work: (store: Store, refused: number) => Promise<T>,
+): Promise<T> {
+  const input = await openLog(log)
+  const dir = await mkdtemp(join(tmpdir(), 'xmachines-'))
+  // It dies with the command: nothing of it has to survive a crash.
+  const store = fileStore(dir, { fsync: false })
+  try {
+    const done = await consumeLog(terminal, { input, store, dir, machines, topic: input.name, strict: false, key })
+    return await work(store, done.refused)
+  } finally {
+    input.chunks.destroy()
+    await store.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,205 @@
+import { createReadStream } from 'node:fs'
+import { Command } from 'commander'
+import type { MachineRecord, Store } from '../actors/contracts/store.ts'
+import type { ObjectFormat } from '../actors/contracts/unit.ts'
+import { XMachinesError } from '../actors/errors.ts'
+import { machineId } from '../actors/identity/index.ts'
+import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
+import { AppendQueue } from './append-queue.ts'
+import { objectFormatOption } from './object-format-option.ts'
+import { openStore } from './open-store.ts'
+import { perform } from './perform.ts'
+import { type ImportOutcome, type ImportTarget, invalid, RunImport } from './run-import.ts'
+import type { Terminal } from './terminal.ts'
+import { counted, printable, shortId } from './text.ts'
+import type { BesideLine, UnitLine } from './unit-line.ts'
+
+interface ImportOptions {
+  readonly objectFormat?: ObjectFormat
+}
+
+/** `xmachines import STORE [FILE]`: takes over what `export` printed. */
+export function importCommand(): Command {
+  return new Command('import')
+    .description('take over what `export` printed; the runs are held')
+    .argument('<store>', 'a directory')
+    .argument('[file]', 'what `export` printed; without one, or with -, stdin')
+    .addOption(objectFormatOption())
+    .action(perform(importStore))
+}
+
+/** A unit may hold a batch of large events. */
+const maxLineBytes = 256 << 20
+
+async function importStore(
+  terminal: Terminal,
+  location: string,
+  file: string | undefined,
+  options: ImportOptions,
+): Promise<number> {
+  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 1 << 20 })
+  const decoder = new NdjsonDecoder<unknown>({ maxLineBytes })
+  let importer: Importer | undefined
+  const take = async (value: unknown): Promise<void> => {
+    importer ??= await Importer.open(terminal, location, formatOf(value) ?? options.objectFormat)
+    await importer.take(value)
+  }
+  try {
+    for await (const bytes of input) {
+      for (const value of decoder.push(bytes)) await take(value)
+      if (terminal.signal.aborted) break
+    }
+    if (!terminal.signal.aborted) for (const value of decoder.flush()) await take(value)
+    if (importer === undefined) return 0
+    await importer.end()
+    const { runs, unchanged, units, failed } = importer
+    terminal.say(
+      `${counted(runs, 'run')}: ${counted(units, 'unit')} appended, ${counted(unchanged, 'run')} as before, ${failed} not imported.`,
+    )
+    return failed === 0 ? 0 : 1
+  } finally {
+    input.destroy()
+    await importer?.close()
+  }
+}
+
+/** The hash that an export was made with shows in its ids. */
+function formatOf(value: unknown): ObjectFormat | undefined {
+  const run = typeof value === 'object' && value !== null && 'run' in value ? value.run : undefined
+  return typeof run !== 'string' ? undefined : run.length === 64 ? 'sha256' : run.length === 40 ? 'sha1' : undefined
+}
+
+class Importer implements ImportTarget {
+  readonly store: Store
+  readonly queue: AppendQueue
+  readonly #terminal: Terminal
+  readonly #machines = new Map<string, MachineRecord>()
+  #run: RunImport | undefined
+  /** A run of which nothing more is taken: what was wrong with it is said already. */
+  #skipped: string | undefined
+  #outcomes: ImportOutcome[] = []
+  #lines = 0
+  runs = 0
+  unchanged = 0
+  units = 0
+  failed = 0
+
+  static async open(terminal: Terminal, location: string, objectFormat: ObjectFormat | undefined): Promise<Importer> {
+    return new Importer(terminal, await openStore(terminal, location, { access: 'create', objectFormat }))
+  }
+
+  private constructor(terminal: Terminal, store: Store) {
+    this.#terminal = terminal
+    this.store = store
+    this.queue = new AppendQueue(store)
+  }
+
+  /** Takes a line. @throws IMPORT_INVALID for what is no line of an export at all */
+  async take(value: unknown): Promise<void> {
+    this.#lines++
+    if (!isLine(value)) {
+      throw new XMachinesError(
+        'IMPORT_INVALID',
+        `Record ${this.#lines} is no line of an export. Give what \`xmachines export\` printed.`,
+        {
+          details: { record: this.#lines },
+        },
+      )
+    }
+    const { run } = value
+    if (this.#run !== undefined && this.#run.run !== run) await this.#cut(this.#run)
+    try {
+      if ('beside' in value) await this.#endRun(value)
+      else await this.#unit(value)
+    } catch (thrown) {
+      if (!XMachinesError.is(thrown, 'IMPORT_INVALID') && !XMachinesError.is(thrown, 'IMPORT_DIFFERS')) throw thrown
+      if (this.#run === undefined) this.done({ run, key: null, namespace: '', created: false, units: 0, error: thrown })
+      else await this.#run.fail(thrown)
+      this.#run = undefined
+      this.#skipped = run
+    }
+    if (this.#outcomes.length > 0) await this.#report()
+  }
+
+  async end(): Promise<void> {
+    if (this.#run !== undefined) await this.#cut(this.#run)
+    await this.queue.flush()
+    await this.#report()
+  }
+
+  close(): Promise<void> {
+    return this.store.close()
+  }
+
+  done(outcome: ImportOutcome): void {
+    this.#outcomes.push(outcome)
+  }
+
+  async machine(oid: string): Promise<MachineRecord | undefined> {
+    const known = this.#machines.get(oid) ?? (await this.store.machine(oid))
+    if (known !== undefined) this.#machines.set(oid, known)
+    return known
+  }
+
+  async #unit(line: UnitLine): Promise<void> {
+    const { machineRecord: record, run, seq } = line
+    if (record !== undefined) {
+      if (machineId(this.store.objectFormat, record) !== record.oid)
+        throw invalid(run, seq, 'Its machine is not what its id says')
+      this.#machines.set(record.oid, record)
+    }
+    if (this.#run !== undefined) await this.#run.unit(line)
+    else if (this.#skipped !== run) {
+      this.#skipped = undefined
+      this.#run = await RunImport.begin(this, line)
+    }
+  }
+
+  async #endRun(line: BesideLine): Promise<void> {
+    const run = this.#run
+    this.#run = undefined
+    if (run !== undefined) await run.end(line)
+    else if (this.#skipped !== line.run) throw invalid(line.run, 0, 'Its end comes without its units')
+  }
+
+  /** The export of a run stops in the middle: the command was interrupted, then or now. */
+  async #cut(run: RunImport): Promise<void> {
+    this.#run = undefined
+    if (this.#terminal.signal.aborted) return
+    await run.fail(
+      new XMachinesError('IMPORT_INVALID', `The export stops in the middle of run ${run.run}. Export it again.`, {
+        details: { run: run.run },
+      }),
+    )
+  }
+
+  async #report(): Promise<void> {
+    const outcomes = this.#outcomes
+    this.#outcomes = []
+    for (const { error, ...outcome } of outcomes) {
+      this.runs++
+      this.units += outcome.units
+      if (error !== undefined) this.failed++
+      else if (!outcome.created && outcome.units === 0) this.unchanged++
+      if (error !== undefined) this.#terminal.fail(error)
+      await this.#terminal.print({ ...outcome, ...(error === undefined ? {} : { error: error.toJSON() }) }, () => {
+        const name = `${shortId(outcome.run)} (${printable(`${outcome.namespace}/${outcome.key ?? '-'}`)})`
+        return error !== undefined || outcome.units === 0 ? undefined : `${name}: ${counted(outcome.units, 'unit')}`
+      })
+    }
+  }
+}
+
+function isLine(value: unknown): value is UnitLine | BesideLine {
+  if (typeof value !== 'object' || value === null || !('run' in value) || typeof value.run !== 'string') return false
+  if ('beside' in value) return typeof value.beside === 'object' && value.beside !== null
+  const { seq, at, events, origin, id } = value as Partial<Record<keyof UnitLine, unknown>>
+  return (
+    Number.isSafeInteger(seq) &&
+    typeof at === 'number' &&
+    typeof id === 'string' &&
+    Array.isArray(events) &&
+    typeof origin === 'object' &&
+    origin !== null
+  )
+}

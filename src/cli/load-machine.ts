@@ -1,0 +1,118 @@
+import { stat } from 'node:fs/promises'
+import { extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { messageOf, XMachinesError } from '../actors/errors.ts'
+import { toDefinition } from '../actors/machine/definition.ts'
+import { isMachine } from '../actors/machine/xstate.ts'
+import type { AnyMachine, Machines } from '../actors/run/types.ts'
+
+/** Files that Node itself runs on every version. All else goes through a loader that knows TypeScript. */
+const native: ReadonlySet<string> = new Set(['.js', '.mjs', '.cjs'])
+
+/**
+ * The machines that `--machine FILE[#export]`, once or several times, names: the first makes new runs, the others go on
+ * with the runs of their version.
+ *
+ * @throws MODULE_INVALID that names what was found instead; MACHINE_UNSUPPORTED
+ */
+export async function loadMachines(references: readonly string[]): Promise<Machines> {
+  const machines: AnyMachine[] = []
+  for (const reference of references) machines.push(...(await loadOne(reference)))
+  for (const machine of machines) toDefinition(machine) // what no run can hold is said before anything happens
+  return machines as unknown as Machines
+}
+
+async function loadOne(reference: string): Promise<readonly AnyMachine[]> {
+  const { file, name } = await splitReference(reference)
+  const exported = await importModule(file)
+  if (name !== undefined) {
+    if (!Object.hasOwn(exported, name)) throw invalid(reference, `has no export '${name}'. ${describe(exported)}`)
+    return (
+      machinesOf(exported[name]) ??
+      fail(reference, `exports '${name}', which is ${kindOf(exported[name])} and no machine. ${describe(exported)}`)
+    )
+  }
+  const byDefault = machinesOf(exported.default)
+  if (byDefault !== undefined) return byDefault
+  // The same machine under two names is one machine.
+  const found = new Map(
+    Object.entries(exported)
+      .filter(([, value]) => isAnyMachine(value))
+      .map(([key, value]) => [value, key]),
+  )
+  if (found.size === 1) return [...found.keys()] as AnyMachine[]
+  if (found.size === 0) throw invalid(reference, `exports no machine. ${describe(exported)}`)
+  throw invalid(
+    reference,
+    `exports several machines. Name one: ${[...found.values()].map(key => `${file}#${key}`).join(', ')}.`,
+  )
+}
+
+/** A `#` may be part of a file's name: the file that is there decides. */
+async function splitReference(
+  reference: string,
+): Promise<{ readonly file: string; readonly name: string | undefined }> {
+  const isFile = (path: string): Promise<boolean> =>
+    stat(path).then(
+      found => found.isFile(),
+      () => false,
+    )
+  if (await isFile(reference)) return { file: reference, name: undefined }
+  const at = reference.lastIndexOf('#')
+  const file = at < 0 ? reference : reference.slice(0, at)
+  if (!(await isFile(file))) throw invalid(reference, 'is not a file.')
+  return { file, name: reference.slice(at + 1) || undefined }
+}
+
+async function importModule(file: string): Promise<Readonly<Record<string, unknown>>> {
+  const path = resolve(file)
+  const url = pathToFileURL(path).href
+  try {
+    if (native.has(extname(path))) return await import(url)
+    const { createJiti } = await import('jiti')
+    return await createJiti(url).import<Record<string, unknown>>(path)
+  } catch (cause) {
+    const why = messageOf(cause)
+      .split('\n')
+      .map(line => line.trim())
+      .filter(line => line !== '')
+      .join(' ')
+    throw invalid(file, `could not be loaded: ${why}`, cause)
+  }
+}
+
+function machinesOf(value: unknown): readonly AnyMachine[] | undefined {
+  if (isAnyMachine(value)) return [value]
+  return Array.isArray(value) && value.length > 0 && value.every(isAnyMachine) ? value : undefined
+}
+
+/** A plain machine, or what `defineMachine` made of one, of any copy of the packages. */
+function isAnyMachine(value: unknown): value is AnyMachine {
+  return (
+    isMachine(value) || (typeof value === 'object' && value !== null && 'machine' in value && isMachine(value.machine))
+  )
+}
+
+function describe(exported: Readonly<Record<string, unknown>>): string {
+  const names = Object.keys(exported).filter(key => key !== '__esModule' && key !== 'module.exports')
+  if (names.length === 0) return 'It exports nothing.'
+  return `It exports ${names.map(key => `${key} (${kindOf(exported[key])})`).join(', ')}.`
+}
+
+function kindOf(value: unknown): string {
+  if (isAnyMachine(value)) return 'a machine'
+  if (Array.isArray(value)) return 'an array'
+  return value === null
+    ? 'null'
+    : value === undefined
+      ? 'undefined'
+      : `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
+}
+
+function fail(reference: string, what: string): never {
+  throw invalid(reference, what)
+}
+
+function invalid(reference: string, what: string, cause?: unknown): XMachinesError {
+  return new XMachinesError('MODULE_INVALID', `${reference} ${what}`, { details: { file: reference }, cause })
+}

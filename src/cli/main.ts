@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { diffCommand } from './diff.ts'
+import { exportCommand } from './export.ts'
+import { forkCommand } from './fork.ts'
+import { importCommand } from './import.ts'
+import { logCommand } from './log.ts'
+import { replayCommand } from './replay.ts'
+import { runCommand } from './run.ts'
+import { runsCommand } from './runs.ts'
+import { verifyCommand } from './verify.ts'
+
+const commands = [
+  runCommand,
+  runsCommand,
+  logCommand,
+  replayCommand,
+  verifyCommand,
+  diffCommand,
+  forkCommand,
+  exportCommand,
+  importCommand,
+]
+
+const program = new Command('xmachines')
+  .description('XState machines as durable runs')
+  .version(packageVersion())
+  .exitOverride()
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'USAGE_INVALID: ')),
+  })
+  .showHelpAfterError('`xmachines help` lists the commands, `xmachines help COMMAND` what one takes.')
+
+for (const make of commands) {
+  const command = make()
+    .copyInheritedSettings(program)
+    .option('--json', 'NDJSON on stdout')
+    .option('--debug', 'errors with their stack')
+  program.addCommand(command)
+}
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  if (!(thrown instanceof CommanderError)) throw thrown
+  // Help and version that were asked for are no mistake.
+  process.exitCode = thrown.exitCode === 0 ? 0 : 2
+}
+// Whatever is still open (stdin of an interrupted command) has nothing more to say.
+process.exit()
+
+function packageVersion(): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(new URL(packageFile(), import.meta.url), 'utf8'))
+  return version
+}
+
+/** The package's own description: one folder up when built, two from the source. */
+function packageFile(): string {
+  return import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json'
+}

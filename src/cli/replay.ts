@@ -1,0 +1,109 @@
+import { stat } from 'node:fs/promises'
+import { Command } from 'commander'
+import type { RunHead, Store } from '../actors/contracts/store.ts'
+import { replay } from '../actors/replay/replay.ts'
+import type { Machines } from '../actors/run/types.ts'
+import { withLogStore } from './event-log/log-store.ts'
+import { findRun, nameOf } from './find-run.ts'
+import { loadMachines } from './load-machine.ts'
+import { machineOption } from './machine-option.ts'
+import { withStore } from './open-store.ts'
+import { perform } from './perform.ts'
+import type { Terminal } from './terminal.ts'
+import { brief, printable, shortId, timeText, typesText, valueText } from './text.ts'
+import { wholeNumber } from './whole-number.ts'
+
+interface ReplayOptions {
+  readonly machine: readonly string[]
+  readonly until?: number
+  readonly verify?: boolean
+  readonly namespace?: string
+}
+
+/** `xmachines replay STORE|LOG [RUN]`: decides histories again and shows every step. */
+export function replayCommand(): Command {
+  return new Command('replay')
+    .description('decide histories again, step by step; no effect is run')
+    .argument('<store|log>', 'a directory, or an event log as `run` takes it')
+    .argument('[run]', 'a key, an id, or the beginning of an id (of a log: a key)')
+    .addOption(machineOption().makeOptionMandatory())
+    .option('--until <seq>', 'the last unit to show', wholeNumber)
+    .option('--verify', 'compare with what was recorded, and stop a run at the first difference')
+    .option('--namespace <name>', 'where to look for the key')
+    .action(perform(replayRuns))
+}
+
+async function replayRuns(
+  terminal: Terminal,
+  place: string,
+  name: string | undefined,
+  options: ReplayOptions,
+): Promise<number> {
+  const machines = await loadMachines(options.machine)
+  if (await isLog(place)) {
+    return withLogStore(terminal, place, { machines, key: name }, async (store, refused) => {
+      const code = await replayStore(terminal, store, machines, undefined, options)
+      return refused > 0 ? 1 : code
+    })
+  }
+  return withStore(terminal, place, { access: 'read' }, store => replayStore(terminal, store, machines, name, options))
+}
+
+/** Whatever is there and is no directory is read as a log. */
+async function isLog(place: string): Promise<boolean> {
+  if (place === '-') return true
+  return stat(place).then(
+    found => !found.isDirectory(),
+    () => false,
+  )
+}
+
+async function replayStore(
+  terminal: Terminal,
+  store: Store,
+  machines: Machines,
+  name: string | undefined,
+  options: ReplayOptions,
+): Promise<number> {
+  const { signal } = terminal
+  const { namespace } = options
+  const runs =
+    name === undefined ? store.list({ namespace, signal }) : [await findRun(store, name, { namespace, signal })]
+  let code = 0
+  for await (const head of runs) if (!(await replayRun(terminal, store, machines, head, options))) code = 1
+  return code
+}
+
+/** Answers whether it went as it was recorded, as far as was asked. */
+async function replayRun(
+  terminal: Terminal,
+  store: Store,
+  machines: Machines,
+  head: RunHead,
+  { until, verify }: ReplayOptions,
+): Promise<boolean> {
+  const { run, key = null } = head
+  if (!terminal.json) await terminal.printLine(`run ${shortId(run)} (${printable(nameOf(head))})`)
+  const units = store.read(run, { to: Math.min(head.seq, until ?? head.seq), signal: terminal.signal })
+  let same = true
+  for await (const step of replay(machines, units, { until, verify })) {
+    const { divergence } = step
+    if (divergence !== undefined) same = false
+    // A step says itself what of it is JSON.
+    const record = terminal.json ? { run, key, ...(step as unknown as { toJSON(): object }).toJSON() } : undefined
+    await terminal.print(record, () => {
+      const { seq, at, snapshot, outputs } = step
+      const state =
+        snapshot.status === 'active' ? valueText(snapshot.value) : `${valueText(snapshot.value)} (${snapshot.status})`
+      const told =
+        outputs.length === 0
+          ? ''
+          : `  → ${outputs.map(output => printable((output as { type: string }).type)).join(', ')}`
+      const line = `  ${String(seq).padStart(5)}  ${timeText(at)}  ${typesText(step)}  ⇒ ${state}${told}`
+      if (divergence === undefined) return line
+      const { kind, path, expected, actual } = divergence
+      return `${line}\n  ${kind} differs at ${path}\n    recorded  ${brief(expected)}\n    decided   ${brief(actual)}`
+    })
+  }
+  return same
+}

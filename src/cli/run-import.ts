@@ -1,0 +1,244 @@
+import type { AppendItem, AppendOutcome, Beside, MachineRecord, RunHead, Store } from '../actors/contracts/store.ts'
+import type { Creation, NewUnit, ObjectFormat } from '../actors/contracts/unit.ts'
+import { XMachinesError } from '../actors/errors.ts'
+import { runId, type UnitChain, unitChain } from '../actors/identity/index.ts'
+import { copyJson } from '../actors/json/json-copy.ts'
+import type { AppendQueue } from './append-queue.ts'
+import { type BesideLine, readPosition, type UnitLine } from './unit-line.ts'
+
+/** What became of a run that was imported. */
+export interface ImportOutcome {
+  readonly run: string
+  readonly key: string | null
+  readonly namespace: string
+  /** Whether the store had it not. */
+  readonly created: boolean
+  /** Units that were appended. */
+  readonly units: number
+  readonly error?: XMachinesError
+}
+
+/** Units of one append item. */
+const chunk = 512
+
+/** What the import of a run leans on. */
+export interface ImportTarget {
+  readonly store: Store
+  readonly queue: AppendQueue
+  /** A machine of the export, or one that the store has. */
+  machine(oid: string): Promise<MachineRecord | undefined>
+  done(outcome: ImportOutcome): void
+}
+
+/**
+ * One run of an import: compares ids as far as the store has the run, and appends the rest. The last units wait for the
+ * line that ends the run, which tells its state: what was cut off before it can be imported again.
+ */
+export class RunImport {
+  readonly run: string
+  readonly #target: ImportTarget
+  readonly #creation: Creation
+  readonly #chain: UnitChain
+  readonly #machine: MachineRecord
+  /** The ids that the store has, from the first unit that the export has on. */
+  readonly #known: AsyncIterator<string>
+  #expected: AppendItem['expected']
+  #head: RunHead | undefined
+  #units: NewUnit[] = []
+  #last: number
+  #created = false
+  #appended = 0
+  #failed = false
+
+  private constructor(
+    target: ImportTarget,
+    line: UnitLine,
+    creation: Creation,
+    machine: MachineRecord,
+    head: RunHead | undefined,
+  ) {
+    const { store } = target
+    this.run = line.run
+    this.#target = target
+    this.#creation = creation
+    this.#machine = machine
+    this.#head = head
+    this.#last = line.seq
+    this.#expected = head === undefined ? null : { seq: head.seq, revision: head.revision }
+    this.#chain = unitChain(store.objectFormat, { id: line.run, machine: creation.machine, created: line.at })
+    this.#known = head === undefined ? noIds() : idsOf(store, head, line.seq + 1)
+    if (head === undefined) this.#units.push(unitOf(line, creation))
+  }
+
+  /** @throws IMPORT_INVALID, IMPORT_DIFFERS: nothing of the run is imported then */
+  static async begin(target: ImportTarget, line: UnitLine): Promise<RunImport> {
+    const { store, queue } = target
+    const { creation } = line
+    if (creation === undefined)
+      throw invalid(line.run, line.seq, 'The export of the run does not begin with its creation')
+    if (runId(store.objectFormat, creation) !== line.run) throw foreign(line, store.objectFormat)
+    if (creation.time !== 'arrival' && creation.time !== 'source')
+      throw invalid(line.run, line.seq, 'It does not say how the run reads time')
+    const machine = await target.machine(creation.machine)
+    if (machine === undefined)
+      throw invalid(line.run, line.seq, `Neither the export nor the store has machine ${creation.machine}`)
+    if (creation.fork !== undefined || queue.has(line.run)) await queue.flush()
+    const head = await store.head(line.run)
+    if (head === undefined && creation.fork !== undefined) await checkParent(store, line.run, creation.fork)
+    return new RunImport(target, line, creation, machine, head)
+  }
+
+  /** @throws as `begin`, and then takes no more */
+  async unit(line: UnitLine): Promise<void> {
+    if (this.#failed) return
+    if (line.seq !== this.#last + 1) throw invalid(this.run, line.seq, `It follows unit ${this.#last}`)
+    this.#last = line.seq
+    const unit = unitOf(line, undefined)
+    if (this.#chain.next(unit) !== line.id) throw foreign(line, this.#target.store.objectFormat)
+    if (line.seq <= (this.#head?.seq ?? -1)) {
+      const known = await this.#known.next()
+      if (known.value !== line.id)
+        throw differs(this.run, line.seq, `its unit ${line.seq} is ${known.value}, and the import has ${line.id}`)
+      return
+    }
+    if (this.#units.length >= chunk) await this.#append({ due: null, beside: { held: true, process: null } })
+    this.#units.push(unit)
+  }
+
+  /** The line that ends the run. */
+  async end({ beside }: BesideLine): Promise<void> {
+    await this.#known.return?.()
+    if (this.#failed) return
+    if (this.#units.length === 0) return this.#done()
+    const { status, value, sources, attempts, published, parked } = beside
+    await this.#append(
+      {
+        due: null,
+        status,
+        ...(value === undefined ? {} : { value }),
+        beside: {
+          held: true,
+          process: null,
+          sources: Object.entries(sources).map(([id, position]) => ({ id, position: readPosition(position) })),
+          attempts: attempts as Beside['attempts'],
+          ...(published === null ? {} : { published }),
+          parked,
+        },
+      },
+      () => this.#done(),
+    )
+  }
+
+  /** Nothing more of the run is taken. */
+  async fail(error: XMachinesError): Promise<void> {
+    if (this.#failed) return
+    this.#failed = true
+    await this.#known.return?.()
+    this.#done(error)
+  }
+
+  async #append(rest: Partial<AppendItem>, settled: () => void = () => {}): Promise<void> {
+    const units = this.#units
+    const expected = this.#expected
+    const last = units[units.length - 1]!
+    this.#units = []
+    this.#expected = { seq: last.seq, revision: (expected?.revision ?? 0) + 1 }
+    const migration = units.findLast(unit => unit.machine !== undefined)?.machine
+    const machine = migration === undefined ? this.#machine : await this.#target.machine(migration)
+    const item: AppendItem = {
+      run: this.run,
+      expected,
+      units,
+      ...(expected === null || migration !== undefined ? { machine: machine! } : {}),
+      ...rest,
+    }
+    await this.#target.queue.add(item, outcome => {
+      if (outcome.status !== 'appended') return void this.fail(refused(this.run, outcome))
+      if (expected === null) this.#created = true
+      this.#appended += expected === null ? units.length - 1 : units.length
+      settled()
+    })
+  }
+
+  #done(error?: XMachinesError): void {
+    const { key = null, namespace } = this.#creation
+    this.#target.done({
+      run: this.run,
+      key,
+      namespace,
+      created: this.#created,
+      units: this.#appended,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+}
+
+async function* noIds(): AsyncGenerator<string, void, void> {}
+
+async function* idsOf(store: Store, { run, seq }: RunHead, from: number): AsyncGenerator<string, void, void> {
+  if (from <= seq) for await (const unit of store.read(run, { from, to: seq })) yield unit.id
+}
+
+/** A line's content as a unit: copied and frozen, and JSON without what must not become a key. */
+function unitOf(line: UnitLine, creation: Creation | undefined): NewUnit {
+  const { run, seq, at, events, origin, outputs, sources, requestId, state, machine } = line
+  const what = { name: `Unit ${seq} of run ${run}`, code: 'IMPORT_INVALID' } as const
+  const json = copyJson({ events, origin, outputs: outputs ?? [], creation }, what, {
+    undefinedIsAbsent: true,
+  }) as unknown as NewUnit
+  return {
+    ...json,
+    seq,
+    at,
+    ...(sources === undefined
+      ? {}
+      : { sources: sources.map(({ id, position }) => ({ id, position: readPosition(position) })) }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(state === undefined ? {} : { state }),
+    ...(machine === undefined ? {} : { machine }),
+  }
+}
+
+/** A fork shares units of a run that must be there already, the same ones. */
+async function checkParent(store: Store, run: string, fork: NonNullable<Creation['fork']>): Promise<void> {
+  const parent = await store.head(fork.run)
+  if (parent !== undefined && parent.seq >= fork.at) {
+    for await (const unit of store.read(fork.run, { from: fork.at, to: fork.at })) if (unit.id === fork.parent) return
+  }
+  throw differs(
+    run,
+    fork.at,
+    `it is a fork of run ${fork.run} at ${fork.at}, which the store has not got so. Import that run first`,
+  )
+}
+
+function refused(run: string, outcome: AppendOutcome): XMachinesError {
+  if (outcome.status === 'pinned') {
+    const text = `its key is pinned to run ${outcome.run}`
+    return differs(run, 0, text)
+  }
+  const why =
+    outcome.status === 'fenced'
+      ? `'${outcome.owner}' holds its partition`
+      : `somebody else wrote to it (${outcome.status})`
+  return new XMachinesError('IMPORT_DIFFERS', `Run ${run} was not imported: ${why}.`, { details: { run, ...outcome } })
+}
+
+function differs(run: string, seq: number, why: string): XMachinesError {
+  return new XMachinesError('IMPORT_DIFFERS', `Run ${run} is not the store's: ${why}.`, { details: { run, seq } })
+}
+
+function foreign({ run, seq, id }: UnitLine, format: ObjectFormat): XMachinesError {
+  return invalid(run, seq, `What it holds is not what its ${format} id ${id} says`)
+}
+
+/** Something that no export writes. */
+export function invalid(run: string, seq: number, why: string): XMachinesError {
+  return new XMachinesError(
+    'IMPORT_INVALID',
+    `Unit ${seq} of run ${run} cannot be imported: ${why}. Export it again.`,
+    {
+      details: { run, seq },
+    },
+  )
+}

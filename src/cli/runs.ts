@@ -1,0 +1,48 @@
+import { Command } from 'commander'
+import { headId } from './head-id.ts'
+import { withStore } from './open-store.ts'
+import { perform } from './perform.ts'
+import { Table } from './table.ts'
+import type { Terminal } from './terminal.ts'
+import { printable, shortId, valueText } from './text.ts'
+
+interface RunsOptions {
+  readonly namespace?: string
+}
+
+/** `xmachines runs STORE`: what runs there are, and where they stand. */
+export function runsCommand(): Command {
+  return new Command('runs')
+    .description('list the runs of a store')
+    .argument('<store>', 'a directory')
+    .option('--namespace <name>', 'only runs of this namespace')
+    .action(perform(listRuns))
+}
+
+async function listRuns(terminal: Terminal, location: string, { namespace }: RunsOptions): Promise<number> {
+  const { signal } = terminal
+  await withStore(terminal, location, { access: 'read' }, async store => {
+    const table = new Table(terminal, ['RUN', 'KEY', 'MACHINE', 'VERSION', 'STATE', 'UNITS', 'HEAD'])
+    for await (const run of store.list({ namespace, signal })) {
+      const head = await headId(store, run, signal)
+      const { namespace, key = null, machineId: machine, version, seq, status, value = null } = run
+      await table.add({ run: run.run, key, namespace, machine, version, seq, head, status, value }, () => {
+        const state =
+          status === 'active' ? valueText(value ?? undefined) : `${valueText(value ?? undefined)} (${status})`
+        const held = run.beside.held ? ' (held)' : ''
+        const parked = run.beside.parked === null ? '' : ' (parked)'
+        return [
+          shortId(run.run),
+          printable(key ?? '-'),
+          printable(machine),
+          printable(version),
+          state + held + parked,
+          String(seq),
+          shortId(head),
+        ]
+      })
+    }
+    await table.end()
+  })
+  return 0
+}

@@ -1,0 +1,66 @@
+import type { Origin, Unit } from '../actors/contracts/unit.ts'
+
+/** How much of an id is shown to a person. */
+const shownDigits = 12
+
+/** The beginning of an id. */
+export function shortId(id: string): string {
+  return id.slice(0, shownDigits)
+}
+
+/** Text from outside without what a terminal would obey. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, char => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+/** JSON on one line, cut where it gets long. */
+export function brief(value: unknown, most = 160): string {
+  const text = printable(JSON.stringify(value) ?? 'nothing')
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text
+}
+
+/** A time as people and computers read it. */
+export function timeText(at: number): string {
+  const date = new Date(at)
+  return Number.isNaN(date.getTime()) ? String(at) : date.toISOString()
+}
+
+/** Why a unit exists, in a word or two. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'outside':
+      return 'outside'
+    case 'effect':
+      return `effect ${printable(origin.actor.join('/'))}`
+    case 'timer':
+      return `timer ${origin.armed}.${origin.index}`
+    case 'mail':
+    case 'undelivered':
+      return `${origin.kind} ${shortId(origin.run)}/${origin.seq}`
+    case 'child':
+      return `child ${shortId(origin.run)}`
+    case 'stop':
+      return `stop: ${printable(origin.reason)}`
+    case 'migration':
+      return `migration from ${shortId(origin.from)}`
+  }
+}
+
+/** The types of a unit's events. */
+export function typesText(unit: Pick<Unit, 'seq' | 'events' | 'origin'> & { readonly creation?: unknown }): string {
+  if (unit.creation !== undefined || (unit.seq === 0 && unit.events.length === 0)) return '(created)'
+  return unit.events.length === 0 ? `(${unit.origin.kind})` : unit.events.map(({ type }) => printable(type)).join(', ')
+}
+
+/** A state's value: `a.b`, or its JSON where several are active. */
+export function valueText(value: unknown): string {
+  return typeof value === 'string' ? printable(value) : value === undefined ? '?' : brief(value)
+}
+
+/** `1,434 runs`, `1 run`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
+}
