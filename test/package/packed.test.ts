@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { entries } from '../../entries.ts'
+import { command, succeed } from './command.ts'
+import { type Packed, packed, root } from './packed.ts'
+
+let pack: Packed
+beforeAll(async () => {
+  pack = await packed()
+}, 300_000)
+
+const tool = (name: string): string => join(root, 'node_modules/.bin', name)
+
+describe('the packed package', () => {
+  test('holds the build, README, licence and nothing else', () => {
+    const outside = pack.files.filter(path => !path.startsWith('dist/'))
+    expect(outside.filter(path => path !== 'CHANGELOG.md').sort()).toEqual(['LICENSE', 'README.md', 'package.json'])
+    expect(pack.files.filter(path => !/\.(js|d\.ts)$/.test(path) && path.startsWith('dist/'))).toEqual([])
+  })
+
+  test('passes publint, strictly', async () => {
+    expect(await command(tool('publint'), ['run', pack.tarball, '--strict'], { cwd: root })).toMatchObject({ code: 0 })
+  }, 60_000)
+
+  test('passes arethetypeswrong for ESM', async () => {
+    const { code, stdout } = await command(tool('attw'), [pack.tarball, '--profile', 'esm-only'], { cwd: root })
+    expect(code, stdout).toBe(0)
+  }, 60_000)
+
+  test('needs nothing at run time but its dependencies, its peers and Node', () => {
+    const { dependencies, peerDependencies = {} } = JSON.parse(
+      readFileSync(join(root, 'package.json'), 'utf8'),
+    ) as Record<string, Record<string, string>>
+    const known = [...Object.keys(dependencies!), ...Object.keys(peerDependencies)]
+    const unknown = pack.files
+      .filter(path => path.endsWith('.js'))
+      .flatMap(path => importsOf(readFileSync(join(pack.folder, 'node_modules/xmachines', path), 'utf8')))
+      .filter(name => !name.startsWith('.') && !name.startsWith('node:'))
+      .filter(name => !known.some(dependency => name === dependency || name.startsWith(`${dependency}/`)))
+    expect([...new Set(unknown)]).toEqual([])
+  })
+
+  test.each(Object.keys(entries))('%s: the exported names', async door => {
+    const name = door === 'index' ? 'xmachines' : `xmachines/${door}`
+    const script = `console.log(JSON.stringify(Object.keys(await import('${name}')).sort()))`
+    const names = JSON.parse(
+      await succeed(process.execPath, ['--input-type=module', '--eval', script], { cwd: pack.folder }),
+    ) as string[]
+    expect(names).toMatchSnapshot()
+  })
+
+  test('tells nothing of `any` to whoever uses it', () => {
+    const folder = join(pack.folder, 'node_modules/xmachines/dist')
+    const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter(path => path.endsWith('.d.ts'))
+      .flatMap(path => linesWithAny(readFileSync(join(folder, path), 'utf8')).map(line => `${path}: ${line}`))
+    expect(found).toEqual([])
+  })
+})
+
+/** The modules that a built file imports. */
+function importsOf(text: string): string[] {
+  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\n]+)["']/g)].map(match => match[1]!)
+}
+
+/** Lines of a declaration file that use the type `any`. Comments may use the word. */
+function linesWithAny(text: string): string[] {
+  return text
+    .replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+    .split('\n')
+    .filter(line => /[:<(|&,=[]\s*any\b(?!\s*[:?])/.test(line))
+}

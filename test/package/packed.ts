@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { binaries, entries } from '../../entries.ts'
+import { succeed } from './command.ts'
+import { exclusively } from './lock.ts'
+
+export const root: string = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What an example or a document may import beside the package itself. The versions are those that this repository is tested with. */
+const beside = ['xstate', 'rxjs', 'zod']
+
+/** The package as a user gets it. */
+export interface Packed {
+  readonly tarball: string
+  /** What is in the tarball. */
+  readonly files: readonly string[]
+  /** An empty folder outside of this repository, with the tarball and XState installed. */
+  readonly folder: string
+}
+
+/** Builds if the build is older than the sources, packs, and installs. Made once for all test files. */
+export function packed(): Promise<Packed> {
+  return exclusively(join(root, '.cache/packed.lock'), async () => {
+    if (!isBuilt()) await succeed('npm', ['run', 'build'], { cwd: root })
+    const { tarball, files } = await pack()
+    const digest = createHash('sha256').update(readFileSync(tarball)).digest('hex').slice(0, 16)
+    const folder = join(tmpdir(), `xmachines-packed-${digest}`)
+    if (!existsSync(join(folder, 'installed'))) await install(folder, tarball)
+    return { tarball, files, folder }
+  })
+}
+
+function isBuilt(): boolean {
+  const built = [
+    ...Object.keys(entries).flatMap(door => [`dist/${door}.js`, `dist/${door}.d.ts`]),
+    ...Object.keys(binaries).map(name => `dist/${name}.js`),
+  ]
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(path => join('src', path))
+  const newest = Math.max(...[...sources, 'entries.ts', 'tsup.config.ts', 'package.json'].map(changed))
+  return built.every(path => existsSync(join(root, path)) && changed(path) >= newest)
+}
+
+function changed(path: string): number {
+  return statSync(join(root, path)).mtimeMs
+}
+
+async function pack(): Promise<{ readonly tarball: string; readonly files: readonly string[] }> {
+  const cache = join(root, '.cache')
+  mkdirSync(cache, { recursive: true })
+  const printed = await succeed('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', cache], {
+    cwd: root,
+  })
+  const [{ filename, files }] = JSON.parse(printed) as [{ filename: string; files: { path: string }[] }]
+  return { tarball: join(cache, filename), files: files.map(({ path }) => path) }
+}
+
+async function install(folder: string, tarball: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }')
+  const others = beside.map(name => `${name}@${versionOf(name)}`)
+  const options = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
+  await succeed('npm', ['install', ...options, tarball, ...others], { cwd: folder })
+  writeFileSync(join(folder, 'installed'), '')
+}
+
+function versionOf(name: string): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as {
+    version: string
+  }
+  return version
+}
