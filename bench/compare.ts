@@ -17,6 +17,15 @@ export interface Comparison {
   readonly ours: { readonly name: string; readonly ns: number }
 }
 
+/** Something that is measured by itself, and what it should not be over. */
+export interface Measure {
+  readonly bench: string
+  readonly value: number
+  readonly unit: string
+  readonly atMost: number
+  readonly note?: string
+}
+
 /**
  * Runs both sides in alternating rounds, so that whatever else the machine does hits both alike, and compares the medians.
  * `ratio` is base time ÷ our time: 1 is equal, more is faster than the base.
@@ -37,9 +46,17 @@ export async function compare(bench: string, reach: number, base: Side, ours: Si
     }
   }
   const [baseNs, oursNs] = [median(times.get(base)!), median(times.get(ours)!)]
-  const result = { bench, reach, ratio: round(baseNs / oursNs), base: { name: base.name, ns: Math.round(baseNs) }, ours: { name: ours.name, ns: Math.round(oursNs) } }
+  const result = {
+    bench,
+    reach,
+    ratio: round(baseNs / oursNs),
+    base: { name: base.name, ns: Math.round(baseNs) },
+    ours: { name: ours.name, ns: Math.round(oursNs) },
+  }
   const verdict = result.ratio >= reach ? 'reached' : 'short'
-  console.error(`${bench.padEnd(28)} ${String(result.ratio).padStart(5)}×  (to reach ${reach}×: ${verdict})  ${ours.name} ${result.ours.ns} ns, ${base.name} ${result.base.ns} ns`)
+  console.error(
+    `${bench.padEnd(28)} ${String(result.ratio).padStart(5)}×  (to reach ${reach}×: ${verdict})  ${ours.name} ${result.ours.ns} ns, ${base.name} ${result.base.ns} ns`,
+  )
   return result
 }
 

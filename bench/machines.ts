@@ -20,8 +20,18 @@ export const order = setup({
   states: {
     open: {
       on: {
-        ADD: { actions: assign({ lines: ({ context }) => context.lines + 1, total: ({ context, event }) => context.total + event.price }) },
-        REMOVE: { actions: assign({ lines: ({ context }) => context.lines - 1, total: ({ context, event }) => context.total - event.price }) },
+        ADD: {
+          actions: assign({
+            lines: ({ context }) => context.lines + 1,
+            total: ({ context, event }) => context.total + event.price,
+          }),
+        },
+        REMOVE: {
+          actions: assign({
+            lines: ({ context }) => context.lines - 1,
+            total: ({ context, event }) => context.total - event.price,
+          }),
+        },
         NOTE: { actions: assign({ note: ({ event }) => event.text }) },
         HOLD: { target: 'held', actions: emit(({ context }) => ({ type: 'HELD' as const, total: context.total })) },
         CLOSE: 'closed',

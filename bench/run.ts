@@ -1,7 +1,9 @@
 import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
+import { residency } from './residency.ts'
+import { supervised } from './supervised.ts'
 
-const benches = { apply, replay: replayed, durable }
+const benches = { apply, replay: replayed, durable, supervised, residency }
 
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !(name in benches))
@@ -11,5 +13,13 @@ if (unknown.length > 0) {
 }
 for (const [name, bench] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
-  console.log(JSON.stringify({ bench: name, node: process.version, results: await bench() }))
+  const results = await bench()
+  for (const result of results) {
+    if (!('value' in result)) continue
+    const verdict = result.value <= result.atMost ? 'reached' : 'short'
+    console.error(
+      `${result.bench.padEnd(28)} ${result.value} ${result.unit}  (at most ${result.atMost}: ${verdict})  ${result.note ?? ''}`,
+    )
+  }
+  console.log(JSON.stringify({ bench: name, node: process.version, results }))
 }

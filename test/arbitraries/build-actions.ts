@@ -17,6 +17,8 @@ import type { ActionDescription, GuardDescription, Recorder } from './machine-de
 /** What the context of every generated machine holds. */
 export interface Context {
   readonly n: number
+  /** How many children were spawned. */
+  readonly kids: number
   readonly seen: readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: whatever was spawned
   readonly refs: Readonly<Record<string, any>>
@@ -42,9 +44,12 @@ export interface Place {
   readonly rank: number
   /** The ids of the children that the node invokes. */
   readonly invoked: readonly string[]
-  /** Whether children may be made here. */
-  readonly spawns: boolean
+  /** Whether children may be made here: never, up to {@link mostKids} of an actor, or without counting. */
+  readonly spawns: 'never' | 'counted' | 'freely'
 }
+
+/** How many children an actor spawns where it could spawn for ever. */
+const mostKids = 4
 
 /** What the machine has for actions to choose from. */
 export interface Parts {
@@ -113,18 +118,9 @@ function build(action: ActionDescription, place: Place, parts: Parts): unknown {
       } as Any)
     }
     case 'spawn':
-      return place.spawns ? spawn(action, parts) : 'bump'
+      return place.spawns === 'never' ? 'bump' : spawn(action, parts)
     case 'spawnChild':
-      if (!place.spawns) return 'bump'
-      return spawnChild(
-        pick(parts.sources, a) as Any,
-        {
-          id: pick(['c0', 'c1', ({ context }: { context: Context }) => `d${context.n}`, undefined], c) as Any,
-          systemId: c >= 8 ? `s${c % 2}` : undefined,
-          syncSnapshot: b % 2 === 1,
-          input,
-        } as Any,
-      )
+      return place.spawns === 'never' ? 'bump' : spawnByName(action, place, parts)
     case 'stop':
       return stopChild(
         pick(
@@ -164,7 +160,7 @@ function receiver(a: number, b: number, { invoked }: Place): unknown {
     case 2:
       return ({ context }: { context: Context }) => context.refs[`r${b % 2}`]
     case 3:
-      return ({ system }: { system: { get(id: string): unknown } }) => system.get(`s${b % 2}`)
+      return ({ system }: { system: { get(id: string): unknown } }) => system.get(`s${b % 6}`)
     case 4:
       return ({ self }: { self: { _parent?: unknown } }) => self._parent
     case 5:
@@ -177,20 +173,38 @@ function receiver(a: number, b: number, { invoked }: Place): unknown {
 
 function spawn({ a, b, c }: ActionDescription, parts: Parts): unknown {
   const src = pick(parts.sources, a)
-  return assign(
-    ({ context, spawn }: { context: Context; spawn: (src: string, options: object) => unknown }) =>
-      ({
-        refs: {
-          ...context.refs,
-          [`r${b % 2}`]: spawn(src, {
-            id: pick(['c0', 'c1', `d${context.n}`, undefined], c),
-            systemId: c >= 8 ? `s${c % 2}` : undefined,
-            syncSnapshot: b % 3 === 1,
-            input: { seed: context.n },
-          }),
-        },
-      }) as Any,
+  return assign((({ context, spawn }: { context: Context; spawn: (src: string, options: object) => unknown }) => {
+    if (context.kids >= mostKids) return {}
+    const options = {
+      id: pick(['c0', 'c1', `d${context.n}`, undefined], c),
+      systemId: systemId(a, b, c),
+      syncSnapshot: b % 3 === 1,
+      input: { seed: context.n },
+    }
+    return { kids: context.kids + 1, refs: { ...context.refs, [`r${b % 2}`]: spawn(src, options) } }
+  }) as Any)
+}
+
+function spawnByName({ a, b, c }: ActionDescription, place: Place, parts: Parts): unknown {
+  const action = spawnChild(
+    pick(parts.sources, a) as Any,
+    {
+      id: pick(['c0', 'c1', ({ context }: { context: Context }) => `d${context.n}`, undefined], c),
+      systemId: systemId(a, b, c),
+      syncSnapshot: b % 2 === 1,
+      input,
+    } as Any,
   )
+  if (place.spawns === 'freely') return action
+  return enqueueActions((({ context, enqueue }: { context: Context; enqueue: (action: unknown) => void }) => {
+    if (context.kids >= mostKids) return
+    enqueue(assign({ kids: context.kids + 1 } as Any))
+    enqueue(action)
+  }) as Any)
+}
+
+function systemId(a: number, b: number, c: number): string | undefined {
+  return c === 9 && b % 2 === 0 ? `s${(a + b) % 6}` : undefined
 }
 
 function thrower(a: number, b: number, label: string): unknown {

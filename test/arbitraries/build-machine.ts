@@ -50,7 +50,7 @@ export function buildMachine(description: MachineDescription, record: Recorder =
 }
 
 function context(description: MachineDescription): unknown {
-  const empty: Context = { n: 0, seen: [], refs: {} }
+  const empty: Context = { n: 0, kids: 0, seen: [], refs: {} }
   if (description.context === 'object') return empty
   return ({ input }: { input?: { seed?: number } }): Context => {
     const seed = input?.seed ?? 0
@@ -72,6 +72,13 @@ function hasStates(node: NodeDescription): boolean {
   return node.type !== 'final' && !isHistory(node) && node.states.some(child => !isHistory(child))
 }
 
+/** What can be the initial state: a final one only where there is no other. */
+function initialStates(node: NodeDescription): readonly string[] {
+  const states = [...node.states.entries()].filter(([, child]) => !isHistory(child))
+  const going = states.filter(([, child]) => child.type !== 'final')
+  return (going.length > 0 ? going : states).map(([i]) => `s${i}`)
+}
+
 function isHistory(node: NodeDescription): boolean {
   return node.type === 'shallow' || node.type === 'deep'
 }
@@ -91,8 +98,8 @@ class NodeBuilder {
   node(node: NodeDescription, path: string): Record<string, unknown> {
     if (isHistory(node)) return { type: 'history', history: node.type }
     const output = this.#output(node, path)
-    const entry = this.#actions(node.entry, { label: `${path}:entry`, rank: 2, invoked: [], spawns: true })
-    const exit = this.#actions(node.exit, { label: `${path}:exit`, rank: 2, invoked: invokedBy(node), spawns: false })
+    const entry = this.#actions(node.entry, { label: `${path}:entry`, rank: 2, invoked: [], spawns: 'counted' })
+    const exit = this.#actions(node.exit, { label: `${path}:exit`, rank: 2, invoked: invokedBy(node), spawns: 'never' })
     const tags = node.tagged ? [`tag of ${path}`] : []
     if (node.type === 'final') return { type: 'final', entry, exit, tags, ...output }
     const on: Record<string, unknown[]> = {}
@@ -121,8 +128,8 @@ class NodeBuilder {
   }
 
   #states(node: NodeDescription, path: string): object {
-    const initial = [...node.states.entries()].filter(([, child]) => !isHistory(child)).map(([i]) => `s${i}`)
     if (!hasStates(node)) return {}
+    const initial = initialStates(node)
     const states = Object.fromEntries(node.states.map((child, i) => [`s${i}`, this.node(child, `${path}.s${i}`)]))
     const onDone = node.done.map(transition => this.#transition(transition, node, `${path}:done`, leaf))
     if (node.type === 'parallel') return { type: 'parallel', states, onDone }
@@ -131,7 +138,7 @@ class NodeBuilder {
       label: `${path}:initial`,
       rank: 2,
       invoked: [],
-      spawns: true,
+      spawns: 'counted',
     })
     return { initial: node.initial % 2 === 0 ? target : { target, actions }, states, onDone }
   }
@@ -143,7 +150,7 @@ class NodeBuilder {
     return {
       src: invoke.inline ? this.#actors[name] : name,
       ...(invoke.id === 0 ? {} : { id: idOf(invoke) }),
-      ...(invoke.systemId ? { systemId: 's0' } : {}),
+      ...(invoke.systemId ? { systemId: `s${invoke.src % 6}` } : {}),
       input: ({ context }: { context: Context }) => ({ seed: context.n }),
       onDone: hears(invoke.done, 'done'),
       onError: hears(invoke.error, 'error'),
@@ -158,7 +165,12 @@ class NodeBuilder {
       ...(target === undefined ? {} : { target }),
       ...(transition.reenter ? { reenter: true } : {}),
       ...(transition.guard === null ? {} : { guard: buildGuard(transition.guard, this.#parts) }),
-      actions: this.#actions(transition.actions, { label, rank, invoked: invokedBy(node), spawns: rank < leaf }),
+      actions: this.#actions(transition.actions, {
+        label,
+        rank,
+        invoked: invokedBy(node),
+        spawns: rank < leaf ? 'counted' : 'never',
+      }),
     }
   }
 
@@ -166,7 +178,7 @@ class NodeBuilder {
   #bounded(transition: TransitionDescription, node: NodeDescription, label: string): object {
     const few = ({ context }: { context: Context }): boolean => context.n < bound
     const guard = transition.guard === null ? few : and([few as never, buildGuard(transition.guard, this.#parts)])
-    const place: Place = { label, rank: 0, invoked: invokedBy(node), spawns: true }
+    const place: Place = { label, rank: 0, invoked: invokedBy(node), spawns: 'freely' }
     const target = this.#target(transition)
     return {
       ...(target === undefined ? {} : { target }),
