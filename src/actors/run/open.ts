@@ -14,7 +14,8 @@ import { RunHandle } from './handle.ts'
 import { recover, seedOf } from './history.ts'
 import type { RunOutbox } from './outbox.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
-import { type Leased, leaseHeld, leaseLost, misplaced, Resident } from './resident.ts'
+import { type Leased, Resident } from './resident.ts'
+import { leaseHeld, leaseLost, misplaced } from './run-errors.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './types.ts'
 
 /** What is fixed when a run is created. */

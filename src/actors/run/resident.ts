@@ -3,7 +3,7 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { AppendItem, AppendOutcome, BesideChange, LeaseKey, RunStatus, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { messageOf, XMachinesError } from '../errors.ts'
+import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
@@ -15,6 +15,7 @@ import { type AdoptedUnit, type Command, isKept, needsAppend, type Pending, take
 import { HistoryFold } from './history.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
 import type { BesideDraft, RunOutbox } from './outbox.ts'
+import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -65,6 +66,8 @@ export interface ResidentStart {
 const mailboxLimit = 65_536
 /** Commands of one append item. */
 const itemLimit = 1024
+/** Units between two snapshots of a run that stays in memory. */
+const snapshotEvery = 10_000
 /** How many times in a row another writer may be first. */
 const conflictLimit = 64
 
@@ -178,7 +181,7 @@ export class Resident implements Writer {
 
   /** Takes a command: the one queue that everything goes through which changes the run. */
   submit(command: Command): void {
-    if (this.#over !== undefined) return command.reject(this.#over.error ?? closed(this.run))
+    if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
     if (this.backlog >= mailboxLimit) {
       return command.reject(
         new XMachinesError(
@@ -217,7 +220,7 @@ export class Resident implements Writer {
   /** Resolves when the creation is durable; rejects with why it will not be. */
   whenCreated(): Promise<void> {
     if (this.created) return Promise.resolve()
-    if (this.#over !== undefined) return Promise.reject(this.#over.error ?? closed(this.run))
+    if (this.#over !== undefined) return Promise.reject(this.#over.error ?? runClosed(this.run))
     return new Promise((resolve, reject) => this.#whenCreated.push({ resolve, reject }))
   }
 
@@ -450,9 +453,7 @@ export class Resident implements Writer {
     if (!this.created && this.#exclusive) return this.#end(runExists(this.run, this.run))
     // A creation that found the run there: it is the same one, made by somebody else.
     const creation = this.created ? undefined : this.#pending.shift()
-    const again = this.#pending
-      .map(pending => pending.command)
-      .filter(command => command.origin.kind === 'outside' || command.origin.kind === 'effect')
+    const again = this.#pending.map(pending => pending.command)
     this.#pending = []
     if (++this.#conflicts > conflictLimit) {
       return this.#end(
@@ -510,8 +511,8 @@ export class Resident implements Writer {
     this.#pending = []
     this.#waiting = []
     this.#aftermath.stop()
-    for (const command of rejected) command.reject(error ?? closed(this.run))
-    for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? closed(this.run))
+    for (const command of rejected) command.reject(error ?? runClosed(this.run))
+    for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? runClosed(this.run))
     for (const observer of this.#observers) observer.ended(error)
     this.#notifyDrained()
   }
@@ -543,62 +544,4 @@ export class Resident implements Writer {
       state: encodeState(this.system, this.state),
     })
   }
-}
-
-/** Units between two snapshots of a run that stays in memory. */
-const snapshotEvery = 10_000
-
-function undecided(run: string, thrown: unknown): XMachinesError {
-  return new XMachinesError('STEP_FAILED', `Run ${run} could not decide the unit: ${messageOf(thrown)}`, {
-    details: { run },
-    cause: thrown,
-  })
-}
-
-function closed(run: string): XMachinesError {
-  return new XMachinesError(
-    'RUN_CLOSED',
-    `Run ${run} was closed before the unit was applied. Open it again and send the unit once more.`,
-    { details: { run } },
-  )
-}
-
-/** The error of a fenced leased append. */
-export function leaseLost(
-  run: string,
-  lease: Leased,
-  outcome: { readonly epoch: number; readonly owner: string | null },
-): XMachinesError {
-  const text = `The lease of ${lease.namespace}/${lease.partition}, under which run ${run} was written with epoch ${lease.epoch}, is over: epoch ${outcome.epoch} belongs to ${outcome.owner ?? 'nobody'}. Reopen the run to read it.`
-  return new XMachinesError('LEASE_LOST', text, {
-    details: { run, ...lease, current: outcome.epoch, owner: outcome.owner },
-  })
-}
-
-/** The error of an unleased append to a partition that has an owner. */
-export function leaseHeld(
-  run: string,
-  outcome: { readonly epoch: number; readonly owner: string | null },
-): XMachinesError {
-  return new XMachinesError(
-    'LEASE_HELD',
-    `Run ${run} belongs to a partition that ${outcome.owner} owns (epoch ${outcome.epoch}). Send the event through the broker, or to the owner.`,
-    { details: { run, epoch: outcome.epoch, owner: outcome.owner } },
-  )
-}
-
-function runExists(run: string, pinned: string): XMachinesError {
-  return new XMachinesError(
-    'RUN_EXISTS',
-    `The key of run ${run} is pinned to run ${pinned} already. Use \`openRun\` to go on with that one.`,
-    { details: { run, pinned } },
-  )
-}
-
-/** The error of a run that is pinned to another partition. */
-export function misplaced(run: string, lease: LeaseKey | undefined, partition: LeaseKey): XMachinesError {
-  const text = `Run ${run} is pinned to partition ${partition.namespace}/${partition.partition} and was written to from ${lease?.namespace}/${lease?.partition}. Restore the partition count or the partitioner of the topic.`
-  return new XMachinesError('LEASE_MISPLACED', text, {
-    details: { run, pinned: partition, partition: lease?.partition },
-  })
 }

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { BrokerRecord } from '../contracts/broker.ts'
-import { decodedBy, keyOf, jsonOf } from './decode.ts'
+import { decodedBy, jsonOf, keyOf } from './decode.ts'
 import type { Lanes } from './lanes.ts'
 import type { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'

@@ -1,7 +1,7 @@
 import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import { XMachinesError } from '../errors.ts'
-import { leaseHeld } from '../run/resident.ts'
+import { leaseHeld } from '../run/run-errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
 import { Committer } from './committer.ts'

@@ -141,3 +141,15 @@ describe('aborting', () => {
     expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({ seq: 1 })
   })
 })
+
+describe('what is decided again after somebody else was first', () => {
+  test('a stop that met a newer unit still ends the run', async () => {
+    const store = memoryStore()
+    const here = await openRun(counter, { store, key: 'a' })
+    const there = await openRun(counter, { store: otherProcess(store), key: 'a' })
+    await there.apply({ type: 'ADD', by: 1 })
+    await here.stop('enough')
+    expect(await store.head(here.id)).toMatchObject({ seq: 2, status: 'stopped' })
+    expect(here.getSnapshot().context.count).toBe(1)
+  })
+})

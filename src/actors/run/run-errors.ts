@@ -1,0 +1,61 @@
+import type { LeaseKey } from '../contracts/store.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import type { Leased } from './resident.ts'
+
+/** A policy of the machine threw, or there is a defect: the unit is neither applied nor refused. */
+export function undecided(run: string, thrown: unknown): XMachinesError {
+  return new XMachinesError('STEP_FAILED', `Run ${run} could not decide the unit: ${messageOf(thrown)}`, {
+    details: { run },
+    cause: thrown,
+  })
+}
+
+/** The error of what was still to be applied when the run was closed. */
+export function runClosed(run: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_CLOSED',
+    `Run ${run} was closed before the unit was applied. Open it again and send the unit once more.`,
+    { details: { run } },
+  )
+}
+
+/** The error of a fenced leased append. */
+export function leaseLost(
+  run: string,
+  lease: Leased,
+  outcome: { readonly epoch: number; readonly owner: string | null },
+): XMachinesError {
+  const text = `The lease of ${lease.namespace}/${lease.partition}, under which run ${run} was written with epoch ${lease.epoch}, is over: epoch ${outcome.epoch} belongs to ${outcome.owner ?? 'nobody'}. Reopen the run to read it.`
+  return new XMachinesError('LEASE_LOST', text, {
+    details: { run, ...lease, current: outcome.epoch, owner: outcome.owner },
+  })
+}
+
+/** The error of an unleased append to a partition that has an owner. */
+export function leaseHeld(
+  run: string,
+  outcome: { readonly epoch: number; readonly owner: string | null },
+): XMachinesError {
+  return new XMachinesError(
+    'LEASE_HELD',
+    `Run ${run} belongs to a partition that ${outcome.owner} owns (epoch ${outcome.epoch}). Send the event through the broker, or to the owner.`,
+    { details: { run, epoch: outcome.epoch, owner: outcome.owner } },
+  )
+}
+
+/** The error of a creation whose key is pinned to another run. */
+export function runExists(run: string, pinned: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_EXISTS',
+    `The key of run ${run} is pinned to run ${pinned} already. Use \`openRun\` to go on with that one.`,
+    { details: { run, pinned } },
+  )
+}
+
+/** The error of a run that is pinned to another partition. */
+export function misplaced(run: string, lease: LeaseKey | undefined, partition: LeaseKey): XMachinesError {
+  const text = `Run ${run} is pinned to partition ${partition.namespace}/${partition.partition} and was written to from ${lease?.namespace}/${lease?.partition}. Restore the partition count or the partitioner of the topic.`
+  return new XMachinesError('LEASE_MISPLACED', text, {
+    details: { run, pinned: partition, partition: lease?.partition },
+  })
+}
