@@ -7,8 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Store } from 'xmachines'
-import { fileStore } from 'xmachines/persistence/filesystem'
+import type { Store } from '../src/index.ts'
+import { fileStore } from '../src/persistence/filesystem/index.ts'
 import { type Count, countStore } from './demo/count.ts'
 import { readPermits } from './demo/permit-log.ts'
 import type { WorkerReport } from './demo/worker.ts'
@@ -25,9 +25,9 @@ say(`${number(log.length)} events of a municipality's permits → broker → sup
 let kills = 0
 let recognised = 0
 let last: WorkerReport | undefined
-// Each of the first two is killed when it has applied a third of the log itself.
+// Each of the first two is killed when it has applied a quarter of the log itself.
 for (let worker = 1; last?.took === undefined; worker++) {
-  const killAfter = worker <= 2 ? Math.floor(log.length / 3) : undefined
+  const killAfter = worker <= 2 ? Math.floor(log.length / 4) : undefined
   const { report, signal } = await work(killAfter)
   last = report
   recognised += report.recognised

@@ -5,10 +5,16 @@ import { type ErrorCode, errorCodes, XMachinesError } from 'xmachines'
 import { errorsPage, errorsPagePath } from '../scripts/errors-doc.ts'
 
 /** Codes that no test makes happen yet. The goal is an empty list: a code belongs here only while its part is being built. */
-const notYetThrown: readonly ErrorCode[] = []
+const notYetThrown: readonly ErrorCode[] = [
+  'REPLAY_DIVERGED',
+  'INVOCATION_FAILED',
+  'OUTSIDE_STEP',
+  'INVOCATION_OUTSIDE',
+  'LIBRARY_MISSING',
+]
 
 /** Codes that nothing in the package uses yet. */
-const notYetUsed: readonly ErrorCode[] = []
+const notYetUsed: readonly ErrorCode[] = ['INVOCATION_FAILED', 'OUTSIDE_STEP', 'INVOCATION_OUTSIDE']
 
 const root = new URL('..', import.meta.url).pathname
 const table = 'src/actors/errors.ts'
@@ -70,17 +76,15 @@ function inTableOrder(a: ErrorCode, b: ErrorCode): number {
 }
 
 describe('an XMachinesError', () => {
-  test.each(codes)('%s carries its code, and what the table says of it', code => {
-    const error = new XMachinesError(code, 'What happened.', { details: { place: 1 }, cause: 'why' })
-    expect(error).toBeInstanceOf(Error)
-    expect(error).toMatchObject({ name: 'XMachinesError', code, details: { place: 1 }, cause: 'why' })
-    expect(error.retryable).toBe(errorCodes[code].retryable)
-    expect(JSON.parse(JSON.stringify(error))).toEqual({
-      code,
-      message: 'What happened.',
-      retryable: errorCodes[code].retryable,
-      details: { place: 1 },
-    })
+  test('carries its code, and what the table says of it', () => {
+    for (const code of codes) {
+      const { retryable } = errorCodes[code]
+      const error = new XMachinesError(code, 'What happened.', { details: { place: 1 }, cause: 'why' })
+      expect(error).toBeInstanceOf(Error)
+      expect(error).toMatchObject({ name: 'XMachinesError', code, retryable, details: { place: 1 }, cause: 'why' })
+      const plain: unknown = JSON.parse(JSON.stringify(error))
+      expect(plain).toEqual({ code, message: 'What happened.', retryable, details: { place: 1 } })
+    }
   })
 
   test('is told from other errors, also when it comes from another copy of the package', () => {

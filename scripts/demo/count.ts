@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type RunHead, type Store, type Unit, verifyRun } from 'xmachines'
 import { createActor } from 'xstate'
 import { permit } from '../../examples/permits/machine.ts'
+import { type RunHead, type Store, type Unit, verifyRun } from '../../src/index.ts'
 import type { PermitRecord } from './permit-log.ts'
 
 /** What is in the store, counted there, and compared with the log. */

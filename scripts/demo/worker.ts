@@ -2,10 +2,11 @@
  * The process that is killed: a broker in memory, to which the whole log is sent from the start each time, and a supervisor
  * that applies it to durable runs in the directory of its first argument.
  */
-import { supervise } from 'xmachines'
-import { fileStore } from 'xmachines/persistence/filesystem'
-import { memoryBroker } from 'xmachines/transports/memory'
+
 import { permit } from '../../examples/permits/machine.ts'
+import { supervise } from '../../src/index.ts'
+import { fileStore } from '../../src/persistence/filesystem/index.ts'
+import { memoryBroker } from '../../src/transports/memory/index.ts'
 import { clusterId, readPermits, topic } from './permit-log.ts'
 
 /** What a worker tells the process that watches it. */
@@ -43,6 +44,8 @@ const supervisor = supervise({
   consumer: broker.consumer({ topic, group: 'permit-runs' }),
   deadLetters: broker.producer({ topic: 'permits.dlq' }),
   time: 'source',
+  // Small, so that there is a middle to be killed in.
+  window: 64,
 })
 await supervisor.caughtUp()
 report(performance.now() - began)

@@ -6,10 +6,11 @@ import { XMachinesError } from '../actors/errors.ts'
 import { machineId } from '../actors/identity/index.ts'
 import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
 import { AppendQueue } from './append-queue.ts'
+import { invalid } from './import-refusals.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { type ImportOutcome, type ImportTarget, invalid, RunImport } from './run-import.ts'
+import { type ImportOutcome, type ImportTarget, RunImport } from './run-import.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, printable, shortId } from './text.ts'
 import type { BesideLine, UnitLine } from './unit-line.ts'
@@ -107,14 +108,14 @@ class Importer implements ImportTarget {
       )
     }
     const { run } = value
-    if (this.#run !== undefined && this.#run.run !== run) await this.#cut(this.#run)
+    if (this.#run !== undefined && this.#run.run !== run) this.#cut(this.#run)
     try {
       if ('beside' in value) await this.#endRun(value)
       else await this.#unit(value)
     } catch (thrown) {
       if (!XMachinesError.is(thrown, 'IMPORT_INVALID') && !XMachinesError.is(thrown, 'IMPORT_DIFFERS')) throw thrown
-      if (this.#run === undefined) this.done({ run, key: null, namespace: '', created: false, units: 0, error: thrown })
-      else await this.#run.fail(thrown)
+      if (this.#run === undefined) this.done({ run, ...namesOf(value), created: false, units: 0, error: thrown })
+      else this.#run.fail(thrown)
       this.#run = undefined
       this.#skipped = run
     }
@@ -122,7 +123,7 @@ class Importer implements ImportTarget {
   }
 
   async end(): Promise<void> {
-    if (this.#run !== undefined) await this.#cut(this.#run)
+    if (this.#run !== undefined) this.#cut(this.#run)
     await this.queue.flush()
     await this.#report()
   }
@@ -163,10 +164,10 @@ class Importer implements ImportTarget {
   }
 
   /** The export of a run stops in the middle: the command was interrupted, then or now. */
-  async #cut(run: RunImport): Promise<void> {
+  #cut(run: RunImport): void {
     this.#run = undefined
     if (this.#terminal.signal.aborted) return
-    await run.fail(
+    run.fail(
       new XMachinesError('IMPORT_INVALID', `The export stops in the middle of run ${run.run}. Export it again.`, {
         details: { run: run.run },
       }),
@@ -188,6 +189,12 @@ class Importer implements ImportTarget {
       })
     }
   }
+}
+
+/** What a run is called, as far as the line tells. */
+function namesOf(line: UnitLine | BesideLine): { readonly key: string | null; readonly namespace: string } {
+  const creation = 'creation' in line ? line.creation : undefined
+  return { key: creation?.key ?? null, namespace: creation?.namespace ?? '' }
 }
 
 function isLine(value: unknown): value is UnitLine | BesideLine {

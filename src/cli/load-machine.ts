@@ -94,7 +94,9 @@ function isAnyMachine(value: unknown): value is AnyMachine {
 }
 
 function describe(exported: Readonly<Record<string, unknown>>): string {
-  const names = Object.keys(exported).filter(key => key !== '__esModule' && key !== 'module.exports')
+  const names = Object.keys(exported)
+    .filter(key => key !== '__esModule' && key !== 'module.exports')
+    .sort()
   if (names.length === 0) return 'It exports nothing.'
   return `It exports ${names.map(key => `${key} (${kindOf(exported[key])})`).join(', ')}.`
 }

@@ -3,7 +3,7 @@ import { counted } from './text.ts'
 
 /** How far a command is. */
 export interface Progressing {
-  /** Of the whole: bytes read. */
+  /** Of the whole, in bytes. */
   readonly done: number
   /** Bytes of the whole, where it is known. */
   readonly whole: number | undefined
@@ -29,7 +29,7 @@ async function showBar(terminal: Terminal, unit: string, look: () => Progressing
   const { whole } = look()
   const format = whole === undefined ? '{count} {unit}  {rate}/s' : '{bar} {percentage}%  {count} {unit}  {rate}/s'
   const bar = new SingleBar(
-    { format, stream: process.stderr, clearOnComplete: true, hideCursor: true },
+    { format, stream: process.stderr, clearOnComplete: true, hideCursor: false, gracefulExit: false },
     Presets.shades_classic,
   )
   const began = performance.now()

@@ -4,6 +4,7 @@ import { XMachinesError } from '../actors/errors.ts'
 import { runId, type UnitChain, unitChain } from '../actors/identity/index.ts'
 import { copyJson } from '../actors/json/json-copy.ts'
 import type { AppendQueue } from './append-queue.ts'
+import { differs, foreign, invalid, refused } from './import-refusals.ts'
 import { type BesideLine, readPosition, type UnitLine } from './unit-line.ts'
 
 /** What became of a run that was imported. */
@@ -85,6 +86,7 @@ export class RunImport {
     if (creation.fork !== undefined || queue.has(line.run)) await queue.flush()
     const head = await store.head(line.run)
     if (head === undefined && creation.fork !== undefined) await checkParent(store, line.run, creation.fork)
+    if (head?.seq === line.seq) await checkCreationTime(store, head, line)
     return new RunImport(target, line, creation, machine, head)
   }
 
@@ -107,8 +109,8 @@ export class RunImport {
 
   /** The line that ends the run. */
   async end({ beside }: BesideLine): Promise<void> {
-    await this.#known.return?.()
     if (this.#failed) return
+    this.#stopComparing()
     if (this.#units.length === 0) return this.#done()
     const { status, value, sources, attempts, published, parked } = beside
     await this.#append(
@@ -130,11 +132,15 @@ export class RunImport {
   }
 
   /** Nothing more of the run is taken. */
-  async fail(error: XMachinesError): Promise<void> {
+  fail(error: XMachinesError): void {
     if (this.#failed) return
     this.#failed = true
-    await this.#known.return?.()
+    this.#stopComparing()
     this.#done(error)
+  }
+
+  #stopComparing(): void {
+    this.#known.return?.().catch(() => {})
   }
 
   async #append(rest: Partial<AppendItem>, settled: () => void = () => {}): Promise<void> {
@@ -153,7 +159,7 @@ export class RunImport {
       ...rest,
     }
     await this.#target.queue.add(item, outcome => {
-      if (outcome.status !== 'appended') return void this.fail(refused(this.run, outcome))
+      if (outcome.status !== 'appended') return this.fail(refused(this.run, outcome))
       if (expected === null) this.#created = true
       this.#appended += expected === null ? units.length - 1 : units.length
       settled()
@@ -212,33 +218,9 @@ async function checkParent(store: Store, run: string, fork: NonNullable<Creation
   )
 }
 
-function refused(run: string, outcome: AppendOutcome): XMachinesError {
-  if (outcome.status === 'pinned') {
-    const text = `its key is pinned to run ${outcome.run}`
-    return differs(run, 0, text)
-  }
-  const why =
-    outcome.status === 'fenced'
-      ? `'${outcome.owner}' holds its partition`
-      : `somebody else wrote to it (${outcome.status})`
-  return new XMachinesError('IMPORT_DIFFERS', `Run ${run} was not imported: ${why}.`, { details: { run, ...outcome } })
-}
-
-function differs(run: string, seq: number, why: string): XMachinesError {
-  return new XMachinesError('IMPORT_DIFFERS', `Run ${run} is not the store's: ${why}.`, { details: { run, seq } })
-}
-
-function foreign({ run, seq, id }: UnitLine, format: ObjectFormat): XMachinesError {
-  return invalid(run, seq, `What it holds is not what its ${format} id ${id} says`)
-}
-
-/** Something that no export writes. */
-export function invalid(run: string, seq: number, why: string): XMachinesError {
-  return new XMachinesError(
-    'IMPORT_INVALID',
-    `Unit ${seq} of run ${run} cannot be imported: ${why}. Export it again.`,
-    {
-      details: { run, seq },
-    },
-  )
+/** The time of a creation is part of the first unit's id, and only of that: a run without units does not show it. */
+async function checkCreationTime(store: Store, { run, seq, fork }: RunHead, line: UnitLine): Promise<void> {
+  let at = fork?.at
+  if (fork === undefined) for await (const unit of store.read(run, { from: seq, to: seq, ids: false })) at = unit.at
+  if (at !== line.at) throw differs(run, seq, `it was created at ${at}, and in the import at ${line.at}`)
 }

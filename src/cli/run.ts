@@ -10,7 +10,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
-import { wholeNumber } from './whole-number.ts'
+import { countingNumber } from './whole-number.ts'
 
 interface RunOptions {
   readonly machine: readonly string[]
@@ -32,8 +32,8 @@ export function runCommand(): Command {
       '--topic <name>',
       "what the log is called for ever, and the namespace of its runs (default: the log's base name)",
     )
-    .option('--strict', 'stop at the first line that is refused')
-    .addOption(new Option('--residents <n>', 'how many runs are kept in memory').argParser(wholeNumber))
+    .option('--strict', 'stop at the first line that is refused; slower, one line after another')
+    .addOption(new Option('--residents <n>', 'how many runs are kept in memory').argParser(countingNumber))
     .addOption(objectFormatOption())
     .action(perform(runLog))
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, messageOf, XMachinesError } from '../actors/errors.ts'
+import { printable } from './text.ts'
 
 /** How much is gathered before it is written, unless a person watches. */
 const bufferLength = 65_536
@@ -56,7 +57,7 @@ export class Terminal {
 
   /** Says what went wrong, as `CODE: text`. */
   fail(thrown: unknown): void {
-    this.say(`${codeOf(thrown)}: ${messageOf(thrown)}`)
+    this.say(`${codeOf(thrown)}: ${printable(messageOf(thrown))}`)
     if (this.#debug && thrown instanceof Error) {
       this.say(thrown.stack ?? '')
       if (thrown.cause !== undefined)

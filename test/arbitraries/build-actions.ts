@@ -17,8 +17,9 @@ import type { ActionDescription, GuardDescription, Recorder } from './machine-de
 /** What the context of every generated machine holds. */
 export interface Context {
   readonly n: number
-  /** How many children were spawned. */
+  /** How many children were spawned, and delayed events sent, where they are counted. */
   readonly kids: number
+  readonly delayed: number
   readonly seen: readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: whatever was spawned
   readonly refs: Readonly<Record<string, any>>
@@ -48,8 +49,9 @@ export interface Place {
   readonly spawns: 'never' | 'counted' | 'freely'
 }
 
-/** How many children an actor spawns where it could spawn for ever. */
-const mostKids = 4
+/** How many children an actor spawns, and delayed events it sends, where it could go on for ever. */
+const mostKids = 2
+const mostDelayed = 4
 
 /** What the machine has for actions to choose from. */
 export interface Parts {
@@ -100,11 +102,11 @@ function build(action: ActionDescription, place: Place, parts: Parts): unknown {
           })
     case 'raise':
       return rank < leaf ? raise(event(rank, a, b)) : 'note'
-    case 'later':
-      return raise(event(rank % leaf, a, b), {
-        delay: pick(rank < leaf ? [0, 10, 20, 'short', 'calc', 'unknown'] : [10, 20, 'short', 'calc'], c),
-        id: pick([undefined, 't0', 't1'], b),
-      } as Any)
+    case 'later': {
+      const delay = pick(rank < leaf ? [0, 10, 20, 'short', 'calc', 'unknown'] : [10, 20, 'short', 'calc'], c)
+      const action = raise(event(rank % leaf, a, b), { delay, id: pick([undefined, 't0', 't1'], b) } as Any)
+      return rank < leaf ? action : counted('delayed', mostDelayed, action)
+    }
     case 'cancel':
       return cancel(`t${a % 2}`)
     case 'emit':
@@ -112,10 +114,9 @@ function build(action: ActionDescription, place: Place, parts: Parts): unknown {
     case 'send': {
       const delay = pick([undefined, undefined, 10, 20], c)
       if (rank >= leaf && delay === undefined) return 'note'
-      return sendTo(receiver(a, b, place) as Any, event(rank % leaf, b, c), {
-        delay,
-        id: pick([undefined, 't0'], a),
-      } as Any)
+      const options = { delay, id: pick([undefined, 't0'], a) } as Any
+      const action = sendTo(receiver(a, b, place) as Any, event(rank % leaf, b, c), options)
+      return rank < leaf ? action : counted('delayed', mostDelayed, action)
     }
     case 'spawn':
       return place.spawns === 'never' ? 'bump' : spawn(action, parts)
@@ -195,10 +196,14 @@ function spawnByName({ a, b, c }: ActionDescription, place: Place, parts: Parts)
       input,
     } as Any,
   )
-  if (place.spawns === 'freely') return action
+  return place.spawns === 'freely' ? action : counted('kids', mostKids, action)
+}
+
+/** The action, a few times only in an actor's life. */
+function counted(what: 'kids' | 'delayed', most: number, action: unknown): unknown {
   return enqueueActions((({ context, enqueue }: { context: Context; enqueue: (action: unknown) => void }) => {
-    if (context.kids >= mostKids) return
-    enqueue(assign({ kids: context.kids + 1 } as Any))
+    if (context[what] >= most) return
+    enqueue(assign({ [what]: context[what] + 1 } as Any))
     enqueue(action)
   }) as Any)
 }

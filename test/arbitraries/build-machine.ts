@@ -50,7 +50,7 @@ export function buildMachine(description: MachineDescription, record: Recorder =
 }
 
 function context(description: MachineDescription): unknown {
-  const empty: Context = { n: 0, kids: 0, seen: [], refs: {} }
+  const empty: Context = { n: 0, kids: 0, delayed: 0, seen: [], refs: {} }
   if (description.context === 'object') return empty
   return ({ input }: { input?: { seed?: number } }): Context => {
     const seed = input?.seed ?? 0
@@ -174,11 +174,11 @@ class NodeBuilder {
     }
   }
 
-  /** One that may be taken a few times only. */
+  /** One that is taken a few times only in an actor's life. What it sends goes nowhere: new actors come with new lives. */
   #bounded(transition: TransitionDescription, node: NodeDescription, label: string): object {
     const few = ({ context }: { context: Context }): boolean => context.n < bound
     const guard = transition.guard === null ? few : and([few as never, buildGuard(transition.guard, this.#parts)])
-    const place: Place = { label, rank: 0, invoked: invokedBy(node), spawns: 'freely' }
+    const place: Place = { label, rank: 2, invoked: invokedBy(node), spawns: 'freely' }
     const target = this.#target(transition)
     return {
       ...(target === undefined ? {} : { target }),

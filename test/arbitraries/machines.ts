@@ -24,6 +24,7 @@ export interface MachineFeatures {
   readonly throws?: boolean
   /** Guards. Without them transitions depend on the event's type alone. */
   readonly guards?: boolean
+  readonly always?: boolean
   /** Final states: without them no run ends by itself. */
   readonly finals?: boolean
 }
@@ -40,10 +41,10 @@ export function arbitraryMachine(features: MachineFeatures = {}): fc.Arbitrary<G
   // What can throw soon does: most machines are to live longer.
   const descriptions =
     features.throws === false
-      ? machine(features, 2)
+      ? machine(features, mostLevels)
       : fc.oneof(
-          { weight: 2, arbitrary: machine({ ...features, throws: false }, 2) },
-          { weight: 1, arbitrary: machine(features, 2) },
+          { weight: 2, arbitrary: machine({ ...features, throws: false }, mostLevels) },
+          { weight: 1, arbitrary: machine(features, mostLevels) },
         )
   return descriptions.map(description => ({ description, build: record => buildMachine(description, record) }))
 }
@@ -78,6 +79,8 @@ const outsideEvent: fc.Arbitrary<OutsideEvent> = fc.record({
 })
 
 const small = fc.nat(9)
+/** Machines below the root. */
+const mostLevels = 2
 
 function when<T>(on: boolean, ...items: T[]): T[] {
   return on ? items : []
@@ -94,7 +97,8 @@ function few<T>(arbitrary: fc.Arbitrary<T>, maxLength: number, none = 1): fc.Arb
 function machine(features: MachineFeatures, levels: number): fc.Arbitrary<MachineDescription> {
   const { children = true, throws = true } = features
   const own = {
-    root: node(features, 2, true),
+    // Children are smaller: there are many of them.
+    root: node(features, levels === mostLevels ? 2 : 1, true),
     context: throws
       ? fc.constantFrom('object' as const, 'object' as const, 'function' as const, 'throws' as const)
       : fc.constantFrom('object' as const, 'function' as const),
@@ -104,7 +108,7 @@ function machine(features: MachineFeatures, levels: number): fc.Arbitrary<Machin
 }
 
 function node(features: MachineFeatures, levels: number, isRoot = false): fc.Arbitrary<NodeDescription> {
-  const { timers = true, children = true, finals = true, throws = true } = features
+  const { timers = true, children = true, finals = true, throws = true, always = true } = features
   const inner =
     levels === 0
       ? (['atomic', 'atomic', 'atomic', 'atomic'] as const)
@@ -120,10 +124,7 @@ function node(features: MachineFeatures, levels: number, isRoot = false): fc.Arb
     entry: few(action(features), 3),
     exit: few(action(features), 2),
     on: fc.array(moves, { minLength: 1, maxLength: 6 }),
-    always: fc.oneof(
-      { weight: 4, arbitrary: fc.constant([]) },
-      { weight: 1, arbitrary: fc.array(moves, { maxLength: 2 }) },
-    ),
+    always: always ? few(moves, 2, 2) : fc.constant([]),
     after: timers ? few(moves, 2, 2) : fc.constant([]),
     invoke: children ? few(invoke(features), 2, 2) : fc.constant([]),
     done: few(moves, 1, 2),

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { isBuiltin } from 'node:module'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { entries } from '../../entries.ts'
 import { command, succeed } from './command.ts'
@@ -36,9 +37,15 @@ describe('the packed package', () => {
     const unknown = pack.files
       .filter(path => path.endsWith('.js'))
       .flatMap(path => importsOf(readFileSync(join(pack.folder, 'node_modules/xmachines', path), 'utf8')))
-      .filter(name => !name.startsWith('.') && !name.startsWith('node:'))
+      .filter(name => !name.startsWith('.') && !isBuiltin(name))
       .filter(name => !known.some(dependency => name === dependency || name.startsWith(`${dependency}/`)))
     expect([...new Set(unknown)]).toEqual([])
+  })
+
+  test('needs Node in the doors of files only: all others run wherever there are web standards', () => {
+    const dist = join(pack.folder, 'node_modules/xmachines/dist')
+    const onNode = Object.keys(entries).filter(door => reachedFrom(join(dist, `${door}.js`)).some(isBuiltin))
+    expect(onNode).toEqual(['persistence/filesystem'])
   })
 
   test.each(Object.keys(entries))('%s: the exported names', async door => {
@@ -51,6 +58,10 @@ describe('the packed package', () => {
   })
 
   test('tells nothing of `any` to whoever uses it', () => {
+    expect(linesWithAny('a: any\nb: Promise<any>\nc(d: string, any: string): void // any\n')).toEqual([
+      'a: any',
+      'b: Promise<any>',
+    ])
     const folder = join(pack.folder, 'node_modules/xmachines/dist')
     const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter(path => path.endsWith('.d.ts'))
@@ -59,9 +70,19 @@ describe('the packed package', () => {
   })
 })
 
-/** The modules that a built file imports. */
+/** The modules that a built file imports. A bundler writes each import from the start of a line on. */
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\n]+)["']/g)].map(match => match[1]!)
+  const imports = /^(?:import|export)\b[^"';]*["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']\s*\)/gm
+  return [...text.matchAll(imports)].map(match => (match[1] ?? match[2])!)
+}
+
+/** Every module outside of the package that a built file leads to. */
+function reachedFrom(file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file)) return []
+  seen.add(file)
+  return importsOf(readFileSync(file, 'utf8')).flatMap(name =>
+    name.startsWith('.') ? reachedFrom(join(dirname(file), name), seen) : [name],
+  )
 }
 
 /** Lines of a declaration file that use the type `any`. Comments may use the word. */

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue, RecordedEvent } from './json.ts'
+import type { JsonValue, RecordedEvent } from './json.ts'
 
 /** Which hash makes the object names of a store: Git's two formats, never mixed within one store. */
 export type ObjectFormat = 'sha1' | 'sha256'

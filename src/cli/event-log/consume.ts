@@ -58,18 +58,23 @@ export async function consumeLog(terminal: Terminal, options: ConsumeOptions): P
     deadLetters,
     decode: decodeLine,
     time: 'source',
+    // One line after another, so that the first that is refused is the first in the log, and all before it are applied.
+    ordering: strict ? 'partition' : 'key',
     ...(residents === undefined ? {} : { residents }),
   })
   const watch = new Watch(terminal, supervisor, topic)
   const progress = await showProgress(terminal, 'line', () => {
-    return { done: reader.bytes, whole: input.size, count: consumer.settled }
+    return { done: reader.settledBytes, whole: input.size, count: consumer.settled }
   })
+  // In strict mode there is never more than one line under way.
+  let orderly = strict
   try {
     await until(terminal.signal, Promise.race([consumer.ended.then(() => supervisor.caughtUp()), watch.stopped]))
+    orderly = true
   } finally {
     await supervisor.close()
     await deadLetters?.close()
-    reader.save(true)
+    reader.save(orderly)
     progress.stop()
   }
   const { duplicates } = supervisor.status()

@@ -37,6 +37,11 @@ export class Trail {
     }
   }
 
+  /** How much was taken in so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Of what was taken in so far. */
   get fingerprint(): Fingerprint {
     return { bytes: this.#bytes, sha256: this.#hash.copy().digest('hex') }

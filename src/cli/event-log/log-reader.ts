@@ -54,9 +54,9 @@ export class LogReader {
     return this.#settledLines
   }
 
-  /** How many bytes were read. */
-  get bytes(): number {
-    return this.#bytes
+  /** How many bytes those are. */
+  get settledBytes(): number {
+    return this.#settled?.bytes ?? 0
   }
 
   /**

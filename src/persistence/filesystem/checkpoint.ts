@@ -51,8 +51,10 @@ interface Head {
   readonly snapshots: SnapshotsState
 }
 
-/** Why a checkpoint cannot be used; undefined: there is none. */
-export type NoCheckpoint = { readonly unusable: string | undefined }
+/** Why a checkpoint cannot be used. */
+export interface NoCheckpoint {
+  readonly unusable: string
+}
 
 const piece = 4 << 20
 
@@ -119,7 +121,7 @@ export async function readCheckpoint(
       await file.close()
     }
   } catch (error) {
-    return { unusable: errnoOf(error) === 'ENOENT' ? undefined : `it cannot be read (${errnoOf(error)})` }
+    return { unusable: `it cannot be read (${errnoOf(error)})` }
   }
   return bytes.length === 0 ? { unusable: 'its checksum does not hold' } : parse(bytes, objectFormat)
 }

@@ -30,6 +30,8 @@ export const kindAt = lineStart.length
 /** No line can be longer: its length would not fit its column. */
 export const longestLine = 10 ** lengthWidth - 1
 
+const startBytes = Buffer.from(lineStart)
+
 const zero = 48
 const blank = 32
 
@@ -95,10 +97,9 @@ export function lineSum(bytes: Buffer, start: number): string {
 
 /** Whether the line in `start` … `end` is what was written. */
 export function lineHolds(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start <= kindAt || end > bytes.length || bytes[end - 1] !== 10) return false
+  for (let at = 0; at < kindAt; at++) if (startBytes[at] !== blank && startBytes[at] !== bytes[start + at]) return false
   return (
-    end - start > kindAt &&
-    end <= bytes.length &&
-    bytes[end - 1] === 10 &&
     lineLength(bytes, start) === end - start &&
     sumAt(bytes, start + crcAt) === crc32(bytes.subarray(start + kindAt, end - 1))
   )

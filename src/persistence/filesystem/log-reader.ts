@@ -179,7 +179,7 @@ export class LogReader implements HistorySource, SnapshotContext {
     if (missing >= 0) throw damaged(join(dir, segmentName(missing + 1)), 0, 'the file is missing')
     for (const segment of listing.segments) this.segments.forget(segment)
     readSegmentHeader(this.segments, 1, this.objectFormat)
-    const found = await readCheckpoint(dir, this.objectFormat)
+    const found = listing.index ? await readCheckpoint(dir, this.objectFormat) : { unusable: undefined }
     const checkpoint = 'unusable' in found ? undefined : found
     let unusable = 'unusable' in found ? found.unusable : undefined
     if (checkpoint !== undefined && !endHolds(this.segments, checkpoint.end)) {

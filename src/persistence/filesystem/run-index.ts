@@ -185,8 +185,9 @@ export class RunIndex implements View {
 
   /** The ids of all runs that are not in the table, and of some that are. */
   looseRuns(): readonly string[] {
-    const older = this.#older === undefined ? [] : [...this.#older.rows.keys()]
-    return [...older, ...this.#newer.rows.keys()]
+    const runs = [...this.#newer.rows.keys()]
+    for (const run of this.#older?.rows.keys() ?? []) if (!this.#newer.rows.has(run)) runs.push(run)
+    return runs
   }
 
   #attend(row: Row): void {

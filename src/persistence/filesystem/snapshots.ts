@@ -146,25 +146,27 @@ export class Snapshots {
   #rotate(): void {
     this.#closeWriting()
     this.#end = { segment: this.#end.segment + 1, offset: 0 }
-    const segments = this.#segments()
-    const useful = (2 * this.#live) / this.#options.segmentBytes
-    if (segments.length <= Math.max(fewSegments, useful) || this.#compacting !== undefined) return
-    this.#compacting = this.#compact(segments[0]!)
+    this.#compacting ??= this.#compact()
       .catch(error => this.#warn(`Old snapshots could not be cleared away: ${messageOf(error)}.`))
       .finally(() => {
         this.#compacting = undefined
       })
   }
 
-  /** Copies the newest snapshots out of a segment, and removes it with the others. */
-  async #compact(segment: number): Promise<void> {
-    await this.#walk(segment, 0, (bytes, head, place) => {
-      if (this.#context.snapshot(head.run) !== place || !snapshotHolds(bytes)) return
-      const copy = Buffer.from(bytes)
-      setOlder(copy, 0)
-      this.#append(head.run, copy, head)
-    })
-    fs.rmSync(this.#path(segment), { force: true })
+  /** Copies the newest snapshots out of the oldest segments and removes these, until half of what is left is of use. */
+  async #compact(): Promise<void> {
+    for (;;) {
+      const segments = this.#segments()
+      const useful = (2 * this.#live) / this.#options.segmentBytes
+      if (segments.length <= Math.max(fewSegments, useful)) return
+      await this.#walk(segments[0]!, 0, (bytes, head, place) => {
+        if (this.#context.snapshot(head.run) !== place || !snapshotHolds(bytes)) return
+        const copy = Buffer.from(bytes)
+        setOlder(copy, 0)
+        this.#append(head.run, copy, head)
+      })
+      fs.rmSync(this.#path(segments[0]!), { force: true })
+    }
   }
 
   async #scanSegment(segment: number): Promise<void> {

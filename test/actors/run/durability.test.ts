@@ -7,7 +7,12 @@ import { counter } from './machines.ts'
 
 /** The same store under another identity: what another process has of it. */
 function otherProcess(store: Store): Store {
-  return new Proxy(store, { get: (target, key) => (typeof target[key as keyof Store] === 'function' ? (target[key as keyof Store] as (...args: unknown[]) => unknown).bind(target) : target[key as keyof Store]) })
+  return new Proxy(store, {
+    get: (target, key) =>
+      typeof target[key as keyof Store] === 'function'
+        ? (target[key as keyof Store] as (...args: unknown[]) => unknown).bind(target)
+        : target[key as keyof Store],
+  })
 }
 
 describe('append before everything else', () => {
@@ -39,27 +44,30 @@ describe('append before everything else', () => {
     ['append.before', 'STORE_UNAVAILABLE', 0],
     ['append.after', 'STORE_OUTCOME_UNKNOWN', 1],
     ['append.torn', 'STORE_OUTCOME_UNKNOWN', 0],
-  ] as const)('%s: the handle ends with %s on every port, nothing that is not durable shows, reopening recovers', async (point, code, durable) => {
-    const memory = memoryStore()
-    const store = faultyStore(memory)
-    const run = await openRun(counter, { store, key: 'a' })
-    const { err, done } = run
-    const out = take(run.out, 1)
-    store.faults.plan(point)
-    const first = run.apply({ type: 'ADD', by: 1 })
-    const second = run.apply({ type: 'ADD', by: 10 })
-    await expect(first).rejects.toMatchObject({ code, retryable: true })
-    await expect(second).rejects.toMatchObject({ code })
-    await expect(out).rejects.toMatchObject({ code })
-    await expect(done).rejects.toMatchObject({ code })
-    expect(await all(err)).toMatchObject([{ fatal: true, error: { code } }])
-    expect(run.getSnapshot().context.count).toBe(0)
-    await expect(run.apply({ type: 'TELL' })).rejects.toMatchObject({ code })
-    const again = await openRun(counter, { store, key: 'a' })
-    expect(again.getSnapshot().context.count).toBe(durable === 1 ? 11 : 0)
-    expect(await again.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true })
-    store.faults.assertAllFired()
-  })
+  ] as const)(
+    '%s: the handle ends with %s on every port, nothing that is not durable shows, reopening recovers',
+    async (point, code, durable) => {
+      const memory = memoryStore()
+      const store = faultyStore(memory)
+      const run = await openRun(counter, { store, key: 'a' })
+      const { err, done } = run
+      const out = take(run.out, 1)
+      store.faults.plan(point)
+      const first = run.apply({ type: 'ADD', by: 1 })
+      const second = run.apply({ type: 'ADD', by: 10 })
+      await expect(first).rejects.toMatchObject({ code, retryable: true })
+      await expect(second).rejects.toMatchObject({ code })
+      await expect(out).rejects.toMatchObject({ code })
+      await expect(done).rejects.toMatchObject({ code })
+      expect(await all(err)).toMatchObject([{ fatal: true, error: { code } }])
+      expect(run.getSnapshot().context.count).toBe(0)
+      await expect(run.apply({ type: 'TELL' })).rejects.toMatchObject({ code })
+      const again = await openRun(counter, { store, key: 'a' })
+      expect(again.getSnapshot().context.count).toBe(durable === 1 ? 11 : 0)
+      expect(await again.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true })
+      store.faults.assertAllFired()
+    },
+  )
 
   test('in errors when the store fails, and only then', async () => {
     const store = faultyStore(memoryStore())
@@ -85,7 +93,11 @@ describe('several writers without a lease', () => {
     const here = await openRun(counter, { store, key: 'a' })
     const there = await openRun(counter, { store: otherProcess(store), key: 'a' })
     await here.apply({ type: 'ADD', by: 1 })
-    const receipts = await Promise.all([there.apply({ type: 'ADD', by: 10 }), there.apply({ type: 'ADD', by: 10 }), here.apply({ type: 'ADD', by: 100 })])
+    const receipts = await Promise.all([
+      there.apply({ type: 'ADD', by: 10 }),
+      there.apply({ type: 'ADD', by: 10 }),
+      here.apply({ type: 'ADD', by: 100 }),
+    ])
     expect(receipts.map(receipt => receipt.ok)).toEqual([true, true, true])
     expect(receipts.map(receipt => receipt.seq).sort()).toEqual([2, 3, 4])
     expect(receipts[0]!.seq).toBeLessThan(receipts[1]!.seq)
@@ -96,8 +108,12 @@ describe('several writers without a lease', () => {
 
   test('eight processes, interleaved: nothing lost, nothing twice', async () => {
     const store = memoryStore()
-    const runs = await Promise.all(Array.from({ length: 8 }, () => openRun(counter, { store: otherProcess(store), key: 'a' })))
-    const receipts = await Promise.all(Array.from({ length: 25 }, (_, i) => i).flatMap(() => runs.map(run => run.apply({ type: 'ADD', by: 1 }))))
+    const runs = await Promise.all(
+      Array.from({ length: 8 }, () => openRun(counter, { store: otherProcess(store), key: 'a' })),
+    )
+    const receipts = await Promise.all(
+      Array.from({ length: 25 }, (_, i) => i).flatMap(() => runs.map(run => run.apply({ type: 'ADD', by: 1 }))),
+    )
     expect(new Set(receipts.map(receipt => receipt.seq)).size).toBe(200)
     const head = (await store.head(runs[0]!.id))!
     expect(head.seq).toBe(200)
@@ -124,8 +140,14 @@ describe('leases', () => {
     const run = await openRun(counter, { store, key: 'a' })
     const lease = await store.claim({ namespace: 'orders', partition: 3, owner: 'worker-1', group: 'g' })
     const head = (await store.head(run.id))!
-    await store.append([{ run: run.id, expected: { seq: head.seq, revision: head.revision }, units: [], lease, beside: { held: false } }])
-    await expect(run.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({ code: 'LEASE_HELD', retryable: true, message: expect.stringContaining('worker-1') })
+    await store.append([
+      { run: run.id, expected: { seq: head.seq, revision: head.revision }, units: [], lease, beside: { held: false } },
+    ])
+    await expect(run.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({
+      code: 'LEASE_HELD',
+      retryable: true,
+      message: expect.stringContaining('worker-1'),
+    })
     await store.release(lease)
     const again = await openRun(counter, { store, key: 'a' })
     expect(await again.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
@@ -137,7 +159,9 @@ describe('aborting', () => {
     const run = createRun(counter)
     const aborter = new AbortController()
     aborter.abort(new Error('never mind'))
-    await expect(run.apply({ type: 'ADD', by: 1 }, { signal: aborter.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(run.apply({ type: 'ADD', by: 1 }, { signal: aborter.signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+    })
     expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({ seq: 1 })
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createRun, forkRun, now, openRun, random, type Run, uuid } from 'xmachines'
+import { createRun, forkRun, now, openRun, type Run, random, uuid } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, cancel, emit, raise, setup } from 'xstate'
 import { all } from './collect.ts'
@@ -26,7 +26,11 @@ describe('invocations', () => {
     await reached(run as never, 2)
     expect(run.getSnapshot().context.result).toEqual({ answer: 42 })
     const units = await all(store.read(run.id))
-    expect(units[2]).toMatchObject({ seq: 2, origin: { kind: 'effect', entered: 1, actor: ['0.worker.working'] }, events: [{ type: 'xmachines.resolve', value: { answer: 42 } }] })
+    expect(units[2]).toMatchObject({
+      seq: 2,
+      origin: { kind: 'effect', entered: 1, actor: ['0.worker.working'] },
+      events: [{ type: 'xmachines.resolve', value: { answer: 42 } }],
+    })
   })
 
   test('a rejection reaches onError as an Error, recorded as plain data', async () => {
@@ -37,7 +41,9 @@ describe('invocations', () => {
     taps.fail(Object.assign(new TypeError('no funds'), { code: 'E_FUNDS' }))
     await reached(run as never, 2)
     expect(run.getSnapshot().context.result).toEqual({ failed: 'no funds' })
-    expect((await all(store.read(run.id)))[2]!.events).toEqual([{ type: 'xmachines.reject', error: { name: 'TypeError', message: 'no funds', code: 'E_FUNDS' } }])
+    expect((await all(store.read(run.id)))[2]!.events).toEqual([
+      { type: 'xmachines.reject', error: { name: 'TypeError', message: 'no funds', code: 'E_FUNDS' } },
+    ])
   })
 
   test('a result that is not JSON becomes the error that says so', async () => {
@@ -81,7 +87,10 @@ describe('invocations', () => {
     taps.send({ type: 'PING' })
     await reached(run as never, 2)
     expect(run.getSnapshot().context.pings).toBe(1)
-    expect((await all(store.read(run.id)))[2]).toMatchObject({ origin: { kind: 'effect', actor: ['listener'] }, events: [{ type: 'xmachines.send', event: { type: 'PING' } }] })
+    expect((await all(store.read(run.id)))[2]).toMatchObject({
+      origin: { kind: 'effect', actor: ['listener'] },
+      events: [{ type: 'xmachines.send', event: { type: 'PING' } }],
+    })
     await run.apply({ type: 'LEAVE' })
     expect([started, stopped]).toEqual([['listener'], ['listener']])
   })
@@ -158,7 +167,11 @@ describe('custom actions', () => {
     expect(log).toEqual(['entry'])
     expect(await run.apply({ type: 'GO' })).toMatchObject({ ok: true, seq: 1 })
     expect(log).toEqual(['entry', 'first', 'third'])
-    expect((await err.getReader().read()).value).toMatchObject({ seq: 1, fatal: false, error: { code: 'EFFECT_FAILED' } })
+    expect((await err.getReader().read()).value).toMatchObject({
+      seq: 1,
+      fatal: false,
+      error: { code: 'EFFECT_FAILED' },
+    })
     await run.close()
     await openRun(machine, { store, key: 'a' })
     expect(log).toEqual(['entry', 'first', 'third'])
@@ -166,7 +179,10 @@ describe('custom actions', () => {
 })
 
 const alarm = setup({
-  types: {} as { context: { rings: number[] }; events: { type: 'ARM'; delay: number } | { type: 'DISARM' } | { type: 'RING' } | { type: 'LEAVE' } },
+  types: {} as {
+    context: { rings: number[] }
+    events: { type: 'ARM'; delay: number } | { type: 'DISARM' } | { type: 'RING' } | { type: 'LEAVE' }
+  },
 }).createMachine({
   id: 'alarm',
   context: { rings: [] },
@@ -174,7 +190,9 @@ const alarm = setup({
   states: {
     on: {
       on: {
-        ARM: { actions: raise({ type: 'RING' }, { delay: ({ event }) => (event as { delay: number }).delay, id: 'ring' }) },
+        ARM: {
+          actions: raise({ type: 'RING' }, { delay: ({ event }) => (event as { delay: number }).delay, id: 'ring' }),
+        },
         DISARM: { actions: cancel('ring') },
         RING: { actions: assign({ rings: ({ context }) => [...context.rings, now()] }) },
         LEAVE: 'waiting',
@@ -263,12 +281,22 @@ describe('timers', () => {
 })
 
 describe('randomness (semantics 6)', () => {
-  const dice = setup({ types: {} as { context: { rolls: (number | string)[] }; events: { type: 'ROLL' } | { type: 'NAME' } | { type: 'SKIP' } } }).createMachine({
+  const dice = setup({
+    types: {} as {
+      context: { rolls: (number | string)[] }
+      events: { type: 'ROLL' } | { type: 'NAME' } | { type: 'SKIP' }
+    },
+  }).createMachine({
     id: 'dice',
     context: { rolls: [] },
     on: {
       ROLL: { actions: assign({ rolls: ({ context }) => [...context.rolls, random(), random()] }) },
-      NAME: { actions: [assign({ rolls: ({ context }) => [...context.rolls, uuid()] }), emit(({ context }) => ({ type: 'NAMED', as: context.rolls.at(-1)! }))] },
+      NAME: {
+        actions: [
+          assign({ rolls: ({ context }) => [...context.rolls, uuid()] }),
+          emit(({ context }) => ({ type: 'NAMED', as: context.rolls.at(-1)! })),
+        ],
+      },
     },
   })
 
@@ -338,6 +366,13 @@ describe('forks (semantics 5)', () => {
     const second = await forkRun(fork, { at: 4 })
     await second.apply({ type: 'PING' })
     expect(second.getSnapshot().context.pings).toBe(5)
-    expect((await all(store.read(second.id))).map(unit => unit.run === run.id)).toEqual([true, true, true, true, false, false])
+    expect((await all(store.read(second.id))).map(unit => unit.run === run.id)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
   })
 })

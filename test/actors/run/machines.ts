@@ -4,7 +4,13 @@ import { assign, emit, fromCallback, fromObservable, fromPromise, setup } from '
 export const counter = setup({
   types: {} as {
     context: { count: number }
-    events: { type: 'ADD'; by: number } | { type: 'TELL' } | { type: 'THROW' } | { type: 'END' } | { type: 'BAD_CONTEXT' } | { type: 'BAD_OUTPUT' }
+    events:
+      | { type: 'ADD'; by: number }
+      | { type: 'TELL' }
+      | { type: 'THROW' }
+      | { type: 'END' }
+      | { type: 'BAD_CONTEXT' }
+      | { type: 'BAD_OUTPUT' }
     emitted: { type: 'COUNT'; count: number } | { type: 'BAD'; at: Date }
     output: { total: number }
   },
@@ -16,8 +22,18 @@ export const counter = setup({
   states: {
     on: {
       on: {
-        ADD: { actions: [assign({ count: ({ context, event }) => context.count + event.by }), emit(({ context }) => ({ type: 'COUNT' as const, count: context.count }))] },
-        TELL: { actions: [emit(({ context }) => ({ type: 'COUNT' as const, count: context.count })), emit({ type: 'COUNT', count: -1 })] },
+        ADD: {
+          actions: [
+            assign({ count: ({ context, event }) => context.count + event.by }),
+            emit(({ context }) => ({ type: 'COUNT' as const, count: context.count })),
+          ],
+        },
+        TELL: {
+          actions: [
+            emit(({ context }) => ({ type: 'COUNT' as const, count: context.count })),
+            emit({ type: 'COUNT', count: -1 }),
+          ],
+        },
         THROW: {
           actions: assign(() => {
             throw new Error('thrown by the machine')
@@ -50,7 +66,16 @@ export function worker() {
   const received: unknown[] = []
   const taps: Record<string, (value: unknown) => void> = {}
   const machine = setup({
-    types: {} as { context: { result: unknown; pings: number; seen: unknown }; events: { type: 'JOB' } | { type: 'LISTEN' } | { type: 'WATCH' } | { type: 'LEAVE' } | { type: 'PING' } | { type: 'FORWARD' } },
+    types: {} as {
+      context: { result: unknown; pings: number; seen: unknown }
+      events:
+        | { type: 'JOB' }
+        | { type: 'LISTEN' }
+        | { type: 'WATCH' }
+        | { type: 'LEAVE' }
+        | { type: 'PING' }
+        | { type: 'FORWARD' }
+    },
     actors: {
       job: fromPromise<unknown>(({ signal }) => {
         started.push('job')
@@ -66,14 +91,17 @@ export function worker() {
         receive(event => received.push(event))
         return () => stopped.push('listener')
       }),
-      watcher: fromObservable(() => ({
-        subscribe(observer: { next?(value: unknown): void; complete?(): void }) {
-          started.push('watcher')
-          taps.next = value => observer.next?.(value)
-          taps.complete = () => observer.complete?.()
-          return { unsubscribe: () => stopped.push('watcher') }
-        },
-      }) as never),
+      watcher: fromObservable(
+        () =>
+          ({
+            subscribe(observer: { next?(value: unknown): void; complete?(): void }) {
+              started.push('watcher')
+              taps.next = value => observer.next?.(value)
+              taps.complete = () => observer.complete?.()
+              return { unsubscribe: () => stopped.push('watcher') }
+            },
+          }) as never,
+      ),
     },
   }).createMachine({
     id: 'worker',
@@ -87,15 +115,31 @@ export function worker() {
         invoke: {
           src: 'job',
           onDone: { target: 'idle', actions: assign({ result: ({ event }) => event.output }) },
-          onError: { target: 'idle', actions: assign({ result: ({ event }) => ({ failed: (event.error as Error).message }) }) },
+          onError: {
+            target: 'idle',
+            actions: assign({ result: ({ event }) => ({ failed: (event.error as Error).message }) }),
+          },
         },
       },
-      listening: { on: { LEAVE: 'idle', FORWARD: { actions: ({ self }) => self.getSnapshot() } }, invoke: { src: 'listener', id: 'listener' } },
+      listening: {
+        on: { LEAVE: 'idle', FORWARD: { actions: ({ self }) => self.getSnapshot() } },
+        invoke: { src: 'listener', id: 'listener' },
+      },
       watching: {
         on: { LEAVE: 'idle' },
-        invoke: { src: 'watcher', onSnapshot: { actions: assign({ seen: ({ event }) => event.snapshot.context }) }, onDone: 'idle' },
+        invoke: {
+          src: 'watcher',
+          onSnapshot: { actions: assign({ seen: ({ event }) => event.snapshot.context }) },
+          onDone: 'idle',
+        },
       },
     },
   })
-  return { machine, started, stopped, received, taps: taps as Record<'finish' | 'fail' | 'send' | 'next' | 'complete', (value?: unknown) => void> }
+  return {
+    machine,
+    started,
+    stopped,
+    received,
+    taps: taps as Record<'finish' | 'fail' | 'send' | 'next' | 'complete', (value?: unknown) => void>,
+  }
 }

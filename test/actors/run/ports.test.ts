@@ -34,7 +34,10 @@ describe('out (R7, S12, semantics 28)', () => {
       seen.push((await late.read()).value!.seq)
     }
     while (seen.length < 31 + 140) seen.push((await late.read()).value!.seq)
-    expect(seen).toEqual([...Array.from({ length: 31 }, (_, i) => i + 20), ...Array.from({ length: 70 }, (_, i) => [i + 51, i + 51]).flat()])
+    expect(seen).toEqual([
+      ...Array.from({ length: 31 }, (_, i) => i + 20),
+      ...Array.from({ length: 70 }, (_, i) => [i + 51, i + 51]).flat(),
+    ])
   })
 
   test('a locked reader that does not read holds back `in` of its handle, within its buffer; other handles go on', async () => {

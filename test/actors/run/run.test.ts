@@ -7,7 +7,11 @@ import { all, take } from './collect.ts'
 import { counter } from './machines.ts'
 
 async function history(store: Store, run: string) {
-  return (await all(store.read(run))).map(({ seq, events, outputs }) => ({ seq, types: events.map(event => event.type), outputs: outputs.length }))
+  return (await all(store.read(run))).map(({ seq, events, outputs }) => ({
+    seq,
+    types: events.map(event => event.type),
+    outputs: outputs.length,
+  }))
 }
 
 describe('creation (R1, R2)', () => {
@@ -39,7 +43,10 @@ describe('creation (R1, R2)', () => {
     const out = second.out.getReader().read()
     const snapshots = second.subscribe('snapshot')
     const errors = all(second.err)
-    await expect(second.ready).rejects.toMatchObject({ code: 'RUN_EXISTS', message: expect.stringContaining('openRun') })
+    await expect(second.ready).rejects.toMatchObject({
+      code: 'RUN_EXISTS',
+      message: expect.stringContaining('openRun'),
+    })
     await expect(out).rejects.toMatchObject({ code: 'RUN_EXISTS' })
     await expect(take(snapshots, 1)).rejects.toMatchObject({ code: 'RUN_EXISTS' })
     await expect(second.apply({ type: 'TELL' })).rejects.toMatchObject({ code: 'RUN_EXISTS' })
@@ -53,7 +60,11 @@ describe('creation (R1, R2)', () => {
     await first.close()
     const second = createRun(counter, { store, key: 'a' })
     expect(second.id).toBe(first.id)
-    expect(await second.apply({ type: 'ADD', by: 3 })).toMatchObject({ ok: true, seq: 2, snapshot: { context: { count: 5 } } })
+    expect(await second.apply({ type: 'ADD', by: 3 })).toMatchObject({
+      ok: true,
+      seq: 2,
+      snapshot: { context: { count: 5 } },
+    })
   })
 })
 
@@ -69,9 +80,22 @@ describe('application (R3–R6, R12)', () => {
   test('a batch is one unit, and is refused whole', async () => {
     const store = memoryStore()
     const run = createRun(counter, { store })
-    expect(await run.apply([{ type: 'ADD', by: 1 }, { type: 'ADD', by: 1 }])).toMatchObject({ ok: true, seq: 1, snapshot: { context: { count: 2 } } })
-    expect(await run.apply([{ type: 'ADD', by: 1 }, { type: 'THROW' }])).toMatchObject({ ok: false, seq: 1, error: { code: 'STEP_FAILED' } })
-    expect(await run.apply([{ type: 'END' }, { type: 'ADD', by: 1 }])).toMatchObject({ ok: false, seq: 1, error: { code: 'RUN_FINISHED' } })
+    expect(
+      await run.apply([
+        { type: 'ADD', by: 1 },
+        { type: 'ADD', by: 1 },
+      ]),
+    ).toMatchObject({ ok: true, seq: 1, snapshot: { context: { count: 2 } } })
+    expect(await run.apply([{ type: 'ADD', by: 1 }, { type: 'THROW' }])).toMatchObject({
+      ok: false,
+      seq: 1,
+      error: { code: 'STEP_FAILED' },
+    })
+    expect(await run.apply([{ type: 'END' }, { type: 'ADD', by: 1 }])).toMatchObject({
+      ok: false,
+      seq: 1,
+      error: { code: 'RUN_FINISHED' },
+    })
     expect(run.getSnapshot().context.count).toBe(2)
     expect(await history(store, run.id)).toEqual([
       { seq: 0, types: [], outputs: 0 },
@@ -101,7 +125,10 @@ describe('application (R3–R6, R12)', () => {
     const run = createRun(counter, { store })
     const writer = run.in.getWriter()
     await writer.write({ type: 'ADD', by: 1 })
-    await writer.write([{ type: 'ADD', by: 1 }, { type: 'ADD', by: 1 }])
+    await writer.write([
+      { type: 'ADD', by: 1 },
+      { type: 'ADD', by: 1 },
+    ])
     expect((await store.head(run.id))!.seq).toBe(2)
     expect(run.getSnapshot().context.count).toBe(3)
     await writer.close()
@@ -124,7 +151,11 @@ describe('refusals (R8)', () => {
     const { err } = run
     expect(await run.apply({ type } as never)).toMatchObject({ ok: false, seq: 1, error: { code, retryable: false } })
     expect(await take(err, 1)).toMatchObject([{ runId: run.id, seq: 1, error: { code }, fatal: false }])
-    expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 2, snapshot: { context: { count: 8 } } })
+    expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({
+      ok: true,
+      seq: 2,
+      snapshot: { context: { count: 8 } },
+    })
     expect((await store.head(run.id))!.seq).toBe(2)
   })
 
@@ -154,7 +185,10 @@ describe('refusals (R8)', () => {
 
   test("unhandled: 'reject' refuses what no transition takes; 'accept' records it", async () => {
     const strict = createRun(defineMachine(counter, { unhandled: 'reject' }))
-    expect(await strict.apply({ type: 'NO_SUCH' } as never)).toMatchObject({ ok: false, error: { code: 'EVENT_UNHANDLED' } })
+    expect(await strict.apply({ type: 'NO_SUCH' } as never)).toMatchObject({
+      ok: false,
+      error: { code: 'EVENT_UNHANDLED' },
+    })
     expect(await strict.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
     expect(await createRun(counter).apply({ type: 'NO_SUCH' } as never)).toMatchObject({ ok: true, seq: 1 })
   })
@@ -165,7 +199,10 @@ describe('refusals (R8)', () => {
     const run = createRun(defineMachine(counter, { events: schema }), { store })
     expect(await run.apply({ type: 'ADD', by: '4' })).toMatchObject({ ok: true, snapshot: { context: { count: 4 } } })
     expect((await all(store.read(run.id)))[1]!.events).toEqual([{ type: 'ADD', by: 4 }])
-    expect(await run.apply({ type: 'ADD', by: 4 } as never)).toMatchObject({ ok: false, error: { code: 'EVENT_REJECTED_BY_SCHEMA' } })
+    expect(await run.apply({ type: 'ADD', by: 4 } as never)).toMatchObject({
+      ok: false,
+      error: { code: 'EVENT_REJECTED_BY_SCHEMA' },
+    })
   })
 
   test('an async schema keeps the order of the calls', async () => {
@@ -181,7 +218,10 @@ describe('refusals (R8)', () => {
       [false, 2],
       [true, 3],
     ])
-    expect(await run.apply({ type: 'OTHER' } as never)).toMatchObject({ ok: false, error: { code: 'EVENT_REJECTED_BY_SCHEMA' } })
+    expect(await run.apply({ type: 'OTHER' } as never)).toMatchObject({
+      ok: false,
+      error: { code: 'EVENT_REJECTED_BY_SCHEMA' },
+    })
   })
 })
 
@@ -203,7 +243,10 @@ describe('completion (R10)', () => {
     const run = createRun(counter, { store })
     await run.stop('no longer needed')
     expect(run.getSnapshot().status).toBe('stopped')
-    expect((await all(store.read(run.id))).at(-1)).toMatchObject({ seq: 1, origin: { kind: 'stop', reason: 'no longer needed' } })
+    expect((await all(store.read(run.id))).at(-1)).toMatchObject({
+      seq: 1,
+      origin: { kind: 'stop', reason: 'no longer needed' },
+    })
     await expect(run.done).rejects.toMatchObject({ code: 'RUN_FINISHED' })
     expect(await run.apply({ type: 'TELL' })).toMatchObject({ ok: false, error: { code: 'RUN_FINISHED' } })
   })
@@ -213,28 +256,57 @@ describe('duplicates (semantics 18, 19)', () => {
   test('a source position at or below the last one changes nothing', async () => {
     const store = memoryStore()
     const run = createRun(counter, { store, key: 'a' })
-    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 5 } })).toMatchObject({ ok: true, seq: 1 })
-    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 5 } })).toMatchObject({ ok: true, seq: 1, duplicate: true, outputs: [] })
-    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 4n } })).toMatchObject({ duplicate: true })
-    expect(await run.apply({ type: 'THROW' }, { source: { id: 's', position: 6 } })).toMatchObject({ ok: false, seq: 1 })
-    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 6 } })).toMatchObject({ duplicate: true })
-    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 'other', position: 1 } })).toMatchObject({ ok: true, seq: 2 })
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 5 } })).toMatchObject({
+      ok: true,
+      seq: 1,
+    })
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 5 } })).toMatchObject({
+      ok: true,
+      seq: 1,
+      duplicate: true,
+      outputs: [],
+    })
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 4n } })).toMatchObject({
+      duplicate: true,
+    })
+    expect(await run.apply({ type: 'THROW' }, { source: { id: 's', position: 6 } })).toMatchObject({
+      ok: false,
+      seq: 1,
+    })
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 6 } })).toMatchObject({
+      duplicate: true,
+    })
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source: { id: 'other', position: 1 } })).toMatchObject({
+      ok: true,
+      seq: 2,
+    })
     await run.close()
     const again = await openRun(counter, { store, key: 'a' })
-    expect(await again.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 6 } })).toMatchObject({ duplicate: true, seq: 2 })
+    expect(await again.apply({ type: 'ADD', by: 1 }, { source: { id: 's', position: 6 } })).toMatchObject({
+      duplicate: true,
+      seq: 2,
+    })
   })
 
   test('a repeated id answers what its unit answered; a refused one is decided again', async () => {
     const store = memoryStore()
     const run = createRun(counter, { store, key: 'a' })
-    const [first, twin] = await Promise.all([run.apply({ type: 'ADD', by: 1 }, { id: 'w1' }), run.apply({ type: 'ADD', by: 1 }, { id: 'w1' })])
+    const [first, twin] = await Promise.all([
+      run.apply({ type: 'ADD', by: 1 }, { id: 'w1' }),
+      run.apply({ type: 'ADD', by: 1 }, { id: 'w1' }),
+    ])
     expect(first).toMatchObject({ ok: true, seq: 1 })
     expect(twin).toMatchObject({ ok: true, seq: 1, duplicate: true, outputs: [{ type: 'COUNT', count: 1 }] })
     expect(await run.apply({ type: 'THROW' }, { id: 'w2' })).toMatchObject({ ok: false })
     expect(await run.apply({ type: 'ADD', by: 1 }, { id: 'w2' })).toMatchObject({ ok: true, seq: 2 })
     await run.close()
     const again = await openRun(counter, { store, key: 'a' })
-    expect(await again.apply({ type: 'ADD', by: 1 }, { id: 'w1' })).toMatchObject({ ok: true, seq: 1, duplicate: true, snapshot: { context: { count: 2 } } })
+    expect(await again.apply({ type: 'ADD', by: 1 }, { id: 'w1' })).toMatchObject({
+      ok: true,
+      seq: 1,
+      duplicate: true,
+      snapshot: { context: { count: 2 } },
+    })
   })
 })
 
@@ -284,7 +356,9 @@ describe('openRun', () => {
     const store = memoryStore()
     const run = await openRun(counter, { store, key: 'a', time: 'source', at: 5 })
     await run.close()
-    await expect(openRun(counter, { store, key: 'a', time: 'arrival' })).rejects.toMatchObject({ code: 'TIME_MODE_MISMATCH' })
+    await expect(openRun(counter, { store, key: 'a', time: 'arrival' })).rejects.toMatchObject({
+      code: 'TIME_MODE_MISMATCH',
+    })
   })
 
   test('a throwing first step rejects openRun, throws from createRun, and stores nothing', async () => {
@@ -301,7 +375,10 @@ describe('openRun', () => {
   })
 
   test('input is part of the identity and must be JSON', async () => {
-    const machine = setup({ types: {} as { input: { start: number }; context: { n: number } } }).createMachine({ id: 'm', context: ({ input }) => ({ n: input.start }) })
+    const machine = setup({ types: {} as { input: { start: number }; context: { n: number } } }).createMachine({
+      id: 'm',
+      context: ({ input }) => ({ n: input.start }),
+    })
     const one = createRun(machine, { store: memoryStore(), key: 'k', input: { start: 1 } })
     const two = createRun(machine, { store: memoryStore(), key: 'k', input: { start: 2 } })
     expect(one.getSnapshot().context.n).toBe(1)
@@ -322,7 +399,11 @@ test('determinism (R11): assign in parallel runs gives equal ids, states and out
 
 test('a plain assign machine with undefined in context keeps it as absent', async () => {
   const store = memoryStore()
-  const machine = setup({ types: {} as { context: { a?: number | undefined } } }).createMachine({ id: 'u', context: { a: 1 }, on: { DROP: { actions: assign({ a: undefined }) } } })
+  const machine = setup({ types: {} as { context: { a?: number | undefined } } }).createMachine({
+    id: 'u',
+    context: { a: 1 },
+    on: { DROP: { actions: assign({ a: undefined }) } },
+  })
   const run = await openRun(machine, { store, key: 'k' })
   expect(await run.apply({ type: 'DROP' })).toMatchObject({ ok: true })
   await run.close()

@@ -74,6 +74,34 @@ describe('damage', () => {
     }
   })
 
+  test('in the last segment is refused where a whole flush stands behind it, else it is a torn tail', async () => {
+    const name = readdirSync(origin)
+      .filter(entry => entry.startsWith('log'))
+      .sort()
+      .at(-1)!
+    const path = join(dir, name)
+    const last = readFileSync(join(origin, name))
+    const starts = [...last.toString('latin1').matchAll(/^\{"flush":/gm)].map(match => match.index)
+    expect(starts.length).toBeGreaterThan(1)
+    for (const [index, start] of starts.entries()) {
+      fresh()
+      const bytes = Buffer.from(last)
+      bytes[start + 200]! ^= 0x11
+      writeFileSync(path, bytes)
+      if (index < starts.length - 1) {
+        expect((await refusal('STORE_DAMAGED', () => openStore(dir))).details).toMatchObject({
+          file: path,
+          offset: start,
+        })
+        continue
+      }
+      const { store, warnings } = openStore(dir)
+      await store.renew('p', 1)
+      expect(warnings).toMatchObject([{ code: 'TAIL_CUT', file: path, offset: start }])
+      await store.close()
+    }
+  })
+
   test('in the first line of a segment is refused', async () => {
     for (const name of ['log-00000001.ndjson', 'log-00000002.ndjson']) {
       const length = whole.indexOf(10)

@@ -1,0 +1,5 @@
+import { createMachine } from 'xstate'
+
+export const first = createMachine({ id: 'first' })
+export const second = createMachine({ id: 'second' })
+export const answer = 42

@@ -1,0 +1,290 @@
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { jsonLines, start, xmachines } from './command.ts'
+import { counter, counterLog, Workspace } from './workspace.ts'
+
+const space = new Workspace()
+let store: string
+let log: string
+
+beforeAll(async () => {
+  store = space.path('store')
+  log = space.log(counterLog(60, 5), 'small.ndjson')
+  const made = await xmachines('run', log, '--machine', counter, '--store', store, '--topic', 'small', '--json')
+  expect(made).toMatchObject({ code: 0 })
+  expect(jsonLines(made.stdout)).toMatchObject([{ topic: 'small', runs: 5, events: 60, duplicates: 0, refused: 0 }])
+}, 120_000)
+
+interface RunLine {
+  readonly run: string
+  readonly key: string
+  readonly seq: number
+}
+
+async function runs(): Promise<readonly RunLine[]> {
+  return jsonLines<RunLine>((await xmachines('runs', store, '--json')).stdout)
+}
+
+describe('xmachines runs', () => {
+  it('prints a line a run, in the order of ids', async () => {
+    const { code, stdout, stderr } = await xmachines('runs', store, '--json')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const lines = jsonLines(stdout)
+    expect(lines.map(({ run }) => run)).toEqual(lines.map(({ run }) => run).toSorted())
+    expect(new Set(lines.map(({ key }) => key))).toEqual(new Set(['k0', 'k1', 'k2', 'k3', 'k4']))
+    for (const line of lines) {
+      expect(Object.keys(line)).toEqual([
+        'run',
+        'key',
+        'namespace',
+        'machine',
+        'version',
+        'seq',
+        'head',
+        'status',
+        'value',
+      ])
+      expect(line).toMatchObject({ namespace: 'small', machine: 'counter', version: '1', status: 'active' })
+      expect(line.run).toMatch(/^[0-9a-f]{40}$/)
+      expect(line.head).toMatch(/^[0-9a-f]{40}$/)
+    }
+  })
+
+  it('prints a table for a person', async () => {
+    const { code, stdout } = await xmachines('runs', store)
+    expect(code).toBe(0)
+    expect(stdout.split('\n')[0]).toMatch(/^RUN +KEY +MACHINE +VERSION +STATE +UNITS +HEAD$/)
+    expect(stdout.split('\n')).toHaveLength((await runs()).length + 2)
+  })
+
+  it('shows the head that export shows', async () => {
+    const { stdout } = await xmachines('export', store)
+    const heads = new Map(
+      jsonLines<{ run: string; id?: string }>(stdout).flatMap(({ run, id }) =>
+        id === undefined ? [] : [[run, id] as const],
+      ),
+    )
+    for (const line of jsonLines((await xmachines('runs', store, '--json')).stdout))
+      expect(line.head).toBe(heads.get(line.run as string))
+  })
+})
+
+describe('xmachines log', () => {
+  it('prints the history of a run by key, by id and by the beginning of its id', async () => {
+    const [run] = await runs()
+    const byKey = await xmachines('log', store, run!.key, '--json')
+    expect(byKey.code).toBe(0)
+    const units = jsonLines(byKey.stdout)
+    expect(units.map(({ seq }) => seq)).toEqual(Array.from({ length: run!.seq + 1 }, (_, seq) => seq))
+    expect(units[0]).toMatchObject({
+      run: run!.run,
+      id: run!.run,
+      events: [],
+      creation: { namespace: 'small', key: run!.key, time: 'source' },
+    })
+    expect(units.some(({ origin }) => (origin as { kind: string }).kind === 'timer')).toBe(true)
+    for (const name of [run!.run, run!.run.slice(0, 10)])
+      expect((await xmachines('log', store, name, '--json')).stdout).toBe(byKey.stdout)
+  })
+
+  it('refuses a run that is not there, and a prefix that fits several', async () => {
+    const unknown = await xmachines('log', store, 'nobody')
+    expect(unknown).toMatchObject({ code: 2, stdout: '' })
+    expect(unknown.stderr).toMatch(/^RUN_UNKNOWN: The store .* has no run 'nobody'/)
+    // Sixteen first digits, so two runs that share one are rare among four: the empty prefix fits all.
+    const ambiguous = await xmachines('log', store, '')
+    expect(ambiguous.code).toBe(2)
+    const both = await ambiguousPrefix()
+    expect(both).toMatchObject({ code: 2 })
+    expect(both.stderr).toMatch(/^RUN_AMBIGUOUS: '.' may be .*\. Give more digits\./)
+  })
+})
+
+/** A store of many runs has some that begin alike. */
+async function ambiguousPrefix(): Promise<{ readonly code: number | null; readonly stderr: string }> {
+  const many = space.path('many')
+  const events = Array.from({ length: 40 }, (_, index) => ({ key: `m${index}`, event: { type: 'ADD', by: 1 } }))
+  await xmachines('run', space.log(events), '--machine', counter, '--store', many)
+  const [first, ...rest] = jsonLines<RunLine>((await xmachines('runs', many, '--json')).stdout)
+  const digit = [first!, ...rest].map(({ run }) => run[0]!).find((one, index, all) => all.indexOf(one) !== index)!
+  return xmachines('log', many, digit)
+}
+
+describe('xmachines replay', () => {
+  it('shows every step, and stops where it is told to', async () => {
+    const [run] = await runs()
+    const { code, stdout } = await xmachines('replay', store, run!.key, '--machine', counter, '--until', '3', '--json')
+    expect(code).toBe(0)
+    const steps = jsonLines(stdout)
+    expect(steps.map(({ seq }) => seq)).toEqual([0, 1, 2, 3])
+    expect(steps[3]).toMatchObject({
+      run: run!.run,
+      key: run!.key,
+      status: 'active',
+      context: { count: expect.any(Number) },
+    })
+  })
+
+  it('finds the first unit at which changed code decides otherwise', async () => {
+    const [run] = await runs()
+    const same = await xmachines('replay', store, run!.key, '--machine', counter, '--verify')
+    expect(same.code).toBe(0)
+    const other = await xmachines(
+      'replay',
+      store,
+      run!.key,
+      '--machine',
+      'test/cli/machines/changed.ts#counter',
+      '--verify',
+      '--json',
+    )
+    expect(other.code).toBe(1)
+    expect(jsonLines(other.stdout).at(-1)).toMatchObject({ divergence: { kind: 'outputs' } })
+  })
+
+  it('replays a log without a store, all of it or one key', async () => {
+    const all = await xmachines('replay', log, '--machine', counter, '--json')
+    expect(all.code).toBe(0)
+    const stored = await xmachines('replay', store, '--machine', counter, '--json')
+    // Another namespace makes other ids, and so other random numbers; all else is the same.
+    const shape = (text: string): readonly string[] => {
+      const steps = jsonLines<{ key: string; seq: number; at: number; context: { count: number } }>(text)
+      return steps.map(({ key, seq, at, context }) => JSON.stringify({ key, seq, at, count: context.count })).toSorted()
+    }
+    expect(shape(all.stdout)).toEqual(shape(stored.stdout))
+    const one = await xmachines('replay', log, 'k0', '--machine', counter, '--json')
+    expect(jsonLines(one.stdout)).toEqual(jsonLines(all.stdout).filter(({ key }) => key === 'k0'))
+  })
+})
+
+describe('xmachines verify', () => {
+  it('finds every run as it was recorded', async () => {
+    const { code, stdout, stderr } = await xmachines('verify', store, '--machine', counter, '--json')
+    expect(code).toBe(0)
+    expect(jsonLines(stdout).every(({ ok }) => ok === true)).toBe(true)
+    expect(stderr).toMatch(/all as recorded/)
+  })
+
+  it('names the first diverging unit of each run, and exits with 1', async () => {
+    const { code, stdout } = await xmachines(
+      'verify',
+      store,
+      '--machine',
+      'test/cli/machines/changed.ts#counter',
+      '--json',
+    )
+    expect(code).toBe(1)
+    for (const line of jsonLines(stdout))
+      expect(line).toMatchObject({ ok: false, divergence: { kind: 'outputs', seq: expect.any(Number) } })
+  })
+})
+
+describe('xmachines diff and fork', () => {
+  it('shows where a fork goes another way', async () => {
+    const copy = space.copy(store)
+    const [run] = await runs()
+    const forked = await xmachines(
+      'fork',
+      copy,
+      run!.key,
+      '--at',
+      '0',
+      '--key',
+      'what-if',
+      '--machine',
+      counter,
+      '--replace',
+      '{"type":"ADD","by":7}',
+      '--json',
+    )
+    expect(forked.code).toBe(0)
+    expect(jsonLines(forked.stdout)).toMatchObject([{ key: 'what-if', from: run!.run, at: 0, seq: 1 }])
+    const diff = await xmachines('diff', copy, run!.key, 'what-if', '--json')
+    expect(diff.code).toBe(1)
+    expect(jsonLines(diff.stdout)).toMatchObject([
+      { same: false, difference: { seq: 1, a: { seq: 1 }, b: { seq: 1, events: [{ by: 7 }] } } },
+    ])
+    expect((await xmachines('diff', copy, run!.key, run!.key)).code).toBe(0)
+    expect((await xmachines('verify', copy, '--machine', counter)).code).toBe(0)
+  })
+
+  it('forks without the machine too', async () => {
+    const copy = space.copy(store)
+    const [run] = await runs()
+    expect(await xmachines('fork', copy, run!.key, '--at', '1', '--key', 'early')).toMatchObject({ code: 0 })
+    const again = await xmachines('fork', copy, run!.key, '--at', '1', '--key', 'early')
+    expect(again).toMatchObject({ code: 2 })
+    expect(again.stderr).toMatch(/^RUN_EXISTS: The key 'early' of small is pinned to run [0-9a-f]{40}/)
+    const ended = await xmachines('diff', copy, run!.key, 'early', '--json')
+    expect(jsonLines(ended.stdout)).toMatchObject([{ difference: { seq: 2, kind: 'end', b: null } }])
+    expect((await xmachines('verify', copy, '--machine', counter)).code).toBe(0)
+    expect((await xmachines('fork', copy, run!.key, '--at', '999')).stderr).toMatch(/^USAGE_INVALID: --at is 999/)
+  })
+})
+
+describe('wrong use', () => {
+  it('exits with 2 and says what to do, without a stack', async () => {
+    const missing = space.path('nothing')
+    const foreign = space.path('foreign')
+    writeFileSync(foreign, '')
+    const cases: readonly (readonly [RegExp, ...string[]])[] = [
+      [/^USAGE_INVALID: unknown command 'nonsense'/, 'nonsense'],
+      [/^USAGE_INVALID: missing required argument 'store'/, 'runs'],
+      [/^USAGE_INVALID: unknown option '--colour'/, 'runs', store, '--colour'],
+      [/^USAGE_INVALID: required option '--machine/, 'verify', store],
+      [/^USAGE_INVALID: .*--until/, 'replay', store, '--machine', counter, '--until', 'soon'],
+      [/^STORE_MISSING: /, 'runs', missing],
+      [/^STORE_UNSUPPORTED: .*persistence\/postgres/, 'runs', 'postgres://user:secret@host/db'],
+      [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
+      [/^USAGE_INVALID: The log .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
+      [/^USAGE_INVALID: --replace needs --machine/, 'fork', store, 'k0', '--at', '0', '--replace', '{}'],
+    ]
+    for (const [expected, ...args] of cases) {
+      const { code, stdout, stderr } = await xmachines(...args)
+      expect([code, stdout], args.join(' ')).toEqual([2, ''])
+      expect(stderr).toMatch(expected)
+      expect(stderr).not.toMatch(/^\s+at /m)
+      expect(stderr).not.toContain('secret')
+    }
+    expect(existsSync(missing)).toBe(false)
+  }, 120_000)
+
+  it('tells its version and its help', async () => {
+    expect(await xmachines('--version')).toMatchObject({
+      code: 0,
+      stdout: `${JSON.parse(readFileSync('package.json', 'utf8')).version}\n`,
+    })
+    const help = await xmachines('help', 'run')
+    expect(help.code).toBe(0)
+    expect(help.stdout).toContain('--store <store>')
+  })
+})
+
+describe('a damaged store', () => {
+  it('is reported with its place, exit 1', async () => {
+    const copy = space.copy(store)
+    const segment = join(copy, readdirSync(copy).find(name => name.startsWith('log-'))!)
+    const text = readFileSync(segment, 'utf8')
+    writeFileSync(segment, text.replace('"type":"ADD"', '"type":"SUB"'))
+    appendFileSync(segment, '')
+    const { code, stderr } = await xmachines('verify', copy, '--machine', counter)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^STORE_DAMAGED: .*log-00000001\.ndjson/m)
+  })
+})
+
+describe('a reader that goes away', () => {
+  it('ends the command quietly', async () => {
+    const big = space.path('big')
+    await xmachines('run', space.log(counterLog(4000, 50)), '--machine', counter, '--store', big)
+    const child = start('export', big)
+    let stderr = ''
+    child.stderr!.setEncoding('utf8').on('data', text => {
+      stderr += text
+    })
+    child.stdout!.once('data', () => child.stdout!.destroy())
+    const code = await new Promise(resolve => child.on('close', resolve))
+    expect([code, stderr]).toEqual([0, ''])
+  }, 120_000)
+})
