@@ -8,6 +8,7 @@ export default defineConfig({
   platform: 'neutral',
   splitting: true,
   clean: true,
+  removeNodeProtocol: false,
   dts: { entry: entries },
   external: [/^node:/, 'xstate', 'rxjs'],
 })

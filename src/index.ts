@@ -23,10 +23,10 @@ export {
   type CreateRunOptions,
   type CreationOptions,
   type ForkRunOptions,
-  type ForkSource,
   forkRun,
   type OpenRunOptions,
   openRun,
+  type StoredRun,
 } from './actors/run/open.ts'
 export type * from './actors/run/types.ts'
 export { now, random, uuid } from './actors/step.ts'

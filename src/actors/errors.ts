@@ -135,21 +135,6 @@ export const errorCodes = {
     when: 'A custom action threw after its unit was durable.',
     next: 'The run is not affected. Use an invocation for what must succeed.',
   },
-  INVOCATION_FAILED: {
-    retryable: false,
-    when: 'An invocation ended with an error that is not one.',
-    next: 'Throw an `Error` from the logic.',
-  },
-  OUTSIDE_STEP: {
-    retryable: false,
-    when: '`random()` or `uuid()` was called outside a step of a run.',
-    next: 'Call it in a guard, an action, `assign`, an input or a delay.',
-  },
-  INVOCATION_OUTSIDE: {
-    retryable: false,
-    when: '`invocation()` was called outside the synchronous start of an invocation.',
-    next: 'Call it before the first `await` of the logic.',
-  },
 
   // Leases and appends
   LEASE_HELD: {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   )
   await xmachines('fork', store, 'f1', '--at', '4', '--key', 'f2')
   exported = (await xmachines('export', store)).stdout
-}, 120_000)
+})
 
 type Line = Record<string, unknown>
 
@@ -216,4 +216,4 @@ describe('xmachines import', () => {
     expect(history((await xmachines('export', target)).stdout)).toEqual(history(text))
     expect((await importInto(space.copy(store), text)).stderr).toMatch(/^OBJECT_FORMAT_MISMATCH: /)
   })
-}, 120_000)
+})

@@ -14,7 +14,7 @@ const timeout = process.env.XM_LONG === '1' ? 1_800_000 : 180_000
 async function longLog(): Promise<string> {
   const path = space.path('long.ndjson')
   const file = createWriteStream(path)
-  for (const line of counterLog(length, Math.ceil(length / 50))) {
+  for (const line of counterLog(length, Math.ceil(length / 150))) {
     if (!file.write(`${JSON.stringify(line)}\n`)) await once(file, 'drain')
   }
   await new Promise(resolve => file.end(resolve))

@@ -14,7 +14,7 @@ beforeAll(async () => {
   const made = await xmachines('run', log, '--machine', counter, '--store', store, '--topic', 'small', '--json')
   expect(made).toMatchObject({ code: 0 })
   expect(jsonLines(made.stdout)).toMatchObject([{ topic: 'small', runs: 5, events: 60, duplicates: 0, refused: 0 }])
-}, 120_000)
+})
 
 interface RunLine {
   readonly run: string
@@ -248,7 +248,7 @@ describe('wrong use', () => {
       expect(stderr).not.toContain('secret')
     }
     expect(existsSync(missing)).toBe(false)
-  }, 120_000)
+  })
 
   it('tells its version and its help', async () => {
     expect(await xmachines('--version')).toMatchObject({
@@ -286,5 +286,5 @@ describe('a reader that goes away', () => {
     child.stdout!.once('data', () => child.stdout!.destroy())
     const code = await new Promise(resolve => child.on('close', resolve))
     expect([code, stderr]).toEqual([0, ''])
-  }, 120_000)
+  })
 })

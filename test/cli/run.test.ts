@@ -179,4 +179,4 @@ describe('xmachines run', () => {
     expect(first!.run).toMatch(/^[0-9a-f]{64}$/)
     expect(await run(space.log(lines.slice(0, 10)), store, '--object-format', 'sha1')).toMatchObject({ code: 2 })
   })
-}, 120_000)
+})

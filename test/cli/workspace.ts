@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 
 /** The counter, as a machine option. */
 export const counter = 'test/cli/machines/counter.ts'
@@ -12,6 +12,8 @@ export class Workspace {
   #count = 0
 
   constructor() {
+    // Every command is a process of its own.
+    vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
     afterAll(() => rmSync(this.dir, { recursive: true, force: true }))
   }
 

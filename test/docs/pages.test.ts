@@ -20,7 +20,7 @@ const notRun = /^(npm ci && npm (run demo|test)|npm run [\w:]+( -- .*)?|npx jiti
 let pack: Packed
 beforeAll(async () => {
   pack = await packed()
-}, 300_000)
+}, 600_000)
 
 describe.each(pages)('%s', page => {
   const blocks = blocksOf(readFileSync(join(root, page), 'utf8'))
@@ -55,7 +55,7 @@ describe.each(pages)('%s', page => {
         if (sample.prints !== undefined && !fits(printed, sample.prints)) expect(printed, place).toBe(sample.prints)
       }
     },
-    120_000,
+    300_000,
   )
 })
 

@@ -42,7 +42,7 @@ const log = [
 let pack: Packed
 beforeAll(async () => {
   pack = await packed()
-}, 300_000)
+}, 600_000)
 
 describe.each(nodes)('on $name, the packed command line', ({ name, path }) => {
   const folder = (): string => join(pack.folder, `cli-${name.replace(' ', '-')}`)
@@ -90,7 +90,7 @@ describe.each(nodes)('on $name, the packed command line', ({ name, path }) => {
     expect(steps).toMatchObject([{ seq: 0 }, { seq: 1, context: { count: 1 }, outputs: [{ type: 'ADDED', count: 1 }] }])
     const fromLog = await run('replay', 'log.ndjson', 'b', '--machine', 'counter.ts')
     expect(fromLog.records.at(-1)).toMatchObject({ seq: 1, context: { count: 2 } })
-  }, 60_000)
+  }, 300_000)
 
   test('verifies, forks, compares, exports and imports', async () => {
     expect(await run('verify', 'store', '--machine', 'counter.ts')).toMatchObject({ code: 0 })
@@ -108,7 +108,7 @@ describe.each(nodes)('on $name, the packed command line', ({ name, path }) => {
     const copied = await command(path, [bin(), 'export', 'copy'], { cwd: folder() })
     expect(unitsOf(copied.stdout)).toEqual(unitsOf(exported.stdout))
     expect(unitsOf(copied.stdout)).not.toHaveLength(0)
-  }, 60_000)
+  }, 300_000)
 
   test('tells wrong use with 2, and what to do', async () => {
     for (const args of [[], ['dance'], ['log', 'store'], ['runs', 'nowhere'], ['log', 'store', 'nobody']]) {
@@ -121,14 +121,14 @@ describe.each(nodes)('on $name, the packed command line', ({ name, path }) => {
     expect(code).toBe(0)
     for (const name of ['run', 'runs', 'log', 'replay', 'verify', 'diff', 'fork', 'export', 'import'])
       expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'))
-  }, 60_000)
+  }, 300_000)
 
   test('cleans up on a closed pipe', async () => {
     const script = `'${path}' '${bin()}' export store | head -n 1`
     const { code, stdout, stderr } = await command('sh', ['-c', script], { cwd: folder() })
     expect({ code, lines: stdout.trim().split('\n').length }).toEqual({ code: 0, lines: 1 })
     expect(stderr).not.toMatch(/EPIPE|Error/)
-  }, 60_000)
+  }, 300_000)
 })
 
 /** What two stores with the same history have in common: what happened, by id. */

@@ -17,7 +17,7 @@ let pack: Packed
 beforeAll(async () => {
   pack = await packed()
   place(join(pack.folder, 'examples'), filesOf(join(root, 'examples')))
-}, 300_000)
+}, 600_000)
 
 describe.each(nodes)('on $name, with the packed package, the example', ({ path, typescript }) => {
   const folder = (name: string): string => join(pack.folder, 'examples', name)
@@ -28,7 +28,7 @@ describe.each(nodes)('on $name, with the packed package, the example', ({ path, 
     expect(printed).toMatch(/runId: '[0-9a-f]{40}'/)
     expect(printed).toMatch(/seq: 3,/)
     expect(printed).toMatch(/value: 'counting',\s+context: \{ count: 8 \}/)
-  })
+  }, 300_000)
 
   test('rxjs merges what two runs emit', async () => {
     expect(await succeed(path, [main], { cwd: folder('rxjs') })).toBe(
@@ -39,7 +39,7 @@ describe.each(nodes)('on $name, with the packed package, the example', ({ path, 
         'both runs are closed\n',
       ].join('\n'),
     )
-  })
+  }, 300_000)
 
   test('in-an-app keeps orders over a restart, and ends gracefully', async () => {
     const orders = mkdtempSync(join(tmpdir(), 'xmachines-orders-'))
@@ -78,7 +78,7 @@ describe.each(nodes)('on $name, with the packed package, the example', ({ path, 
     } finally {
       rmSync(orders, { recursive: true, force: true })
     }
-  }, 60_000)
+  }, 300_000)
 })
 
 /** The server of the example, as a process of its own. */

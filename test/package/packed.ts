@@ -12,6 +12,8 @@ export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 /** What an example or a document may import beside the package itself. The versions are those that this repository is tested with. */
 const beside = ['xstate', 'rxjs', 'zod']
 
+const folderPrefix = 'xmachines-packed-'
+
 /** The package as a user gets it. */
 export interface Packed {
   readonly tarball: string
@@ -27,7 +29,7 @@ export function packed(): Promise<Packed> {
     if (!isBuilt()) await succeed('npm', ['run', 'build'], { cwd: root })
     const { tarball, files } = await pack()
     const digest = createHash('sha256').update(readFileSync(tarball)).digest('hex').slice(0, 16)
-    const folder = join(tmpdir(), `xmachines-packed-${digest}`)
+    const folder = join(tmpdir(), `${folderPrefix}${digest}`)
     if (!existsSync(join(folder, 'installed'))) await install(folder, tarball)
     return { tarball, files, folder }
   })
@@ -59,12 +61,22 @@ async function pack(): Promise<{ readonly tarball: string; readonly files: reado
 
 async function install(folder: string, tarball: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
+  sweep()
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }')
   const others = beside.map(name => `${name}@${versionOf(name)}`)
   const options = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
   await succeed('npm', ['install', ...options, tarball, ...others], { cwd: folder })
   writeFileSync(join(folder, 'installed'), '')
+}
+
+/** Removes what earlier builds left, once nobody can be using it any more. */
+function sweep(): void {
+  const yesterday = Date.now() - 86_400_000
+  for (const name of readdirSync(tmpdir()).filter(name => name.startsWith(folderPrefix))) {
+    const folder = join(tmpdir(), name)
+    if (statSync(folder).mtimeMs < yesterday) rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 function versionOf(name: string): string {

@@ -16,7 +16,7 @@ let pack: Packed
 beforeAll(async () => {
   pack = await packed()
   place(join(pack.folder, 'programs'), programs)
-}, 300_000)
+}, 600_000)
 
 describe('the newest Node', () => {
   test('is among those that the package is tested on', context => {
@@ -33,6 +33,6 @@ describe.each(nodes)('on $name, the packed package runs', ({ path, typescript })
       const file = typescript ? name : name.replace(/\.ts$/, '.js')
       expect(await succeed(path, [file], { cwd: join(pack.folder, 'programs') })).toBeDefined()
     },
-    60_000,
+    300_000,
   )
 })

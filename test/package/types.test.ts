@@ -27,7 +27,7 @@ interface Project {
 let pack: Packed
 beforeAll(async () => {
   pack = await packed()
-}, 300_000)
+}, 600_000)
 
 describe('a strict TypeScript project compiles against the packed package:', () => {
   test.each(Object.entries(projects))(
@@ -54,7 +54,7 @@ describe('a strict TypeScript project compiles against the packed package:', () 
       })
       expect(stdout).toBe('')
     },
-    120_000,
+    300_000,
   )
 })
 

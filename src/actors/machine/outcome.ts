@@ -52,6 +52,7 @@ export function readTold(recorded: RecordedEvent): Told {
   const type = live[recorded.type]!
   if (recorded.error !== undefined)
     return { to: 'self', event: { type, data: fromPlainError(recorded.error as JsonObject) } as EventObject }
-  const data: JsonValue | undefined = recorded.value ?? recorded.thrown
+  // `null` is a value as any other.
+  const data: JsonValue | undefined = 'value' in recorded ? recorded.value : recorded.thrown
   return { to: 'self', event: { type, data } as EventObject }
 }

@@ -197,7 +197,7 @@ function effectsOf({ effects, state }: Decided, before: ActorTable | undefined):
   )
   for (const { actor, path } of table.invocations.values()) {
     if (before?.invocations.has(actor)) continue
-    const { input } = actor.getSnapshot()
+    const input = table.actors.get(actor)?.input
     shown.push({
       kind: 'invoke',
       actor: path,

@@ -1,30 +1,35 @@
-import type { AnyStateMachine } from 'xstate'
+import type { ActorRefFrom, AnyStateMachine, EventObject, SnapshotFrom } from 'xstate'
 import type { Observer, Resident } from './resident.ts'
-import type { Run, RunActorRef } from './types.ts'
+import type { Run } from './types.ts'
 
-type Send = { readonly type: string }
-type Ref = RunActorRef<AnyStateMachine, Send>
+type Machine = AnyStateMachine
+type Snapshot = SnapshotFrom<Machine>
+
+/** What a subscriber may be, as XState has it. */
+type Subscriber =
+  | ((snapshot: Snapshot) => void)
+  | { next?(snapshot: Snapshot): void; error?(error: unknown): void; complete?(): void }
 
 /**
  * The run as XState's tools read an actor: `useSelector`, `waitFor`, `toPromise`. It shows durable states only, and its
  * `send` queues without a receipt (a refusal is on `err`).
  */
 export function createActorRef(
-  run: Run<AnyStateMachine, Send>,
+  run: Run<Machine, EventObject>,
   resident: Resident,
   source: { watch(observer: Observer): () => void },
-): Ref {
+): ActorRefFrom<Machine> {
   const watch = (observer: Partial<Observer>): { unsubscribe(): void } => {
     const ignore = (): void => {}
     return { unsubscribe: source.watch({ adopted: ignore, refused: ignore, ended: ignore, ...observer }) }
   }
-  const ref: Ref & { readonly [key: symbol]: () => Ref } = {
+  const ref = {
     id: resident.program.record.id,
     sessionId: resident.run,
     src: resident.program.definition.machine,
     getSnapshot: () => run.getSnapshot(),
-    send: event => void run.apply(event).catch(() => {}), // what fails is on `err`, which knows more
-    subscribe(observer) {
+    send: (event: EventObject) => void run.apply(event).catch(() => {}), // what fails is on `err`, which knows more
+    subscribe(observer: Subscriber) {
       const { next, error, complete } =
         typeof observer === 'function'
           ? { next: observer }
@@ -44,7 +49,7 @@ export function createActorRef(
       })
       return subscription
     },
-    on(type, handler) {
+    on(type: string, handler: (event: never) => void) {
       return watch({
         adopted(units) {
           for (const { unit } of units)
@@ -52,9 +57,9 @@ export function createActorRef(
         },
       })
     },
-    [observable]: () => ref,
+    [observable]: (): unknown => ref,
   }
-  return ref
+  return ref as unknown as ActorRefFrom<Machine>
 }
 
 const observable: symbol = (Symbol as { readonly observable?: symbol }).observable ?? Symbol.for('observable')

@@ -1,4 +1,4 @@
-import type { AnyStateMachine, SnapshotFrom } from 'xstate'
+import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Origin, SourcePosition } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
@@ -18,7 +18,6 @@ import type {
   PortName,
   Receipt,
   Run,
-  RunActorRef,
   RunError,
   RunSnapshot,
   SubscribeOptions,
@@ -49,7 +48,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   #snapshots: readonly LivePort<RunSnapshot>[] = []
   #progress: (() => void)[] = []
   #settlers: Settlers | undefined
-  #actorRef: RunActorRef<Machine, { readonly type: string }> | undefined
+  #actorRef: ActorRefFrom<Machine> | undefined
   readonly #listeners = new Set<Observer>()
 
   constructor(resident: Resident, from: number, limits: EventLimits = defaultEventLimits) {
@@ -94,7 +93,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     return this.#snapshot
   }
 
-  get actorRef(): RunActorRef<Machine, { readonly type: string }> {
+  get actorRef(): ActorRefFrom<Machine> {
     this.#actorRef ??= createActorRef(this, this.#resident, {
       watch: observer => {
         this.#watch()

@@ -1,7 +1,7 @@
-import type { InputFrom } from 'xstate'
+import type { AnyStateMachine, InputFrom } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
-import type { AbortOptions, RunHead, Store } from '../contracts/store.ts'
+import type { AbortOptions, LeaseKey, RunHead, Store } from '../contracts/store.ts'
 import type { Creation, ObjectFormat, TimeMode, Unit } from '../contracts/unit.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
@@ -67,10 +67,12 @@ export interface ForkRunOptions {
   readonly effects?: 'hold' | 'run' | undefined
 }
 
-/** What is forked: a handle, or a run in a store with its machine. */
-export type ForkSource<TMachine extends AnyMachine> =
-  | Run<MachineOf<TMachine>, SentTo<TMachine>>
-  | { readonly store: Store; readonly id: string; readonly machine: Machines<TMachine> }
+/** A run in a store, with its machine: what is forked where there is no handle. */
+export interface StoredRun<TMachine extends AnyMachine> {
+  readonly store: Store
+  readonly id: string
+  readonly machine: Machines<TMachine>
+}
 
 /**
  * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
@@ -122,14 +124,19 @@ export async function openRun<TMachine extends AnyMachine>(
  *
  * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`; `TypeError` when `at` is beyond the run
  */
-export async function forkRun<TMachine extends AnyMachine>(
-  source: ForkSource<TMachine>,
+export function forkRun<TMachine extends AnyStateMachine, TSent>(
+  source: Run<TMachine, TSent>,
   options: ForkRunOptions,
-): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
-  const origin =
-    source instanceof RunHandle
-      ? source.origin
-      : (source as Extract<ForkSource<TMachine>, { readonly machine: unknown }>)
+): Promise<Run<TMachine, TSent>>
+export function forkRun<TMachine extends AnyMachine>(
+  source: StoredRun<TMachine>,
+  options: ForkRunOptions,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>>
+export async function forkRun(
+  source: Run<never, never> | StoredRun<AnyMachine>,
+  options: ForkRunOptions,
+): Promise<Run> {
+  const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
   const { store, id } = origin
   const head = await knownHead(store, id)
   const programs = 'program' in origin ? ([origin.program] as const) : programsOf(origin.machine, store.objectFormat)
@@ -171,7 +178,7 @@ export async function forkRun<TMachine extends AnyMachine>(
     first: { creation, outputs: [], effects: [] },
   })
   residencyOf(store).admit(resident)
-  const fork = handle<TMachine>(resident, at + 1, undefined)
+  const fork = handle<AnyStateMachine>(resident, at + 1, undefined)
   await fork.ready
   if (options.replace !== undefined)
     await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
@@ -210,7 +217,7 @@ export async function hold(
       const resident = await residencyOf(store).hold(id, async () =>
         loadResident(store, programs, await knownHead(store, id, signal), environment, driver, signal),
       )
-      if (driver !== undefined && resident.lease?.epoch !== driver.lease.epoch) {
+      if (driver !== undefined && !isUnder(resident, driver.lease)) {
         await replace(resident, driver.lease)
         continue
       }
@@ -353,18 +360,25 @@ async function unitsAt(store: Store, run: string, from: number, to: number): Pro
 
 /** What a driver must not bring into memory. */
 function checkDriven({ run, lease: pinned, beside: { parked } }: RunHead, lease: Leased): void {
-  if (pinned !== undefined && (pinned.namespace !== lease.namespace || pinned.partition !== lease.partition))
-    throw misplaced(run, lease, pinned)
+  if (pinned !== undefined && !samePartition(pinned, lease)) throw misplaced(run, lease, pinned)
   if (parked !== null)
     throw new XMachinesError('RUN_PARKED', `Run ${run} stands parked (${parked.code}): ${parked.message}`, {
       details: { run, ...parked },
     })
 }
 
+function samePartition(a: LeaseKey, b: LeaseKey): boolean {
+  return a.partition === b.partition && a.namespace === b.namespace
+}
+
+function isUnder({ lease }: Resident, { namespace, partition, epoch }: Leased): boolean {
+  return lease !== undefined && lease.epoch === epoch && samePartition(lease, { namespace, partition })
+}
+
 /** A run that is in memory under another epoch, or under none, ends there: this epoch's owner takes it over. */
 async function replace(resident: Resident, lease: Leased): Promise<void> {
   const { run, store, lease: other } = resident
-  if (other !== undefined && (other.namespace !== lease.namespace || other.partition !== lease.partition)) {
+  if (other !== undefined && !samePartition(other, lease)) {
     await residencyOf(store).release(resident, closeTimeout)
     throw misplaced(run, lease, other)
   }

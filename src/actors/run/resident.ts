@@ -104,7 +104,9 @@ export class Resident implements Writer {
   #inFlight = 0
   /** Not decided yet: something has to be awaited first. */
   #waiting: Command[] = []
-  #blocked = false
+  /** How many things have to be awaited, and how many of them while what is decided must stay pending. */
+  #blocked = 0
+  #frozen = 0
   #conflicts = 0
   #observers: readonly Observer[] = []
   #over: { readonly error: XMachinesError | undefined } | undefined
@@ -191,8 +193,8 @@ export class Resident implements Writer {
         ),
       )
     }
-    if (this.#blocked) this.#waiting.push(command)
-    else if (command.checking !== undefined) this.#block([command], () => command.checking!)
+    if (this.#blocked > 0) this.#waiting.push(command)
+    else if (command.checking !== undefined) this.#block([command], () => command.checking!, false)
     else if (command.requestId !== undefined && !this.#ahead.remembersRequests)
       this.#block([command], () => this.#ahead.rememberRequests(this.store, this.created, this.#pending))
     else this.#decide(command)
@@ -247,7 +249,7 @@ export class Resident implements Writer {
   // Writer: what the journal asks for, and its answers.
 
   takeItem(): AppendItem | undefined {
-    if (this.#over !== undefined || this.#inFlight > 0 || this.#blocked) return undefined
+    if (this.#over !== undefined || this.#inFlight > 0 || this.#frozen > 0) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
     const item = this.#item(slice)
     if (item !== undefined) {
@@ -357,14 +359,19 @@ export class Resident implements Writer {
     })
   }
 
-  /** Holds deciding back until `work` is done; `again` is decided first then. */
-  #block(again: readonly Command[], work: () => Promise<void>): void {
-    this.#blocked = true
+  /**
+   * Holds deciding back until `work` is done; `again` is decided first then.
+   * @param frozen whether what is decided already must stay pending meanwhile
+   */
+  #block(again: readonly Command[], work: () => Promise<void>, frozen = true): void {
+    this.#blocked++
+    if (frozen) this.#frozen++
     this.#waiting = [...again, ...this.#waiting]
     work().then(
       () => {
-        this.#blocked = false
-        if (this.#over !== undefined) return
+        this.#blocked--
+        if (frozen) this.#frozen--
+        if (this.#over !== undefined || this.#blocked > 0) return
         const waiting = this.#waiting
         this.#waiting = []
         for (const command of waiting) this.submit(command)
@@ -453,8 +460,6 @@ export class Resident implements Writer {
     if (!this.created && this.#exclusive) return this.#end(runExists(this.run, this.run))
     // A creation that found the run there: it is the same one, made by somebody else.
     const creation = this.created ? undefined : this.#pending.shift()
-    const again = this.#pending.map(pending => pending.command)
-    this.#pending = []
     if (++this.#conflicts > conflictLimit) {
       return this.#end(
         new XMachinesError(
@@ -464,6 +469,8 @@ export class Resident implements Writer {
         ),
       )
     }
+    const again = this.#pending.map(pending => pending.command)
+    this.#pending = []
     this.#block(again, async () => {
       const head = await this.store.head(this.run)
       if (head === undefined)

@@ -1,4 +1,4 @@
-import type { AnyActorLogic, AnyStateMachine, EmittedFrom, EventFromLogic, OutputFrom, SnapshotFrom } from 'xstate'
+import type { ActorRefFrom, AnyStateMachine, EmittedFrom, EventFromLogic, OutputFrom, SnapshotFrom } from 'xstate'
 import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, RunStatus } from '../contracts/store.ts'
 import type { SourcePosition } from '../contracts/unit.ts'
@@ -158,26 +158,11 @@ export interface Run<TMachine extends AnyStateMachine = AnyStateMachine, TSent =
     options?: SubscribeOptions,
   ): ReadableStream<PortValues<TMachine>[TPort]>
   /** Reads as an XState actor reference, for `useSelector`, `waitFor` and the like. Its `send` queues, without a receipt. */
-  readonly actorRef: RunActorRef<TMachine, TSent>
+  readonly actorRef: ActorRefFrom<TMachine>
   /** The machine's output, once it is done; rejects when the run ends otherwise. Never an unhandled rejection. */
   readonly done: Promise<OutputFrom<TMachine>>
   /** Ends the run for good; the reason is recorded. */
   stop(reason: string): Promise<void>
   /** Drains and passivates: the run can be opened again. Not its completion. Idempotent. */
   close(options?: CloseOptions): Promise<void>
-}
-
-/** The part of XState's `ActorRef` that reads a run. */
-export interface RunActorRef<TMachine extends AnyStateMachine, TSent> {
-  readonly id: string
-  readonly sessionId: string
-  readonly src: AnyActorLogic
-  getSnapshot(): SnapshotFrom<TMachine>
-  send(event: TSent): void
-  subscribe(
-    observer:
-      | ((snapshot: SnapshotFrom<TMachine>) => void)
-      | { next?(snapshot: SnapshotFrom<TMachine>): void; error?(error: unknown): void; complete?(): void },
-  ): { unsubscribe(): void }
-  on(type: string, handler: (event: EmittedFrom<TMachine>) => void): { unsubscribe(): void }
 }

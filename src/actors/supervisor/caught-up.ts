@@ -38,8 +38,8 @@ export async function caughtUp(home: CaughtUpHome, signal?: AbortSignal): Promis
     return true
   })
   for (const [topic, offsets] of ends) await committedTo(home, topic, offsets, signal)
-  if (!home.sendsResults) return
   await flushed(home, signal)
+  if (!home.sendsResults) return
   for (const [topic, offsets] of ends) await outboxesEmpty(home, topic, [...offsets.keys()], signal)
 }
 
@@ -105,6 +105,7 @@ async function outboxesEmpty(
     return true
   })
   await until(home, signal, async () => {
+    await flushed(home, signal)
     for (const [run, last] of unsent) {
       const head = await store.head(run, { signal })
       if ((head?.beside.published?.seq ?? -1) >= last) unsent.delete(run)

@@ -132,7 +132,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   revoke(): void {
     if (this.#life.getSnapshot().status !== 'active') return
     this.tell({ type: 'revoked' })
-    this.#life.send({ type: 'REVOKED' })
+    this.#send('REVOKED')
   }
 
   /** Resolves when all that its runs have to send now is sent. */
@@ -291,7 +291,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     if (this.halted || this.#gate.waiting !== undefined) return
     this.#gate.close()
     this.#error = error
-    this.#life.send({ type: 'FENCED' })
+    this.#send('FENCED')
     if (this.#life.getSnapshot().matches('unclaimed')) return
     // It drains, or stands: nothing of it can be settled any more.
     this.#halt()
@@ -304,7 +304,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#error = this.#stopped(error, record)
     this.#stopping.abort(this.#error)
     this.#intake.stop()
-    this.#life.send({ type: 'STOP' })
+    this.#send('STOP')
     if (this.#life.getSnapshot().matches('draining')) this.#halt()
   }
 
@@ -395,10 +395,14 @@ export class LeaseLife implements LeaseWork, LaneHome {
     else if (error.code !== 'LEASE_LOST') this.stop(error)
   }
 
+  #send(type: 'FENCED' | 'STOP' | 'REVOKED' | 'LOST'): void {
+    if (this.#life.getSnapshot().status === 'active') this.#life.send({ type })
+  }
+
   // Ends.
 
   #lost(): void {
-    if (!this.#released) this.#life.send({ type: 'LOST' })
+    if (!this.#released) this.#send('LOST')
   }
 
   /** Nothing more is handed over or brought into memory. */
@@ -420,7 +424,9 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   async #wake(run: string): Promise<void> {
     const head = await this.settings.store.head(run)
-    if (head !== undefined && !this.halted) await this.lanes.ofRun(head).wake()
+    if (head === undefined || this.halted) return
+    await this.lanes.ofRun(head).wake()
+    this.#home.progressed()
   }
 
   #limitParked(last: string): void {

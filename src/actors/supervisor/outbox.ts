@@ -245,8 +245,8 @@ export class Outbox implements RunOutbox {
     this.#send()
   }
 
+  /** It ends the run's life here, and with it this. */
   failed(error: XMachinesError): void {
-    this.ended()
     this.#home.sendFailed(error)
   }
 

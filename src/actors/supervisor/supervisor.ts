@@ -113,7 +113,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   }
 
   close(): Promise<void> {
-    this.#life.send({ type: 'CLOSE' })
+    this.#send('CLOSE')
     return this.#closed
   }
 
@@ -126,7 +126,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   async follow(): Promise<void> {
     for await (const lease of this.settings.consumer.leases) {
       this.#take(lease)
-      this.#life.send({ type: 'LEASED' })
+      this.#send('LEASED')
     }
   }
 
@@ -183,6 +183,10 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     const progress = this.#progress
     this.#progress = undefined
     progress?.resolve()
+  }
+
+  #send(type: 'LEASED' | 'CLOSE'): void {
+    if (this.#life.getSnapshot().status === 'active') this.#life.send({ type })
   }
 
   #take(broker: PartitionLease): void {

@@ -13,10 +13,27 @@ import type { RunIndex } from './run-index.ts'
 /** What one flush changes, and who waits for it. */
 class Group {
   readonly draft: Draft
-  readonly waiting: { readonly resolve: () => void; readonly reject: (error: XMachinesError) => void }[] = []
+  readonly waiting: Waiter[] = []
 
   constructor(draft: Draft) {
     this.draft = draft
+  }
+}
+
+/** A call that is answered when its group is durable. */
+class Waiter<T = unknown> {
+  readonly #value: T
+  readonly #resolve: (value: T) => void
+  readonly reject: (error: XMachinesError) => void
+
+  constructor(value: T, resolve: (value: T) => void, reject: (error: XMachinesError) => void) {
+    this.#value = value
+    this.#resolve = resolve
+    this.reject = reject
+  }
+
+  resolve(): void {
+    this.#resolve(this.#value)
   }
 }
 
@@ -53,17 +70,26 @@ export class Committer {
   /** Places an item that was judged `appended`. @param row where its run stands, if there is it */
   place(item: AppendItem, text: ItemText, row: Row | undefined): void {
     const { draft } = this.#group()
-    if (text.machine !== undefined && draft.machine(item.machine!.oid) === undefined) {
-      draft.takeMachine(item.machine!, this.frame.putLine(text.machine))
+    const { frame } = this
+    const before = frame.length
+    try {
+      const newMachine = text.machine !== undefined && draft.machine(item.machine!.oid) === undefined
+      const machine = newMachine ? frame.putLine(text.machine) : 0
+      const places = this.#putLines(item, text, row)
+      if (newMachine) draft.takeMachine(item.machine!, machine)
+      draft.take(item, row, places)
+    } catch (error) {
+      // Never a part of an item, whatever went wrong.
+      frame.cut(before)
+      throw error
     }
-    draft.take(item, row, this.#putLines(item, text, row))
   }
 
   /** Resolves to `value` when all that was placed or asked so far is durable. */
   settle<T>(value: T): Promise<T> {
     const group = this.#group()
     return new Promise((resolve, reject) => {
-      group.waiting.push({ resolve: () => resolve(value), reject })
+      group.waiting.push(new Waiter(value, resolve, reject) as Waiter)
       if (this.#inFlight !== undefined) return
       if (group.waiting.length >= eager) this.#flush()
       else this.#schedule()

@@ -79,11 +79,12 @@ export class Segments {
     return descriptor === undefined ? -1 : this.#files.fstatSync(descriptor).size
   }
 
-  /** Whether a segment is still the file that is read, and so long. */
-  isSame(segment: number, length: number): boolean {
+  /** How long the file of a segment is now; −1: it is not there, or another one than what is read. */
+  lengthNow(segment: number): number {
     const descriptor = this.#descriptor(segment)
     const now = fs.statSync(this.path(segment), { throwIfNoEntry: false })
-    return descriptor !== undefined && now?.size === length && this.#files.fstatSync(descriptor).ino === now.ino
+    if (descriptor === undefined || now === undefined) return -1
+    return this.#files.fstatSync(descriptor).ino === now.ino ? now.size : -1
   }
 
   /** Reads bytes of a segment into `into`. Returns how many there were. */

@@ -73,6 +73,12 @@ function sumOf(bytes: Buffer, start: number, end: number): number {
   return crc32(bytes.subarray(start + frameHeaderLength, end), crc32(bytes.subarray(start, start + ends.sum)))
 }
 
+/** How long a frame was at some time. */
+export interface FrameLength {
+  readonly bytes: number
+  readonly lines: number
+}
+
 const smallest = 1 << 20
 
 /** The frame that is being collected, in one buffer that is used again and again. */
@@ -92,6 +98,11 @@ export class FrameBuffer {
     return this.#lines
   }
 
+  /** How long it is so far, and how many lines it has. */
+  get length(): FrameLength {
+    return { bytes: this.#length, lines: this.#lines }
+  }
+
   get segment(): number {
     return this.#segment
   }
@@ -103,6 +114,12 @@ export class FrameBuffer {
     this.#offset = offset
     this.#length = frameHeaderLength
     this.#lines = 0
+  }
+
+  /** Takes back what was added since it was so long. */
+  cut({ bytes, lines }: FrameLength): void {
+    this.#length = bytes
+    this.#lines = lines
   }
 
   /** Adds a unit's line. Returns its place. */

@@ -16,7 +16,7 @@ export interface FileStoreOptions {
   readonly readOnly?: boolean
   /** What the store mended or threw away by itself. @default `process.emitWarning` */
   readonly onWarning?: (warning: StoreWarning) => void
-  /** `false`: appends are not awaited until they are on the disk; a crash of the machine may lose them. @default true */
+  /** `false`: appends are not awaited until they are on the disk; a crash of the machine may lose them, or damage the log. @default true */
   readonly fsync?: boolean
 }
 

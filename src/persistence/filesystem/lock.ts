@@ -27,6 +27,9 @@ import { lockName, sortEntries, writerNote } from './layout.ts'
  * there can be only one. Both end with the process.
  */
 
+const hasExclusiveOpen = ['darwin', 'freebsd', 'openbsd', 'netbsd'].includes(process.platform)
+const hasDescriptorPaths = fs.existsSync('/proc/self/fd')
+
 /** A lock that is held. */
 export interface WriterLock {
   /** Gives it up. */
@@ -40,13 +43,13 @@ export interface WriterLock {
  */
 export function takeLock(dir: string): Promise<WriterLock> {
   if (process.platform === 'win32') return takePipe(dir)
-  return process.platform === 'linux' ? takeSocket(dir) : Promise.resolve(takeExclusive(dir))
+  return hasExclusiveOpen ? takeExclusive(dir) : takeSocket(dir)
 }
 
 /** Whether some process holds the lock of a store. */
 export async function isLocked(dir: string): Promise<boolean> {
   if (process.platform === 'win32') return answers(pipeOf(dir))
-  if (process.platform !== 'linux') return exclusiveIsTaken(dir)
+  if (hasExclusiveOpen) return exclusiveIsTaken(dir)
   const view = new SocketDirectory(dir)
   try {
     return await view.isAlive(view.highest())
@@ -98,7 +101,7 @@ async function releaseSocket(dir: string, server: Server, generation: number): P
   await closeServer(server)
 }
 
-/** The locks of a directory, by paths that are short enough for sockets: these have room for 107 bytes only. */
+/** The locks of a directory, where possible by paths that are short enough for sockets: these have room for 107 bytes only. */
 class SocketDirectory {
   readonly #dir: string
   readonly #descriptor: number
@@ -109,7 +112,7 @@ class SocketDirectory {
   }
 
   path(name: string): string {
-    return `/proc/self/fd/${this.#descriptor}/${name}`
+    return hasDescriptorPaths ? `/proc/self/fd/${this.#descriptor}/${name}` : join(this.#dir, name)
   }
 
   generations(): readonly number[] {
@@ -194,7 +197,7 @@ function pipeOf(dir: string): string {
 /** Not among Node's constants: the same on all systems that have it. */
 const exclusively = 0x20
 
-function takeExclusive(dir: string): WriterLock {
+async function takeExclusive(dir: string): Promise<WriterLock> {
   const { O_RDWR, O_CREAT, O_NONBLOCK } = fs.constants
   try {
     const descriptor = fs.openSync(join(dir, lockName(1)), O_RDWR | O_CREAT | O_NONBLOCK | exclusively)

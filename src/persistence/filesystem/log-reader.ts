@@ -64,7 +64,7 @@ export class LogReader implements HistorySource, SnapshotContext {
     if (this.#isCurrent()) return
     const listing = this.#list()
     if (listing === undefined || listing.segments.length === 0) return this.#refuseAbsent(listing)
-    if (!this.#loaded || !endHolds(this.segments, this.#index.end)) return this.#load(listing)
+    if (!this.#goesOn()) return this.#load(listing)
     try {
       await this.#scan(listing)
     } catch (error) {
@@ -78,7 +78,13 @@ export class LogReader implements HistorySource, SnapshotContext {
   #isCurrent(): boolean {
     const { segment, offset } = this.#index.end
     if (!this.#loaded || this.torn > 0 || fs.existsSync(this.segments.path(segment + 1))) return false
-    return this.segments.isSame(segment, offset) && endHolds(this.segments, this.#index.end)
+    return this.segments.lengthNow(segment) === offset && endHolds(this.segments, this.#index.end)
+  }
+
+  /** Whether what was read is still how the log begins. */
+  #goesOn(): boolean {
+    const { end } = this.#index
+    return this.#loaded && this.segments.lengthNow(end.segment) >= end.offset && endHolds(this.segments, end)
   }
 
   /** Takes what stands behind the last whole frame away, for who writes from now on. */

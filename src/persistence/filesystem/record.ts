@@ -9,7 +9,8 @@ import type {
   Refusal,
 } from '../../actors/contracts/store.ts'
 import type { NewUnit, SourcePosition } from '../../actors/contracts/unit.ts'
-import { changeStart, lineStart, mailStart, skipEnd, stride, unitStart } from './line.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { changeStart, lineStart, longestLine, mailStart, skipEnd, stride, unitStart } from './line.ts'
 import type { Renewal } from './row.ts'
 
 /*
@@ -41,7 +42,7 @@ export function itemText(item: AppendItem, newMachine: boolean, pins: boolean): 
   const { units, run } = item
   const machine = newMachine ? machineText(item.machine!) : undefined
   const rest = itemRest(item, pins)
-  if (units.length === 0) return { machine, units: [], change: `${changeStart(run)}${rest}}\n` }
+  if (units.length === 0) return { machine, units: [], change: bounded(`${changeStart(run)}${rest}}\n`) }
   const last = units.length - 1
   const start = unitStart(run)
   const epoch = item.lease === undefined ? '' : `,"epoch":${item.lease.epoch}`
@@ -53,7 +54,7 @@ export function itemText(item: AppendItem, newMachine: boolean, pins: boolean): 
 function unitText(start: string, unit: NewUnit, tail: string): UnitText {
   const events = JSON.stringify(unit.events)
   const end = unit.seq % stride === 0 ? skipEnd : '}\n'
-  return { text: `${start}${unit.at},"events":${events}${unitRest(unit)}${tail}${end}`, events }
+  return { text: bounded(`${start}${unit.at},"events":${events}${unitRest(unit)}${tail}${end}`), events }
 }
 
 function unitRest(unit: NewUnit): string {
@@ -71,7 +72,7 @@ function unitRest(unit: NewUnit): string {
 function itemRest({ status, value, due, beside, lease }: AppendItem, pins: boolean): string {
   let rest = ''
   if (pins) rest += `,"pin":${JSON.stringify([lease!.namespace, lease!.partition])}`
-  if (status !== undefined) rest += `,"status":${JSON.stringify(status)}`
+  if (status !== undefined) rest += `,"status":"${status}"`
   if (value !== undefined) rest += `,"value":${JSON.stringify(value)}`
   if (due !== undefined) rest += `,"due":${due}`
   if (beside !== undefined) rest += `,"beside":${besideText(beside)}`
@@ -87,6 +88,14 @@ function besideText(change: BesideChange): string {
     ...(refused && { refused: refused.map(withPosition) }),
     ...(acknowledged && { acknowledged: acknowledged.map(withPosition) }),
   })
+}
+
+/** @throws EVENT_TOO_LARGE, before anything of the call is placed */
+function bounded(line: string): string {
+  // A UTF-16 code unit takes three bytes at most.
+  if (line.length * 3 <= longestLine || Buffer.byteLength(line) <= longestLine) return line
+  const message = `A line of the log holds at most ${longestLine} bytes; a unit, change, machine or mail has more.`
+  throw new XMachinesError('EVENT_TOO_LARGE', message, { details: { limit: longestLine } })
 }
 
 /** A position that JSON holds: a bigint as its digits in a string. */
@@ -105,7 +114,9 @@ function withPosition<T extends SourcePosition>(of: T): object {
 
 /** The line that keeps a machine version. */
 export function machineText({ oid, id, version, definition }: MachineRecord): string {
-  return `${lineStart}"machine":${JSON.stringify(oid)},"record":${JSON.stringify({ oid, id, version, definition })}}\n`
+  return bounded(
+    `${lineStart}"machine":${JSON.stringify(oid)},"record":${JSON.stringify({ oid, id, version, definition })}}\n`,
+  )
 }
 
 /** The line of a lease row. */
@@ -116,7 +127,7 @@ export function leaseText(row: LeaseRow): string {
 /** The line of a delivered mail, but for the place of the mail before. */
 export function mailText({ receiver, sender, seq, index, failure, event }: Mail): string {
   const rest = JSON.stringify({ sender, seq, index, failure, event })
-  return `${mailStart(receiver)},${rest.slice(1)}\n`
+  return bounded(`${mailStart(receiver)},${rest.slice(1)}\n`)
 }
 
 /** The line that says how long a process lives. */

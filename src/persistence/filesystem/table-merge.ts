@@ -1,7 +1,8 @@
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { pinName } from './draft.ts'
+import { heapText } from './heap.ts'
 import type { MachineAt, Row } from './row.ts'
-import { type Dictionary, flag, heapText, pinHash, type RowLayout, RowTable, statuses } from './table.ts'
+import { type Dictionary, flag, pinHash, type RowLayout, RowTable, statuses } from './table.ts'
 import { Turns } from './turns.ts'
 
 /** What became of the rows of a table since it was made. */

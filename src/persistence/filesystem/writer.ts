@@ -9,7 +9,6 @@ import type { Draft } from './draft.ts'
 import { errnoOf, writeFailure } from './failures.ts'
 import { syncDirectory } from './files.ts'
 import { indexName } from './layout.ts'
-import { longestLine } from './line.ts'
 import { takeLock, type WriterLock } from './lock.ts'
 import type { LogReader } from './log-reader.ts'
 import { LogWriter } from './log-writer.ts'
@@ -84,10 +83,6 @@ export class Writer {
       const pins = item.lease !== undefined && draft.row(item.run)?.lease === undefined
       return itemText(item, newMachine, pins)
     })
-    for (const { machine, units, change } of texts) {
-      for (const text of [machine, change]) checkLength(text)
-      for (const { text } of units) checkLength(text)
-    }
     const leaseOf = (key: LeaseKey): LeaseRow | undefined => draft.lease(key)
     const outcomes = items.map((item, index) => {
       const creation = item.expected === null ? item.units[0]!.creation : undefined
@@ -115,7 +110,6 @@ export class Writer {
   deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
     const { draft, frame } = this.#committer
     const texts = mail.map(mailText)
-    texts.forEach(checkLength)
     const answers = mail.map((entry, index) => {
       const row = draft.row(entry.receiver)
       const answer = judgeMail(row, row !== undefined && !isNewMail(row, entry) && draft.received(entry))
@@ -186,19 +180,6 @@ export class Writer {
       this.#settings.onWarning({ code: 'INDEX_NOT_WRITTEN', message, file })
     }
   }
-}
-
-/** @throws EVENT_TOO_LARGE, before anything of the call was placed */
-function checkLength(text: string | undefined): void {
-  // A UTF-16 code unit takes three bytes at most.
-  if (text === undefined || text.length * 3 <= longestLine || Buffer.byteLength(text) <= longestLine) return
-  throw new XMachinesError(
-    'EVENT_TOO_LARGE',
-    `A line of the log holds at most ${longestLine} bytes; a unit or mail has more.`,
-    {
-      details: { limit: longestLine },
-    },
-  )
 }
 
 /**

@@ -127,13 +127,13 @@ describe('err', () => {
 describe('actorRef', () => {
   test("serves XState's own tools", async () => {
     const run = createRun(counter)
-    const ref = run.actorRef as never
-    const reached = waitFor(ref, (snapshot: { context: { count: number } }) => snapshot.context.count >= 3)
+    const ref = run.actorRef
+    const reached = waitFor(ref, snapshot => snapshot.context.count >= 3)
     const finished = toPromise(ref)
     const counts: number[] = []
     run.actorRef.on('COUNT', event => counts.push((event as { count: number }).count))
     for (let i = 0; i < 3; i++) run.actorRef.send(add(1))
-    expect(((await reached) as { context: unknown }).context).toEqual({ count: 3 })
+    expect((await reached).context).toEqual({ count: 3 })
     run.actorRef.send({ type: 'END' })
     expect(await finished).toEqual({ total: 3 })
     expect(counts).toEqual([1, 2, 3])

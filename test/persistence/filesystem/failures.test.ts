@@ -152,6 +152,16 @@ describe('a write that fails', () => {
   })
 })
 
+test('a unit that no line can hold is refused, with all of its call', async () => {
+  const { store } = openStore(dir)
+  const runs = [await new TestRun('sha1').create(store), await new TestRun('sha1').create(store)]
+  const large = runs[1]!.goesOn([testUnit(1, { events: [{ type: 'E', text: 'x'.repeat(1e8) }] })])
+  await expect(store.append([runs[0]!.goesOn(), large])).rejects.toMatchObject({ code: 'EVENT_TOO_LARGE' })
+  for (const run of runs) await run.goOn(store, 2)
+  for (const run of runs) await showsHistory(store, run)
+  await store.close()
+})
+
 describe('a sync that fails', () => {
   test('takes back what it was for', async () => {
     const faults = new Faults()
