@@ -10,7 +10,7 @@ import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
-import { brief, printable, shortId, timeText, typesText, valueText } from './text.ts'
+import { divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 interface ReplayOptions {
@@ -100,9 +100,7 @@ async function replayRun(
           ? ''
           : `  → ${outputs.map(output => printable((output as { type: string }).type)).join(', ')}`
       const line = `  ${String(seq).padStart(5)}  ${timeText(at)}  ${typesText(step)}  ⇒ ${state}${told}`
-      if (divergence === undefined) return line
-      const { kind, path, expected, actual } = divergence
-      return `${line}\n  ${kind} differs at ${path}\n    recorded  ${brief(expected)}\n    decided   ${brief(actual)}`
+      return divergence === undefined ? line : `${line}\n  ${divergenceText(divergence, '  ')}`
     })
   }
   return same

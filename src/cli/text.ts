@@ -1,4 +1,5 @@
 import type { Origin, Unit } from '../actors/contracts/unit.ts'
+import type { Divergence } from '../actors/replay/divergence.ts'
 
 /** How much of an id is shown to a person. */
 const shownDigits = 12
@@ -63,4 +64,10 @@ export function valueText(value: unknown): string {
 /** `1,434 runs`, `1 run`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
+}
+
+/** What differs, with both sides on lines of their own. */
+export function divergenceText({ kind, path, expected, actual }: Divergence, indent = ''): string {
+  const what = kind === 'missing' ? 'nothing was recorded' : `${kind} ${kind === 'state' ? 'differs' : 'differ'}`
+  return `${what} at ${path}\n${indent}  recorded  ${brief(expected)}\n${indent}  decided   ${brief(actual)}`
 }

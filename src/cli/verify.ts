@@ -6,7 +6,7 @@ import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
-import { brief, counted, printable, shortId } from './text.ts'
+import { counted, divergenceText, printable, shortId } from './text.ts'
 
 interface VerifyOptions {
   readonly machine: readonly string[]
@@ -45,16 +45,13 @@ async function verifyStore(
         { run: head.run, key: head.key ?? null, namespace: head.namespace, units: found.units, ok, divergence, error },
         () => {
           const name = `${shortId(head.run)} (${printable(nameOf(head))})`
-          if (divergence !== undefined) {
-            const { seq, kind, path, expected, actual } = divergence
-            return `${name}: unit ${seq}: ${kind} differs at ${path}\n  recorded  ${brief(expected)}\n  decided   ${brief(actual)}`
-          }
+          if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
           return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
         },
       )
     }
     terminal.say(
-      `${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${wrong === 0 ? 'all as recorded' : `${counted(wrong, 'run')} differ`}.`,
+      `${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${wrong === 0 ? 'all as recorded' : counted(wrong, 'run differs', 'runs differ')}.`,
     )
     return wrong === 0 ? 0 : 1
   })

@@ -18,6 +18,7 @@ import type {
   Recorder,
   TransitionDescription,
 } from './machine-description.ts'
+import { type OutsideLogic, selfContained } from './outside-logic.ts'
 
 const descriptors: readonly (readonly [descriptor: string, rank: number])[] = [
   ...ranks.flatMap((types, rank) => types.filter(type => type !== 'D.y').map(type => [type, rank] as const)),
@@ -27,10 +28,16 @@ const descriptors: readonly (readonly [descriptor: string, rank: number])[] = [
 /** How often in an actor's life a transition is taken that could otherwise go round for ever. */
 const bound = 3
 
-/** Builds the machine that a description stands for. `record` hears its custom actions. */
-export function buildMachine(description: MachineDescription, record: Recorder = () => {}, id = 'm'): AnyStateMachine {
-  const actors: Record<string, AnyActorLogic> = {}
-  for (const [i, child] of description.children.entries()) actors[`kid${i}`] = buildMachine(child, record, `${id}k${i}`)
+/** Builds the machine that a description stands for. `record` hears its custom actions; `outside` is what it invokes with effects. */
+export function buildMachine(
+  description: MachineDescription,
+  record: Recorder = () => {},
+  outside: OutsideLogic = selfContained,
+  id = 'm',
+): AnyStateMachine {
+  const actors: Record<string, AnyActorLogic> = description.effects ? { ...outside } : {}
+  for (const [i, child] of description.children.entries())
+    actors[`kid${i}`] = buildMachine(child, record, outside, `${id}k${i}`)
   actors.sum = fromTransition(
     (state: { count: number; last: string }, event) => ({ count: state.count + 1, last: event.type }),
     { count: 0, last: '' },

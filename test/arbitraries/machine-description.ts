@@ -8,6 +8,8 @@ export interface MachineDescription {
   readonly children: readonly MachineDescription[]
   /** What the context starts as; `throws`: it fails for some inputs. */
   readonly context: 'object' | 'function' | 'throws'
+  /** Logic that runs outside of the steps is registered, too. */
+  readonly effects: boolean
 }
 
 /** A state node. */

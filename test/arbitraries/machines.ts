@@ -13,9 +13,12 @@ import type {
   ScriptStep,
   TransitionDescription,
 } from './machine-description.ts'
+import type { OutsideLogic } from './outside-logic.ts'
 
-/** What generated machines may have. Everything is on unless it is turned off. */
+/** What generated machines may have. Everything but effects is on unless it is turned off. */
 export interface MachineFeatures {
+  /** Promises, callbacks and observables, invoked and spawned. The only one that is off unless it is turned on. */
+  readonly effects?: boolean
   /** `after`, delayed `raise` and `sendTo`. */
   readonly timers?: boolean
   /** Child machines and `fromTransition` children, invoked and spawned. */
@@ -32,8 +35,8 @@ export interface MachineFeatures {
 /** A generated machine: its description, and the machine. */
 export interface GeneratedMachine {
   readonly description: MachineDescription
-  /** A machine of its own at each call; `record` hears its custom actions. */
-  build(record?: Recorder): AnyStateMachine
+  /** A machine of its own at each call; `record` hears its custom actions, `outside` is what it invokes with effects. */
+  build(record?: Recorder, outside?: OutsideLogic): AnyStateMachine
 }
 
 /** Machines, as data that shrinks, with what builds them. No generated machine loops for ever within a step. */
@@ -46,7 +49,10 @@ export function arbitraryMachine(features: MachineFeatures = {}): fc.Arbitrary<G
           { weight: 2, arbitrary: machine({ ...features, throws: false }, mostLevels) },
           { weight: 1, arbitrary: machine(features, mostLevels) },
         )
-  return descriptions.map(description => ({ description, build: record => buildMachine(description, record) }))
+  return descriptions.map(description => ({
+    description,
+    build: (record, outside) => buildMachine(description, record, outside),
+  }))
 }
 
 /** What happens to a run. Any script fits any generated machine. */
@@ -95,8 +101,9 @@ function few<T>(arbitrary: fc.Arbitrary<T>, maxLength: number, none = 1): fc.Arb
 }
 
 function machine(features: MachineFeatures, levels: number): fc.Arbitrary<MachineDescription> {
-  const { children = true, throws = true } = features
+  const { children = true, throws = true, effects = false } = features
   const own = {
+    effects: fc.constant(effects),
     // Children are smaller: there are many of them.
     root: node(features, levels === mostLevels ? 2 : 1, true),
     context: throws

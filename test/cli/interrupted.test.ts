@@ -1,6 +1,9 @@
+import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createWriteStream, readdirSync, statSync } from 'node:fs'
+import { createWriteStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
 import { ended, jsonLines, start, xmachines } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
@@ -27,6 +30,25 @@ function run(log: string, store: string) {
   return { child, ended: ended(child) }
 }
 
+/** The most memory that a process held until it ended, in MiB; only Linux tells. */
+async function peakOf(child: ChildProcess, over: Promise<unknown>): Promise<number> {
+  let peak = 0
+  let done = false
+  void over.then(() => {
+    done = true
+  })
+  while (!done) {
+    try {
+      const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? []
+      peak = Math.max(peak, Number(kilobytes ?? 0) / 1024)
+    } catch {
+      // It has ended, or there is no such file here.
+    }
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  return peak
+}
+
 /** Bytes in the store's log. */
 function written(store: string): number {
   try {
@@ -47,18 +69,18 @@ async function progress(store: string, bytes: number, over: Promise<unknown>): P
   while (!done && written(store) < target) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
-/** What must not depend on how often it was interrupted. */
+/** A digest of what must not depend on how often it was interrupted. */
 async function historyOf(store: string): Promise<string> {
-  const { stdout, code } = await xmachines('export', store)
-  expect(code).toBe(0)
-  return stdout
-    .split('\n')
-    .filter(line => line.includes('"seq"'))
-    .map(line => {
-      const { run, seq, id, at, events } = JSON.parse(line)
-      return JSON.stringify({ run, seq, id, at, events })
-    })
-    .join('\n')
+  const hash = createHash('sha256')
+  const child = start('export', store)
+  let units = 0
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const { run, seq, id, at, events } = JSON.parse(line)
+    if (seq === undefined) continue
+    hash.update(`${JSON.stringify({ run, seq, id, at, events })}\n`)
+    units++
+  }
+  return `${units} units, ${hash.digest('hex')}`
 }
 
 describe(
@@ -67,8 +89,13 @@ describe(
     it('ends in the same histories, whether by SIGINT, by SIGKILL at any point, or not at all', async () => {
       const log = await longLog()
       const undisturbed = space.path('undisturbed')
-      const whole = await run(log, undisturbed).ended
+      const began = performance.now()
+      const alone = run(log, undisturbed)
+      const peak = await peakOf(alone.child, alone.ended)
+      const whole = await alone.ended
       expect(whole).toMatchObject({ code: 0 })
+      console.log(`${length} lines in ${Math.round(performance.now() - began)} ms, at most ${Math.round(peak)} MiB`)
+      expect(peak).toBeLessThan(600)
       expect(jsonLines(whole.stdout)).toMatchObject([{ events: length, duplicates: 0, refused: 0, interrupted: false }])
       const size = written(undisturbed)
 

@@ -53,6 +53,8 @@ export function findFlaw(value: unknown, before: unknown, path: string, depth = 
   if (prototype !== Object.prototype && prototype !== null)
     return isActorRef(value) ? undefined : { path, found: describe(value) }
   for (const key in value) {
+    // It would become a prototype when the state is restored.
+    if (key === '__proto__') return { path, found: 'the key `__proto__`' }
     const item = (value as Record<string, unknown>)[key]
     if (item === undefined || item === known?.[key]) continue
     const flaw = findFlaw(item, known?.[key], `${path}.${key}`, depth + 1)

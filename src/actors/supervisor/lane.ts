@@ -74,6 +74,8 @@ export class Lane implements RecordOwner, Observer, Resting {
   readonly #lettered = new Set<RecordCommand>()
   #inFlight = 0
   #failures = 0
+  /** Why it is not in memory any more, or did not come there: not dealt with yet. */
+  #broken: XMachinesError | undefined
   /** It is to be parked for this. */
   #hopeless: XMachinesError | undefined
   #coming: Promise<void> | undefined
@@ -199,7 +201,8 @@ export class Lane implements RecordOwner, Observer, Resting {
     this.#inFlight = 0
     this.#waiting = [...back.sort((a, b) => a.place - b.place), ...this.#waiting]
     if (this.#home.halted) return this.halt()
-    this.#come(error)
+    this.#broken = error
+    this.#come()
   }
 
   get #names(): { readonly run: string | undefined; readonly key: string | undefined } {
@@ -263,31 +266,40 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   // Coming into memory.
 
-  #come(error?: XMachinesError): void {
-    this.#coming ??= this.#bring(error).finally(() => {
-      this.#coming = undefined
-    })
+  #come(): void {
+    this.#coming ??= this.#bring()
   }
 
-  async #bring(error: XMachinesError | undefined): Promise<void> {
-    if (error !== undefined) await this.#failed(error)
-    await this.#leaving
-    while (this.#taker === undefined && this.#waiting.length + this.#wanted.length > 0) {
-      if (!(await this.#home.ready())) {
-        this.halt()
-        break
-      }
-      try {
-        if (this.#hopeless === undefined) await this.#load()
-        else await this.#park(this.#hopeless)
-      } catch (thrown) {
-        await this.#failed(asError(thrown, 'RUN_DAMAGED'))
-      }
-      this.#awaken()
+  async #bring(): Promise<void> {
+    // From here on `#coming` is set, until there is nothing left to do.
+    await undefined
+    let failed = false
+    for (;;) {
+      const error = this.#broken
+      this.#broken = undefined
+      if (error !== undefined) {
+        failed = true
+        await this.#failed(error)
+      } else if (this.#leaving !== undefined) await this.#leaving
+      else if (this.#taker !== undefined || this.#waiting.length + this.#wanted.length === 0) break
+      else if (await this.#home.ready()) await this.#tryToLoad()
+      else this.halt()
     }
-    if (this.#taker === undefined && this.#leaving === undefined) this.#home.remove(this)
+    this.#coming = undefined
+    if (this.#taker !== undefined) return
+    this.#home.remove(this)
     // What it was doing goes on from the attention index.
-    if (error !== undefined && this.#taker === undefined) this.#home.look()
+    if (failed) this.#home.look()
+  }
+
+  async #tryToLoad(): Promise<void> {
+    try {
+      if (this.#hopeless === undefined) await this.#load()
+      else await this.#park(this.#hopeless)
+    } catch (thrown) {
+      this.#broken = asError(thrown, 'RUN_DAMAGED')
+    }
+    this.#awaken()
   }
 
   async #load(): Promise<void> {

@@ -43,6 +43,7 @@ export class VirtualEnvironment implements Environment, Timers {
 
   /** Lets time pass: what falls due meanwhile runs in order, and whatever it causes has its turn. */
   async advance(ms: number): Promise<void> {
+    await settled()
     const until = this.#now + ms
     for (;;) {
       const [next] = [...this.#due].filter(([, { at }]) => at <= until).sort(([, a], [, b]) => a.at - b.at)
