@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { addAbortSignal } from 'node:stream'
 import { Command } from 'commander'
 import type { MachineRecord, Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
@@ -7,6 +7,7 @@ import { machineId } from '../actors/identity/index.ts'
 import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
 import { AppendQueue } from './append-queue.ts'
 import { invalid } from './import-refusals.ts'
+import { openInput } from './input.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
@@ -38,7 +39,8 @@ async function importStore(
   file: string | undefined,
   options: ImportOptions,
 ): Promise<number> {
-  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 1 << 20 })
+  const { chunks } = await openInput(file ?? '-')
+  addAbortSignal(terminal.signal, chunks)
   const decoder = new NdjsonDecoder<unknown>({ maxLineBytes })
   let importer: Importer | undefined
   const take = async (value: unknown): Promise<void> => {
@@ -46,11 +48,10 @@ async function importStore(
     await importer.take(value)
   }
   try {
-    for await (const bytes of input) {
+    for await (const bytes of chunks) {
       for (const value of decoder.push(bytes)) await take(value)
-      if (terminal.signal.aborted) break
     }
-    if (!terminal.signal.aborted) for (const value of decoder.flush()) await take(value)
+    for (const value of decoder.flush()) await take(value)
     if (importer === undefined) return 0
     await importer.end()
     const { runs, unchanged, units, failed } = importer
@@ -59,7 +60,7 @@ async function importStore(
     )
     return failed === 0 ? 0 : 1
   } finally {
-    input.destroy()
+    chunks.destroy()
     await importer?.close()
   }
 }

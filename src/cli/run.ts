@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { type Consumption, consumeLog } from './event-log/consume.ts'
-import { openLog } from './event-log/input.ts'
+import { openInput } from './input.ts'
 import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { objectFormatOption } from './object-format-option.ts'
@@ -41,7 +41,7 @@ export function runCommand(): Command {
 async function runLog(terminal: Terminal, log: string, options: RunOptions): Promise<number> {
   const { strict = false, residents, objectFormat } = options
   const machines = await loadMachines(options.machine)
-  const input = await openLog(log)
+  const input = await openInput(log)
   try {
     return await withStore(terminal, options.store, { access: 'create', objectFormat }, async store => {
       const topic = options.topic ?? input.name

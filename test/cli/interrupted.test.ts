@@ -124,6 +124,18 @@ describe(
       expect(await xmachines('verify', disturbed, '--machine', counter)).toMatchObject({ code: 0 })
     })
 
+    it('ends though its input stays open, and has applied what came', async () => {
+      const store = space.path('store')
+      const child = start('run', '-', '--machine', counter, '--store', store, '--json')
+      const end = ended(child)
+      child.stdin!.write('{"key":"a","event":{"type":"ADD","by":1}}\n')
+      await progress(store, 1500, end)
+      child.kill('SIGINT')
+      const { code, stdout } = await end
+      expect(code).toBe(130)
+      expect(jsonLines(stdout)).toMatchObject([{ runs: 1, events: 1, interrupted: true }])
+    })
+
     it('ends at once at the second signal', async () => {
       const store = space.path('store')
       const child = start('run', '-', '--machine', counter, '--store', store)

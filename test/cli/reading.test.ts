@@ -237,7 +237,8 @@ describe('wrong use', () => {
       [/^STORE_MISSING: /, 'runs', missing],
       [/^STORE_UNSUPPORTED: .*persistence\/postgres/, 'runs', 'postgres://user:secret@host/db'],
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
-      [/^USAGE_INVALID: The log .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
+      [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
+      [/^USAGE_INVALID: .*nothing.* cannot be read/, 'import', missing, missing],
       [/^USAGE_INVALID: --replace needs --machine/, 'fork', store, 'k0', '--at', '0', '--replace', '{}'],
     ]
     for (const [expected, ...args] of cases) {

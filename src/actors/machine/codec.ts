@@ -262,6 +262,7 @@ class Decoder {
     // A machine that failed at its start may have no state at all.
     if (!isMachine(behaviour) || json.nodes === undefined) return this.value(json) as LiveSnapshot
     const { status, value, nodes, history = {}, children = [], ...rest } = json as unknown as EncodedSnapshot
+    const active = nodes.map(id => nodeOf(behaviour, id))
     // References and history are put in afterwards: XState would look for references through everything a context holds,
     // and takes the ids of nodes apart at their dots.
     const restored = behaviour.restoreSnapshot(
@@ -270,7 +271,7 @@ class Decoder {
     ) as unknown as LiveMachineSnapshot
     const merged: LiveMachineSnapshot = {
       ...restored,
-      _nodes: nodes.map(id => nodeOf(behaviour, id)),
+      _nodes: active,
       historyValue: Object.fromEntries(
         Object.entries(history).map(([id, nodes]) => [id, nodes.map(node => nodeOf(behaviour, node))]),
       ),

@@ -14,15 +14,26 @@ const leftOut: ReadonlySet<string> = new Set(['types', 'schemas'])
  * (semantics 1: the machine's commit is made of this.)
  */
 export function normalisedDefinition(machine: AnyStateMachine): JsonObject {
+  return definition(machine, new Set())
+}
+
+/** @param above what this is part of: a machine can be its own child */
+function definition(machine: AnyStateMachine, above: Set<object>): JsonObject {
+  if (above.has(machine)) return { $machine: machine.id }
   const { actions, guards, delays, actors } = machine.implementations
-  return {
-    config: node(machine.config as Record<string, unknown>, new Set()),
-    actions: Object.keys(actions).sort(),
-    guards: Object.keys(guards).sort(),
-    delays: Object.keys(delays).sort(),
-    actors: Object.fromEntries(
-      Object.entries(actors).map(([name, logic]) => [name, isMachine(logic) ? normalisedDefinition(logic) : fn]),
-    ),
+  above.add(machine)
+  try {
+    return {
+      config: node(machine.config as Record<string, unknown>, above),
+      actions: Object.keys(actions).sort(),
+      guards: Object.keys(guards).sort(),
+      delays: Object.keys(delays).sort(),
+      actors: Object.fromEntries(
+        Object.entries(actors).map(([name, logic]) => [name, isMachine(logic) ? definition(logic, above) : fn]),
+      ),
+    }
+  } finally {
+    above.delete(machine)
   }
 }
 
@@ -45,9 +56,9 @@ function node(config: Record<string, unknown>, above: Set<object>): JsonObject {
 function plain(value: unknown, above: Set<object>): JsonValue {
   if (typeof value === 'function') return fn
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
-  if (typeof value === 'number') return Number.isFinite(value) ? value : { $number: String(value) }
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : { $number: String(value) } // −0 is 0
   if (typeof value !== 'object') return { $kind: typeof value }
-  if (isMachine(value)) return normalisedDefinition(value)
+  if (isMachine(value)) return definition(value, above)
   if (isLogic(value)) return fn
   if (above.has(value)) return { $kind: 'cycle' }
   above.add(value)

@@ -19,7 +19,11 @@ interface Selected {
   readonly assigns: readonly LiveAssign[] | undefined
 }
 
-type Configuration = Map<string, Selected | null>
+/** What is known of a sequence of active nodes, by event type, and the sequences that begin with it. */
+interface Configuration {
+  readonly byType: Map<string, Selected | null>
+  readonly longer: Map<LiveNode, Configuration>
+}
 
 const nothingQueued = Object.freeze({ internalQueue: Object.freeze([]), deferredActorIds: undefined })
 
@@ -47,8 +51,11 @@ class Selection {
   readonly #machine: AnyStateMachine
   readonly #search: (snapshot: LiveMachineSnapshot, event: EventObject) => readonly LiveTransition[]
   readonly #settles: boolean
-  readonly #byNodes = new WeakMap<readonly LiveNode[], Configuration>()
-  #byOrders = new Map<string, Configuration>()
+  #none: Configuration = { byType: new Map(), longer: new Map() }
+  #configurations = 0
+  /** The last one that was asked for: an assignment leaves the nodes as they are. */
+  #nodes: readonly LiveNode[] | undefined
+  #known: Configuration | undefined
 
   constructor(machine: AnyStateMachine) {
     this.#machine = machine
@@ -75,30 +82,35 @@ class Selection {
   }
 
   #selected(snapshot: LiveMachineSnapshot, event: EventObject): Selected | null {
-    const configuration = this.#configuration(snapshot._nodes)
-    let selected = configuration.get(event.type)
+    const { byType } = this.#configuration(snapshot._nodes)
+    let selected = byType.get(event.type)
     if (selected === undefined) {
       selected = this.#dependsOnTypeAlone(snapshot._nodes, event.type)
         ? this.#describe(this.#search(snapshot, event), event.type)
         : null
-      if (configuration.size >= mostTypes) configuration.clear()
-      configuration.set(event.type, selected)
+      if (byType.size >= mostTypes) byType.clear()
+      byType.set(event.type, selected)
     }
     return selected
   }
 
   #configuration(nodes: readonly LiveNode[]): Configuration {
-    let configuration = this.#byNodes.get(nodes)
-    if (configuration !== undefined) return configuration
-    let key = ''
-    for (const node of nodes) key += `${node.order},`
-    configuration = this.#byOrders.get(key)
-    if (configuration === undefined) {
-      if (this.#byOrders.size >= mostConfigurations) this.#byOrders = new Map()
-      this.#byOrders.set(key, (configuration = new Map()))
+    if (nodes === this.#nodes) return this.#known!
+    let known = this.#none
+    for (const node of nodes) known = known.longer.get(node) ?? this.#longer(known, node)
+    this.#nodes = nodes
+    this.#known = known
+    return known
+  }
+
+  #longer(known: Configuration, node: LiveNode): Configuration {
+    const longer: Configuration = { byType: new Map(), longer: new Map() }
+    known.longer.set(node, longer)
+    if (++this.#configurations >= mostConfigurations) {
+      this.#configurations = 0
+      this.#none = { byType: new Map(), longer: new Map() }
     }
-    this.#byNodes.set(nodes, configuration)
-    return configuration
+    return longer
   }
 
   /** No active node has a guard on any transition that could match the type. */

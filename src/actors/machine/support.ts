@@ -6,19 +6,24 @@ import { isLogic, isMachine } from './xstate.ts'
  * Refuses, when a machine is defined, what a durable run could only drop or fail to restore later.
  * What shows at run time only (`spawn(logic)` inside a function) is refused in the step; see `Draft.adopt`.
  */
-export function refuseUnsupported(machine: AnyStateMachine): void {
-  for (const name of Object.keys(machine.implementations.actions)) {
+export function refuseUnsupported(machine: AnyStateMachine, seen: Set<AnyStateMachine> = new Set()): void {
+  // A machine may be its own child.
+  if (seen.has(machine)) return
+  seen.add(machine)
+  for (const [name, action] of Object.entries(machine.implementations.actions)) {
+    const path = `actions['${name}']`
     if (name.startsWith('xstate.'))
-      throw unsupported(machine, `actions['${name}']`, 'An action name may not start with "xstate.". Rename it.')
+      throw unsupported(machine, path, 'An action name may not start with "xstate.". Rename it.')
+    refuseSpawn(machine, action, path)
   }
   for (const [name, logic] of Object.entries(machine.implementations.actors))
-    refuseLogic(machine, `actors['${name}']`, logic)
-  walk(machine, machine.config as unknown as NodeConfig, machine.id)
+    refuseLogic(machine, `actors['${name}']`, logic, seen)
+  walk(machine, machine.config as unknown as NodeConfig, machine.id, seen)
 }
 
 /** Logic that starts something must be one of XState's kinds: nothing else says how its outcomes come back. */
-function refuseLogic(machine: AnyStateMachine, path: string, logic: unknown): void {
-  if (isMachine(logic)) return refuseUnsupported(logic)
+function refuseLogic(machine: AnyStateMachine, path: string, logic: unknown, seen: Set<AnyStateMachine>): void {
+  if (isMachine(logic)) return refuseUnsupported(logic, seen)
   if (!isLogic(logic))
     throw unsupported(
       machine,
@@ -47,7 +52,7 @@ interface NodeConfig {
   readonly states?: Readonly<Record<string, NodeConfig>>
 }
 
-function walk(machine: AnyStateMachine, node: NodeConfig, path: string): void {
+function walk(machine: AnyStateMachine, node: NodeConfig, path: string, seen: Set<AnyStateMachine>): void {
   actions(machine, node.entry, `${path}.entry`)
   actions(machine, node.exit, `${path}.exit`)
   transitions(machine, node.always, `${path}.always`)
@@ -58,19 +63,13 @@ function walk(machine: AnyStateMachine, node: NodeConfig, path: string): void {
   list(node.invoke).forEach((value, index) => {
     const invoke = value as { src?: unknown; onDone?: unknown; onError?: unknown; onSnapshot?: unknown }
     const at = `${path}.invoke[${index}]`
-    if (typeof invoke.src !== 'string') refuseLogic(machine, `${at}.src`, invoke.src)
-    else if (!invoke.src.startsWith('xstate.invoke.') && !(invoke.src in machine.implementations.actors)) {
-      throw unsupported(
-        machine,
-        `${at}.src`,
-        `There is no actor '${invoke.src}'. Register it in setup({ actors: { ${invoke.src}: … } }).`,
-      )
-    }
+    if (typeof invoke.src === 'string') refuseUnknown(machine, `${at}.src`, invoke.src)
+    else refuseLogic(machine, `${at}.src`, invoke.src, seen)
     transitions(machine, invoke.onDone, `${at}.onDone`)
     transitions(machine, invoke.onError, `${at}.onError`)
     transitions(machine, invoke.onSnapshot, `${at}.onSnapshot`)
   })
-  for (const [key, child] of Object.entries(node.states ?? {})) walk(machine, child, `${path}.${key}`)
+  for (const [key, child] of Object.entries(node.states ?? {})) walk(machine, child, `${path}.${key}`, seen)
 }
 
 function transitions(machine: AnyStateMachine, value: unknown, path: string): void {
@@ -81,16 +80,24 @@ function transitions(machine: AnyStateMachine, value: unknown, path: string): vo
 }
 
 function actions(machine: AnyStateMachine, value: unknown, path: string): void {
-  list(value).forEach((action, index) => {
-    if (typeof action !== 'function' || !('type' in action) || action.type !== 'xstate.spawnChild') return
-    if (typeof (action as { src?: unknown }).src !== 'string') {
-      throw unsupported(
-        machine,
-        `${path}[${index}]`,
-        'spawnChild was given a logic object, which cannot be restored. Register it in setup({ actors }) and spawn it by name.',
-      )
-    }
-  })
+  for (const [index, action] of list(value).entries()) refuseSpawn(machine, action, `${path}[${index}]`)
+}
+
+function refuseSpawn(machine: AnyStateMachine, action: unknown, path: string): void {
+  if (typeof action !== 'function' || !('type' in action) || action.type !== 'xstate.spawnChild') return
+  const { src } = action as { src?: unknown }
+  if (typeof src === 'string') return refuseUnknown(machine, path, src)
+  throw unsupported(
+    machine,
+    path,
+    'spawnChild was given a logic object, which cannot be restored. Register it in setup({ actors }) and spawn it by name.',
+  )
+}
+
+/** XState would go on without the child, and fail at the first event for it. */
+function refuseUnknown(machine: AnyStateMachine, path: string, src: string): void {
+  if (src.startsWith('xstate.invoke.') || src in machine.implementations.actors) return
+  throw unsupported(machine, path, `There is no actor '${src}'. Register it in setup({ actors: { ${src}: … } }).`)
 }
 
 function list(value: unknown): readonly unknown[] {

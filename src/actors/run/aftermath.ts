@@ -97,6 +97,13 @@ export class Aftermath implements Sleeper {
     this.#invocations.leave(state.table)
   }
 
+  /** Fires at once what fell due while the run was not in memory. */
+  catchUp(): void {
+    const { environment, state, time } = this.#resident
+    const due = time === 'arrival' ? nextTimer(state)?.due : undefined
+    if (due !== undefined && due <= environment.now()) this.wake()
+  }
+
   /** A timer is due: fires all that are, each as a unit of its own. */
   wake(): void {
     const resident = this.#resident

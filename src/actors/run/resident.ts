@@ -110,6 +110,7 @@ export class Resident implements Writer {
   #conflicts = 0
   #observers: readonly Observer[] = []
   #over: { readonly error: XMachinesError | undefined } | undefined
+  #winding: XMachinesError | undefined
   #whenDrained: (() => void)[] = []
   #whenCreated: { resolve(): void; reject(error: XMachinesError): void }[] = []
 
@@ -184,6 +185,7 @@ export class Resident implements Writer {
   /** Takes a command: the one queue that everything goes through which changes the run. */
   submit(command: Command): void {
     if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
+    if (this.#winding !== undefined) return command.reject(this.#winding)
     if (this.backlog >= mailboxLimit) {
       return command.reject(
         new XMachinesError(
@@ -207,7 +209,9 @@ export class Resident implements Writer {
 
   /** Goes on with effects and timers of a run that was opened, unless they are held. */
   resume(): void {
-    if (!this.#held) this.#aftermath.follow(this.state)
+    if (this.#held) return
+    this.#aftermath.follow(this.state)
+    this.#aftermath.catchUp()
   }
 
   /** Lifts the hold of a fork or an import, for good. */
@@ -239,6 +243,13 @@ export class Resident implements Writer {
     if (this.#over !== undefined) return
     this.#end(undefined)
     if (this.#seq > this.#snapshotSeq) await this.#saveSnapshot().catch(() => {}) // a cache: losing it costs a replay
+  }
+
+  /** Takes nothing more, and ends once what is decided is durable. */
+  windUp(error: XMachinesError): void {
+    if (this.#over !== undefined || this.#winding !== undefined) return
+    this.#winding = error
+    void this.drained().then(() => this.end(error))
   }
 
   /** Ends at once: the lease is lost, or the store failed. What is not durable is rejected. */

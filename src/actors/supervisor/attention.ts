@@ -53,6 +53,12 @@ export class Attention {
     })
   }
 
+  /** A run went out of memory before it did what it was woken for. */
+  lookAgain(run: string): void {
+    this.#seen.delete(run)
+    this.look()
+  }
+
   /** A run that goes out of memory needs to be woken at `due`, ms. */
   expect(due: number): void {
     if (this.#over || due >= this.#timerAt) return

@@ -96,8 +96,9 @@ async function outboxesEmpty(
       for (let limit = page; ; limit *= 4) {
         const due = await store.due({ lease: { namespace, partition }, before: 0, limit }, { signal })
         for (const { run } of due) {
-          const last = (await store.head(run, { signal }))?.beside.outbox.at(-1)
-          if (last !== undefined) unsent.set(run, last)
+          const { outbox = [], parked = null } = (await store.head(run, { signal }))?.beside ?? {}
+          // A parked one may have outputs that nobody can read.
+          if (outbox.length > 0 && parked === null) unsent.set(run, outbox.at(-1)!)
         }
         if (due.length < limit) break
       }

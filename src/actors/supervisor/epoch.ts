@@ -33,8 +33,9 @@ export class Epoch implements Driver, OutboxHome {
     this.deadLetters = home.deadLetters
   }
 
-  outbox(run: string, key: string | undefined, head: RunHead | undefined): Outbox {
-    const outbox = new Outbox(run, key, head, this)
+  /** @param parked its history may be unreadable */
+  outbox(run: string, key: string | undefined, head: RunHead | undefined, parked = false): Outbox {
+    const outbox = new Outbox(run, key, head, parked, this)
     this.#outboxes.add(outbox)
     return outbox
   }

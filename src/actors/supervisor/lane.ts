@@ -47,7 +47,8 @@ export interface LaneHome {
   unborn(key: string | undefined, error: XMachinesError): void
   wait(ms: number): Promise<void>
   expect(due: number): void
-  look(): void
+  /** The run went out of memory before it did what it was to do. */
+  lookAgain(run: string): void
   tell(happening: LeaseHappening): void
   named(lane: Lane, run: string): void
   remove(lane: Lane): void
@@ -80,8 +81,9 @@ export class Lane implements RecordOwner, Observer, Resting {
   #hopeless: XMachinesError | undefined
   #coming: Promise<void> | undefined
   #leaving: Promise<void> | undefined
-  /** The run is needed without a record. */
-  #wanted: (() => void)[] = []
+  /** The run is needed without a record, and who waits for the first try. */
+  #wanted = false
+  #awaited: (() => void)[] = []
   restingSince: number | undefined = undefined
   previous: Resting | undefined = undefined
   next: Resting | undefined = undefined
@@ -110,7 +112,8 @@ export class Lane implements RecordOwner, Observer, Resting {
   wake(): Promise<void> {
     if (this.#taker !== undefined) return Promise.resolve()
     return new Promise(resolve => {
-      this.#wanted.push(resolve)
+      this.#wanted = true
+      this.#awaited.push(resolve)
       this.#come()
     })
   }
@@ -119,6 +122,7 @@ export class Lane implements RecordOwner, Observer, Resting {
   halt(): void {
     this.#home.dropped(this.#waiting.length)
     this.#waiting = []
+    this.#wanted = false
     this.#awaken()
   }
 
@@ -177,8 +181,8 @@ export class Lane implements RecordOwner, Observer, Resting {
     if (error.code === 'ABORTED') return this.#drop()
     this.#inFlight--
     this.#returned.push(command)
-    // What comes after it must not be decided before it.
-    if (this.#resident !== undefined && this.#resident.over === undefined) this.#resident.end(error)
+    // What comes after it must not be decided before it; what came before it may become durable.
+    this.#resident?.windUp(error)
   }
 
   // Observer
@@ -235,8 +239,11 @@ export class Lane implements RecordOwner, Observer, Resting {
   }
 
   #rest(): void {
-    if (this.#inFlight > 0 || this.#resident === undefined || this.restingSince !== undefined) return
-    if (this.#outbox?.quiet !== false) this.#home.residents.rest(this)
+    const resident = this.#resident
+    if (this.#inFlight > 0 || resident === undefined || this.restingSince !== undefined) return
+    // What its timers and effects caused comes first.
+    if (resident.backlog > 0) void resident.drained().then(() => this.#rest())
+    else if (this.#outbox?.quiet !== false) this.#home.residents.rest(this)
   }
 
   #passivate(resident: Resident): void {
@@ -247,8 +254,10 @@ export class Lane implements RecordOwner, Observer, Resting {
     this.#leaving = this.#leave(resident, outbox).then(() => {
       this.#leaving = undefined
       residents.leave(true)
-      if (this.#waiting.length + this.#wanted.length > 0) this.#come()
-      else this.#home.remove(this)
+      if (this.#hasWork) return this.#come()
+      this.#home.remove(this)
+      // It ended before the store knew all that was done.
+      if (resident.over?.error !== undefined) this.#home.lookAgain(resident.run)
     })
   }
 
@@ -266,6 +275,10 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   // Coming into memory.
 
+  get #hasWork(): boolean {
+    return this.#wanted || this.#waiting.length > 0
+  }
+
   #come(): void {
     this.#coming ??= this.#bring()
   }
@@ -281,7 +294,7 @@ export class Lane implements RecordOwner, Observer, Resting {
         failed = true
         await this.#failed(error)
       } else if (this.#leaving !== undefined) await this.#leaving
-      else if (this.#taker !== undefined || this.#waiting.length + this.#wanted.length === 0) break
+      else if (this.#taker !== undefined || !this.#hasWork) break
       else if (await this.#home.ready()) await this.#tryToLoad()
       else this.halt()
     }
@@ -289,7 +302,7 @@ export class Lane implements RecordOwner, Observer, Resting {
     if (this.#taker !== undefined) return
     this.#home.remove(this)
     // What it was doing goes on from the attention index.
-    if (failed) this.#home.look()
+    if (failed && this.run !== undefined) this.#home.lookAgain(this.run)
   }
 
   async #tryToLoad(): Promise<void> {
@@ -328,7 +341,9 @@ export class Lane implements RecordOwner, Observer, Resting {
       resident = (await hold(store, programs, options, environment, epoch)).resident
     } catch (thrown) {
       residents.leave()
-      if (first === undefined || !XMachinesError.is(thrown, 'RUN_UNKNOWN')) throw thrown
+      if (!XMachinesError.is(thrown, 'RUN_UNKNOWN')) throw thrown
+      this.#wanted = false
+      if (first === undefined) return
       // There is no such run: a new one is of the first machine.
       if (first.deferred) return first.checkDeferred(programs[0].definition, settings.limits)
       if (first.refused === undefined) throw thrown
@@ -342,6 +357,7 @@ export class Lane implements RecordOwner, Observer, Resting {
   }
 
   #takeOn(taker: Resident | ParkedRun, outbox: Outbox): void {
+    this.#wanted = false
     this.#taker = taker
     this.#outbox = outbox
     outbox.onQuiet = () => this.#rest()
@@ -391,7 +407,10 @@ export class Lane implements RecordOwner, Observer, Resting {
   /** The first record is refused, and no run keeps it: whatever follows waits for its dead letter. */
   async #refuseUnkept(error: XMachinesError): Promise<void> {
     const command = this.#waiting[0]
-    if (command === undefined) return this.#awaken()
+    if (command === undefined) {
+      this.#wanted = false
+      return
+    }
     const refusal = this.refusal(command, error)
     if (refusal === null) return
     if (!(await this.#home.sendDeadLetter(refusal)) || this.#waiting[0] !== command) return
@@ -414,7 +433,7 @@ export class Lane implements RecordOwner, Observer, Resting {
     const parked = stands ?? { at: environment.now(), code: error.code, message: error.message }
     this.#home.named(this, head.run)
     if (stands !== null) this.#home.parked(head.run, this.key, stands)
-    const outbox = epoch.outbox(head.run, head.key, head)
+    const outbox = epoch.outbox(head.run, head.key, head, true)
     const standIn = new ParkedRun(store, head, epoch.lease, outbox, stands === null ? parked : undefined, {
       parked: () => {
         this.#home.tell({ type: 'parked', ...this.#names, error })
@@ -426,7 +445,7 @@ export class Lane implements RecordOwner, Observer, Resting {
   }
 
   #awaken(): void {
-    for (const resolve of this.#wanted.splice(0)) resolve()
+    for (const resolve of this.#awaited.splice(0)) resolve()
   }
 }
 

@@ -340,8 +340,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#attention?.expect(due)
   }
 
-  look(): void {
-    this.#attention?.look()
+  lookAgain(run: string): void {
+    this.#attention?.lookAgain(run)
   }
 
   tell(happening: LeaseHappening): void {

@@ -52,6 +52,7 @@ export class Outbox implements RunOutbox {
   readonly run: string
   readonly key: string | undefined
   readonly #home: OutboxHome
+  readonly #parked: boolean
   #writer: OutboxWriter | undefined
   #over = false
   /** Units with outputs, durable and not acknowledged, oldest first; a number is one that is still to be read. */
@@ -75,16 +76,17 @@ export class Outbox implements RunOutbox {
   /** Whether the store knows that the run needs its owner for this. */
   #attention: boolean
   /** There is something that only an owner with `results`, or with `deadLetters`, can send. */
-  readonly #unserved: boolean
+  #unserved: boolean
   due: number | undefined
   /** Called when nothing waits to be acknowledged any more. */
   onQuiet: (() => void) | undefined
   #flushes: { readonly entered: number; readonly kept: number; readonly resolve: () => void }[] = []
 
-  /** @param head the run as it is kept; `undefined`: a new one */
-  constructor(run: string, key: string | undefined, head: RunHead | undefined, home: OutboxHome) {
+  /** @param head the run as it is kept; `undefined`: a new one @param parked its history may be unreadable */
+  constructor(run: string, key: string | undefined, head: RunHead | undefined, parked: boolean, home: OutboxHome) {
     this.run = run
     this.key = key
+    this.#parked = parked
     this.#home = home
     const { outbox = [], refusals = [], published = null } = head?.beside ?? {}
     this.#attention = outbox.length + refusals.length > 0
@@ -245,6 +247,16 @@ export class Outbox implements RunOutbox {
     this.#send()
   }
 
+  /** A run with such a history is brought back, then parked; once it is, its outputs stay in the store. */
+  unreadable(error: XMachinesError): void {
+    if (!this.#parked) return this.end(error)
+    this.#unsent = []
+    this.#sending = this.#inMemory = 0
+    this.#entered = this.#published
+    this.#unserved = true
+    this.#settleFlushes()
+  }
+
   /** It ends the run's life here, and with it this. */
   failed(error: XMachinesError): void {
     this.#home.sendFailed(error)
@@ -330,6 +342,10 @@ class DeadLetter implements Parcel {
 
   sent(): void {
     this.#outbox.letterSent(this.#outstanding)
+  }
+
+  unreadable(error: XMachinesError): void {
+    this.#outbox.end(error)
   }
 
   failed(error: XMachinesError): void {

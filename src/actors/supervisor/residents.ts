@@ -29,6 +29,7 @@ export class Residents {
   #first: Resting | undefined
   #last: Resting | undefined
   #timer: TimeoutHandle | undefined
+  #making = false
 
   constructor(limit: number, idle: number, environment: Environment) {
     this.#limit = limit
@@ -63,8 +64,7 @@ export class Residents {
   /** The run has nothing to do. */
   rest(run: Resting): void {
     this.#append(run)
-    if (this.#waiting.length > 0) this.#makeRoom()
-    else if (this.#size - this.#leaving > this.#limit) this.#evict()
+    if (this.#waiting.length > 0 || this.#size - this.#leaving > this.#limit) this.#makeRoomSoon()
     if (this.#timer === undefined) this.#arm()
   }
 
@@ -83,6 +83,17 @@ export class Residents {
   end(): void {
     if (this.#timer !== undefined) this.#environment.clearTimeout(this.#timer)
     this.#timer = undefined
+  }
+
+  /** Once the run has started what its last unit left to be done. */
+  #makeRoomSoon(): void {
+    if (this.#making) return
+    this.#making = true
+    queueMicrotask(() => {
+      this.#making = false
+      if (this.#waiting.length === 0 && this.#size - this.#leaving > this.#limit) this.#evict()
+      this.#makeRoom()
+    })
   }
 
   #append(run: Resting): void {

@@ -11,7 +11,9 @@ export interface Parcel {
   records(): readonly OutgoingRecord[] | Promise<readonly OutgoingRecord[]>
   /** All of it is acknowledged. */
   sent(): void
-  /** It cannot be sent, for good. */
+  /** What is to be sent cannot be had, for good. It is over then. */
+  unreadable(error: XMachinesError): void
+  /** The topic takes nothing, for good. It is over then. */
   failed(error: XMachinesError): void
 }
 
@@ -82,8 +84,11 @@ export class Sender {
         return await parcel.records()
       } catch (thrown) {
         const error = asError(thrown, 'STORE_UNAVAILABLE')
-        if (!mayPass(thrown)) parcel.failed(error)
-        else await this.#pause(error, attempt)
+        if (!mayPass(thrown)) {
+          parcel.unreadable(error)
+          return undefined
+        }
+        await this.#pause(error, attempt)
       }
     }
     return undefined

@@ -33,6 +33,7 @@ export class UnkeptLetters {
           this.#home.deadLettered(undefined, refusal)
           done(true)
         },
+        unreadable: () => done(false),
         failed: error => {
           this.#home.sendFailed(error)
           done(false)

@@ -2,19 +2,19 @@ import type { Store } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Machines } from '../../actors/run/types.ts'
 import { type Supervisor, supervise } from '../../actors/supervisor/index.ts'
+import type { Input } from '../input.ts'
 import { showProgress } from '../progress.ts'
 import type { Terminal } from '../terminal.ts'
 import { printable } from '../text.ts'
 import { ConsumedFile } from './consumed.ts'
 import { DeadLetterFile } from './dead-letter-file.ts'
-import type { LogInput } from './input.ts'
 import { LogConsumer } from './log-consumer.ts'
 import { LogReader } from './log-reader.ts'
 import { decodeLine, keyOfLine } from './log-record.ts'
 
 /** How a log is consumed. */
 export interface ConsumeOptions {
-  readonly input: LogInput
+  readonly input: Input
   readonly store: Store
   /** Where the store keeps its files: what was consumed and the dead letters go there too. */
   readonly dir: string

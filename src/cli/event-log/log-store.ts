@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Store } from '../../actors/contracts/store.ts'
 import type { Machines } from '../../actors/run/types.ts'
 import { fileStore } from '../../persistence/filesystem/index.ts'
+import { openInput } from '../input.ts'
 import type { Terminal } from '../terminal.ts'
 import { consumeLog } from './consume.ts'
-import { openLog } from './input.ts'
 
 /** What of a log is looked at, and with what. */
 export interface LogStoreOptions {
@@ -24,7 +24,7 @@ export async function withLogStore<T>(
   { machines, key }: LogStoreOptions,
   work: (store: Store, refused: number) => Promise<T>,
 ): Promise<T> {
-  const input = await openLog(log)
+  const input = await openInput(log)
   const dir = await mkdtemp(join(tmpdir(), 'xmachines-'))
   // It dies with the command: nothing of it has to survive a crash.
   const store = fileStore(dir, { fsync: false })

@@ -95,14 +95,16 @@ export function lineSum(bytes: Buffer, start: number): string {
   return bytes.toString('latin1', start + crcAt, start + crcAt + sumWidth)
 }
 
-/** Whether the line in `start` … `end` is what was written. */
+/** Whether what {@link lineLength} says of a line, and all that its checksum covers, is what was written. */
+export function sealHolds(bytes: Buffer, start: number, end: number): boolean {
+  return bytes[end - 1] === 10 && sumAt(bytes, start + crcAt) === crc32(bytes.subarray(start + kindAt, end - 1))
+}
+
+/** Whether the line in `start` … `end` is what was written, each byte of it: so that it can be parsed. */
 export function lineHolds(bytes: Buffer, start: number, end: number): boolean {
-  if (end - start <= kindAt || end > bytes.length || bytes[end - 1] !== 10) return false
+  if (end - start <= kindAt || end > bytes.length || lineLength(bytes, start) !== end - start) return false
   for (let at = 0; at < kindAt; at++) if (startBytes[at] !== blank && startBytes[at] !== bytes[start + at]) return false
-  return (
-    lineLength(bytes, start) === end - start &&
-    sumAt(bytes, start + crcAt) === crc32(bytes.subarray(start + kindAt, end - 1))
-  )
+  return sealHolds(bytes, start, end)
 }
 
 const seqWidth = 10

@@ -47,6 +47,8 @@ class StoredUnit {
   }
 
   get origin(): Origin {
+    // Asked for by every replay: most units come from outside, and their text names no origin at all.
+    if (this.#rest === undefined && !this.#text.includes('"origin":')) return outside
     return this.#read().origin ?? outside
   }
 

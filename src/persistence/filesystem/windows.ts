@@ -1,7 +1,7 @@
 import { damaged } from './failures.ts'
 import type { Segments } from './files.ts'
 import { offsetAt, segmentAt } from './layout.ts'
-import { kindAt, lineHolds, lineLength } from './line.ts'
+import { kindAt, lineLength, sealHolds } from './line.ts'
 
 /** A line within a larger piece of the log. */
 export interface LineView {
@@ -54,10 +54,10 @@ export class Windows {
     return { bytes: window.bytes, start, end: start + length }
   }
 
-  /** The line at a place, as it was written. */
+  /** The line at a place, from its kind on as it was written. */
   verified(position: number): LineView {
     const line = this.at(position, true)
-    if (!lineHolds(line.bytes, line.start, line.end)) throw this.damage(position)
+    if (!sealHolds(line.bytes, line.start, line.end)) throw this.damage(position)
     return line
   }
 

@@ -116,7 +116,7 @@ function take(run: DecidedRun, step: ScriptStep, stops: readonly number[]): Sigh
 }
 
 /** What is left out of the comparison, each with its reason. */
-function comparable(theirs: Sight, ours: Sight, passed = false): Sight {
+export function comparable(theirs: Sight, ours: Sight, passed = false): Sight {
   if (theirs.status === 'active') return theirs
   // A finished run has nothing pending: its children are stopped and its timers dropped, also where XState leaves them.
   const { root } = theirs.system

@@ -9,6 +9,7 @@ import {
   sendTo,
   setup,
   spawnChild,
+  stopChild,
 } from 'xstate'
 import type { RecordedEvent } from '../../../src/actors/contracts/json.ts'
 import type { Origin } from '../../../src/actors/contracts/unit.ts'
@@ -310,7 +311,7 @@ describe('purity', () => {
           }),
           on: {
             COUNT: { actions: sendTo('counter', { type: 'COUNT' }) },
-            STOP: { actions: [({ context }: never) => context, 'stopIt'] },
+            STOP: { actions: stopChild('counter') },
             FAIL: { actions: assign(fail) },
           },
         },

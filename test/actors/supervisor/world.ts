@@ -32,6 +32,7 @@ type Options = Partial<SuperviseOptions<AnyMachine>> & {
   readonly group?: string
   readonly sends?: boolean
   readonly refuses?: boolean
+  readonly watched?: boolean
 }
 
 /** A supervisor that a test has started, with what happened to it. */
@@ -40,7 +41,7 @@ export interface Started {
   readonly consumer: SuperviseOptions['consumer']
   readonly happened: SupervisorEvent[]
   /** Resolves to the next event of this type, or the first one there was. */
-  event<T extends SupervisorEvent['type']>(type: T, count?: number): Promise<Extract<SupervisorEvent, { type: T }>>
+  event<T extends SupervisorEvent['type']>(type: T, count?: number): Promise<SupervisorEvent & { readonly type: T }>
 }
 
 /** A broker, a store and supervisors in one virtual time. Topic `t`, results `r`, dead letters `d`. */
@@ -62,9 +63,16 @@ export class World {
     onTestFinished(() => this.end())
   }
 
-  /** Starts a supervisor. @param options `refuses`: with a dead-letter topic (default); `sends`: with a result topic */
+  /** Starts a supervisor. @param options `refuses`: with a dead-letter topic (default); `sends`: with a result topic; `watched`: its events are read (default) */
   supervise(options: Options = {}): Started {
-    const { environment = this.environment, group = 'g', sends = false, refuses = true, ...rest } = options
+    const {
+      environment = this.environment,
+      group = 'g',
+      sends = false,
+      refuses = true,
+      watched = true,
+      ...rest
+    } = options
     const consumer = rest.consumer ?? this.broker.consumer({ topic: 't', group })
     const supervisor = superviseIn(environment, {
       machine: counter,
@@ -74,7 +82,7 @@ export class World {
       ...(refuses ? { deadLetters: this.broker.producer({ topic: 'd' }) } : {}),
       ...rest,
     } as SuperviseOptions<AnyMachine>)
-    const started = watch(supervisor, consumer)
+    const started = watch(supervisor, consumer, watched)
     this.#started.push(started)
     return started
   }
@@ -134,12 +142,18 @@ export class World {
     return [...offsets.values()]
   }
 
+  /** Closes every supervisor; time passes until they are. */
   async end(): Promise<void> {
-    await Promise.all(this.#started.map(({ supervisor }) => supervisor.close()))
+    let closed = false
+    const closing = Promise.all(this.#started.map(({ supervisor }) => supervisor.close())).then(() => {
+      closed = true
+    })
+    for (let turn = 0; turn < 100 && !closed; turn++) await this.environment.advance(1000)
+    await closing
   }
 }
 
-function watch(supervisor: Supervisor, consumer: SuperviseOptions['consumer']): Started {
+function watch(supervisor: Supervisor, consumer: SuperviseOptions['consumer'], watched: boolean): Started {
   const happened: SupervisorEvent[] = []
   let heard: (() => void)[] = []
   const listen = async (): Promise<void> => {
@@ -149,7 +163,7 @@ function watch(supervisor: Supervisor, consumer: SuperviseOptions['consumer']): 
     }
     heard = []
   }
-  void listen()
+  if (watched) void listen()
   return {
     supervisor,
     consumer,
