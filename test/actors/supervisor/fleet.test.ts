@@ -88,7 +88,7 @@ const happenings = fc.array(
 )
 
 /** What a record says, by its kind: mostly fine, some refused in each way there is. */
-function valueOf(kind: number, n: number): unknown {
+function recordValue(kind: number, n: number): unknown {
   if (kind === 0) return { type: 'THROW' }
   if (kind === 1) return 'no json'
   if (kind === 2) return { type: 'xstate.stop' }
@@ -134,7 +134,7 @@ class Fleet {
       case 'send':
         return world.send(
           ...happening.what.map(
-            ([key, kind]) => [`k${key}`, valueOf(kind, this.sent++), { timestamp: 1000 + this.sent }] as const,
+            ([key, kind]) => [`k${key}`, recordValue(kind, this.sent++), { timestamp: 1000 + this.sent }] as const,
           ),
         )
       case 'join':
@@ -252,7 +252,7 @@ test('whatever happens to a fleet: each record once, in order; the same ids, res
       for (const happening of script)
         if (happening.does === 'send')
           await undisturbed.send(
-            ...happening.what.map(([key, kind]) => [`k${key}`, valueOf(kind, n++), { timestamp: 1000 + n }] as const),
+            ...happening.what.map(([key, kind]) => [`k${key}`, recordValue(kind, n++), { timestamp: 1000 + n }] as const),
           )
       const { supervisor } = undisturbed.supervise({ sends: true, time: 'source' })
       await supervisor.caughtUp()
