@@ -252,7 +252,9 @@ test('whatever happens to a fleet: each record once, in order; the same ids, res
       for (const happening of script)
         if (happening.does === 'send')
           await undisturbed.send(
-            ...happening.what.map(([key, kind]) => [`k${key}`, recordValue(kind, n++), { timestamp: 1000 + n }] as const),
+            ...happening.what.map(
+              ([key, kind]) => [`k${key}`, recordValue(kind, n++), { timestamp: 1000 + n }] as const,
+            ),
           )
       const { supervisor } = undisturbed.supervise({ sends: true, time: 'source' })
       await supervisor.caughtUp()
