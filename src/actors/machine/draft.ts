@@ -87,6 +87,10 @@ export class Draft {
   snapshotOf(ref: ActorRef): LiveSnapshot | undefined {
     return this.#acting(ref).snapshot
   }
+  /** Whether nothing but the root's own snapshot can have changed: no other actor, no timer. */
+  get rootOnly(): boolean {
+    return this.#others === undefined && this.#timers === this.#from.timers
+  }
   /** The actors other than the root that have another snapshot now, with the one before. */
   *changed(): Iterable<{
     readonly ref: ActorRef
@@ -352,20 +356,21 @@ export class Draft {
 
   #table(): ActorTable {
     const from = this.#from
-    const table: ActorTable = {
-      actors: this.#actors(),
+    const actors = this.#actors()
+    const same =
+      actors === from.actors &&
+      this.#timers === from.timers &&
+      this.#booked === from.booked &&
+      this.#systemIds === undefined &&
+      this.#invocations === undefined
+    if (same) return from
+    return {
+      actors,
       systemIds: this.systemIds,
       timers: this.#timers,
       invocations: this.#invocations ?? from.invocations,
       booked: this.#booked,
     }
-    const same =
-      table.actors === from.actors &&
-      table.timers === from.timers &&
-      table.booked === from.booked &&
-      this.#systemIds === undefined &&
-      this.#invocations === undefined
-    return same ? from : table
   }
   #actors(): ReadonlyMap<ActorRef, LiveSnapshot> {
     const { actors } = this.#from

@@ -254,6 +254,7 @@ function findProblem(draft: Draft, before: RunState | undefined): XMachinesError
 }
 
 function findFlawInActors(draft: Draft): Flaw | undefined {
+  if (draft.rootOnly) return undefined
   for (const { ref, before, now } of draft.changed()) {
     for (const part of ['context', 'input', 'output'] as const) {
       const flaw = findFlaw(now[part] ?? null, before?.[part], `children.${ref.id}.${part}`)

@@ -6,6 +6,7 @@ import {
   type LiveScope,
   type LiveTransition,
   nodesOf,
+  snapshotWith,
 } from './xstate.ts'
 
 /** How many event types a configuration remembers, and how many configurations a machine: beyond it both start anew. */
@@ -25,6 +26,7 @@ interface Configuration {
   readonly longer: Map<LiveNode, Configuration>
 }
 
+const noNodes: readonly LiveNode[] = Object.freeze([])
 const nothingQueued = Object.freeze({ internalQueue: Object.freeze([]), deferredActorIds: undefined })
 
 /**
@@ -73,12 +75,17 @@ class Selection {
     if (!this.#settles) return undefined
     const assigns = this.#selected(snapshot, event)?.assigns
     if (assigns === undefined) return undefined
-    let next = snapshot
+    if (assigns.length === 0) return snapshot
+    // The nodes stay, and with them the value and the tags: without nodes XState has nothing to derive them from again.
+    let { context, children } = snapshot
     for (const action of assigns) {
-      const args = { context: next.context, event, self: scope.self, system: scope.system }
-      next = action.resolve(scope, next, args, undefined, action, nothingQueued)[0]
+      const args = { context, event, self: scope.self, system: scope.system }
+      const bare = { status: snapshot.status, machine: snapshot.machine, _nodes: noNodes, context, children }
+      const after = action.resolve(scope, bare, args, undefined, action, nothingQueued)[0]
+      context = after.context
+      children = after.children
     }
-    return next
+    return snapshotWith(snapshot, context, children)
   }
 
   #selected(snapshot: LiveMachineSnapshot, event: EventObject): Selected | null {

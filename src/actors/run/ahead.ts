@@ -97,8 +97,11 @@ export class Ahead {
     const decision = this.#program.decide(this.#system, state, { seq: seq + 1, at, events, origin, seed })
     if (decision.kind === 'starved') return 'starved'
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
-    const beside = source === undefined && requestId === undefined ? undefined : besideOf(command)
-    const unit: NewUnit = { seq: seq + 1, at, events, origin, outputs: decision.outputs, ...beside }
+    const { outputs } = decision
+    const unit: NewUnit =
+      source === undefined && requestId === undefined
+        ? { seq: seq + 1, at, events, origin, outputs }
+        : { seq: seq + 1, at, events, origin, outputs, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
     if (requestId !== undefined) this.#asked(requestId, unit)
     this.#place = { state: decision.state, seq: unit.seq, at }

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../actors/contracts/json.ts'
+import type { JsonObject, RecordedEvent } from '../../actors/contracts/json.ts'
 import type {
   AppendItem,
   BesideChange,
@@ -205,6 +205,15 @@ export interface WrittenMail {
 /** A mail as it was. */
 export function readMail({ mail: receiver, sender, seq, index, failure, event }: WrittenMail): Mail {
   return deepFreeze({ receiver, sender, seq, index, ...(failure === undefined ? {} : { failure }), event })
+}
+
+/** The events of a unit, from their text. */
+export function parseEvents(text: string): readonly RecordedEvent[] {
+  const events = JSON.parse(text) as RecordedEvent[]
+  // One brace: one event that holds no object. One bracket: and no array. Most are so, and need no walk.
+  if (text.indexOf('{', 2) >= 0 || text.indexOf('[', 1) >= 0) return deepFreeze(events)
+  if (events.length > 0) Object.freeze(events[0])
+  return Object.freeze(events)
 }
 
 /** Freezes JSON that was just parsed, and so is nobody else's. */
