@@ -8,13 +8,28 @@ const doors = Object.entries(entries).map(([door, source]) => ({
   replacement: fileURLToPath(new URL(source, import.meta.url)),
 }))
 
+/** Another XState than the installed one, for the package and its tests alike: the oldest of the peer range, unless scripts/xstate-versions.mjs names one. */
+const xstate = {
+  find: /^xstate$/,
+  replacement:
+    process.env.XSTATE_ENTRY ??
+    fileURLToPath(new URL('node_modules/xstate-oldest/dist/xstate.development.cjs.mjs', import.meta.url)),
+}
+
+const every = { testTimeout: 30_000, hookTimeout: 60_000, setupFiles: ['test/seed.ts'] }
+
 export default defineConfig({
-  resolve: { alias: doors },
   test: {
-    include: ['test/**/*.test.ts'],
-    typecheck: { enabled: false },
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    setupFiles: ['test/seed.ts'],
+    projects: [
+      { resolve: { alias: doors }, test: { ...every, name: 'all', include: ['test/**/*.test.ts'] } },
+      {
+        resolve: { alias: [...doors, xstate] },
+        test: {
+          ...every,
+          name: 'another-xstate',
+          include: ['test/actors/machine/*.test.ts', 'test/property/*.test.ts'],
+        },
+      },
+    ],
   },
 })

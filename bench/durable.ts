@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, mkdtempSync, openSync, rmSync, write } from 'node:fs'
+import { closeSync, fdatasync, mkdtempSync, openSync, rmSync, statSync, write } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -7,7 +7,7 @@ import { fileStore } from 'xmachines/persistence/filesystem'
 import { createActor } from 'xstate'
 import { bareSend } from './apply.ts'
 import { type Comparison, compare } from './compare.ts'
-import { order, orderEvents } from './machines.ts'
+import { type OrderEvent, order, orderEvents } from './machines.ts'
 
 const [writeAsync, datasync] = [promisify(write), promisify(fdatasync)]
 
@@ -23,7 +23,7 @@ export async function durable(): Promise<Comparison[]> {
   const events = orderEvents(100_000)
   let place = scratch()
   let fd = 0
-  const line = Buffer.alloc(await bytesPerUnit(), 0x61)
+  const line = Buffer.alloc(await bytesPerUnit(events.slice(0, 1000)), 0x61)
   const awaited = await compare(
     'durable: one run, awaited',
     0.9,
@@ -88,9 +88,16 @@ export async function durable(): Promise<Comparison[]> {
   return [awaited, overlapped]
 }
 
-/** What a unit of this machine takes on disk. */
-async function bytesPerUnit(): Promise<number> {
-  return 330
+/** What a unit of these events takes in the log. */
+async function bytesPerUnit(events: readonly OrderEvent[]): Promise<number> {
+  const place = scratch()
+  const store = fileStore(place.path, { fsync: false })
+  const run = await openRun(order, { store, key: 'o' })
+  for (const event of events) await run.apply(event)
+  await store.close()
+  const { size } = statSync(join(place.path, 'log-00000001.ndjson'))
+  place.remove()
+  return Math.round(size / events.length)
 }
 
 /** Replaying a long run from its log, against bare `actor.send` of the same events, parsed before. */

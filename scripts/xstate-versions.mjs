@@ -1,22 +1,16 @@
-// Runs the differential suite against other versions of XState: `node scripts/xstate-versions.mjs 5.26.0 5.33.3 …`
-// Each is installed into .cache/xstate-<version>/ once. Options for the tests go through the environment (FC_RUNS, FC_SEED).
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+// Runs what depends on XState against other versions of it: `node scripts/xstate-versions.mjs [5.26.0 5.33.3 …]`; without
+// versions, against the last patch of every minor of the peer range. Each is installed into .cache/xstate-<version>/ once.
+// Options for the tests go through the environment (FC_RUNS, FC_SEED).
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tests = ['test/actors/machine/differential.test.ts', 'test/actors/machine/order.test.ts']
 const builds = { development: 'xstate.development.cjs.mjs', production: 'xstate.cjs.mjs' }
 
-const versions = process.argv.slice(2)
-if (versions.length === 0) {
-  console.error('Usage: node scripts/xstate-versions.mjs <version> …')
-  process.exit(2)
-}
-
 const failed = []
-for (const version of versions) {
+for (const version of process.argv.length > 2 ? process.argv.slice(2) : lastOfEveryMinor()) {
   const directory = join(root, '.cache', `xstate-${version}`)
   if (!existsSync(join(directory, 'node_modules', 'xstate'))) {
     mkdirSync(directory, { recursive: true })
@@ -27,13 +21,20 @@ for (const version of versions) {
   for (const [build, file] of Object.entries(builds)) {
     const entry = join(directory, 'node_modules', 'xstate', 'dist', file)
     console.log(`\nxstate ${version}, ${build} build`)
-    const { status } = run('npx', ['vitest', 'run', ...tests], root, { XSTATE_ENTRY: entry })
+    const { status } = run('npx', ['vitest', 'run', '--project', 'another-xstate'], root, { XSTATE_ENTRY: entry })
     if (status !== 0) failed.push(`${version} (${build})`)
   }
 }
 if (failed.length > 0) {
   console.error(`\nDiffers: ${failed.join(', ')}`)
   process.exit(1)
+}
+
+function lastOfEveryMinor() {
+  const { xstate: range } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).peerDependencies
+  const printed = execFileSync('npm', ['view', `xstate@${range}`, 'version', '--json'], { encoding: 'utf8' })
+  const byAge = JSON.parse(printed).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+  return new Map(byAge.map(version => [version.split('.').slice(0, 2).join('.'), version])).values()
 }
 
 function run(command, args, cwd, env = {}) {

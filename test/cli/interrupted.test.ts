@@ -9,9 +9,11 @@ import { ended, jsonLines, start, xmachines } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
-/** XM_LONG=1: a million lines. */
-const length = process.env.XM_LONG === '1' ? 1_000_000 : 12_000
-const timeout = process.env.XM_LONG === '1' ? 1_800_000 : 180_000
+/** XM_LONG=1: a million lines. The short log is over within a few flushes, so that some of the kills come too late. */
+const { length, leastKills, timeout } =
+  process.env.XM_LONG === '1'
+    ? { length: 1_000_000, leastKills: 10, timeout: 1_800_000 }
+    : { length: 12_000, leastKills: 4, timeout: 180_000 }
 
 /** A long log, written piece by piece. */
 async function longLog(): Promise<string> {
@@ -94,10 +96,12 @@ describe(
       const peak = await peakOf(alone.child, alone.ended)
       const whole = await alone.ended
       expect(whole).toMatchObject({ code: 0 })
-      console.log(`${length} lines in ${Math.round(performance.now() - began)} ms, at most ${Math.round(peak)} MiB`)
+      const size = written(undisturbed)
+      console.log(
+        `${length} lines in ${Math.round(performance.now() - began)} ms, at most ${Math.round(peak)} MiB, ${size} bytes`,
+      )
       expect(peak).toBeLessThan(600)
       expect(jsonLines(whole.stdout)).toMatchObject([{ events: length, duplicates: 0, refused: 0, interrupted: false }])
-      const size = written(undisturbed)
 
       const disturbed = space.path('disturbed')
       const first = run(log, disturbed)
@@ -113,11 +117,11 @@ describe(
       let kills = 0
       for (let turn = 0; turn < 10; turn++) {
         const next = run(log, disturbed)
-        await progress(disturbed, Math.random() * (size / 8), next.ended)
+        await progress(disturbed, Math.random() * (size / 14), next.ended)
         next.child.kill('SIGKILL')
         if ((await next.ended).signal === 'SIGKILL') kills++
       }
-      expect(kills).toBeGreaterThan(3)
+      expect(kills).toBeGreaterThanOrEqual(leastKills)
       const last = await run(log, disturbed).ended
       expect(last).toMatchObject({ code: 0 })
       expect(await historyOf(disturbed)).toBe(await historyOf(undisturbed))

@@ -122,6 +122,7 @@ class Selection {
 
   /** No active node has a guard on any transition that could match the type. */
   #dependsOnTypeAlone(nodes: readonly LiveNode[], type: string): boolean {
+    if (!isWhole(nodes)) return false
     for (const node of nodes) {
       for (const [descriptor, transitions] of node.transitions) {
         if (descriptor !== type && !descriptor.includes('*')) continue
@@ -143,6 +144,20 @@ class Selection {
     )
     return resolved.every(isAssign) ? (resolved as unknown as readonly LiveAssign[]) : undefined
   }
+}
+
+/**
+ * Whether every active node has its active children. XState before 5.32 can lose some (a region that was exited by an event
+ * that its own exit raised), and then searches among nodes that are not active.
+ */
+function isWhole(nodes: readonly LiveNode[]): boolean {
+  return nodes.every(({ type, states }) => {
+    if (type !== 'compound' && type !== 'parallel') return true
+    const children = Object.values(states).filter(child => child.type !== 'history')
+    return type === 'parallel'
+      ? children.every(child => nodes.includes(child))
+      : children.some(child => nodes.includes(child))
+  })
 }
 
 /** Types that XState does more about, or refuses. */

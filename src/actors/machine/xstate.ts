@@ -18,6 +18,8 @@ export interface LiveSnapshot {
 export interface LiveNode {
   readonly order: number
   readonly id: string
+  readonly type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history'
+  readonly states: Readonly<Record<string, LiveNode>>
   readonly always?: readonly unknown[]
   readonly transitions: ReadonlyMap<string, readonly LiveTransition[]>
 }
