@@ -39,6 +39,11 @@ export class HistoryFold {
     return this.#place
   }
 
+  /** The unit that the place stands after: the randomness of the next one derives from its id. */
+  follow(unit: Unit): void {
+    this.#last = unit
+  }
+
   /** Applies a unit. `undefined`: the step draws randomness and the units were read without ids. */
   apply(unit: Unit): Decided | undefined {
     const decided = this.#place === undefined ? this.#begin(unit) : this.#next(this.#place, unit)

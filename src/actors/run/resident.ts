@@ -1,20 +1,18 @@
-import { batchesOf } from '../batch-stream.ts'
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, AppendOutcome, BesideChange, LeaseKey, RunStatus, Store } from '../contracts/store.ts'
+import type { AppendItem, AppendOutcome, LeaseKey, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
-import { encodeState, stateFormat } from '../machine/codec.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
-import type { ActorTable, RunState } from '../machine/state.ts'
+import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
 import { Ahead } from './ahead.ts'
-import { type AdoptedUnit, type Command, isKept, needsAppend, type Pending, takesPosition } from './command.ts'
-import { HistoryFold } from './history.ts'
+import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
+import { Durable } from './durable.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
-import type { BesideDraft, RunOutbox } from './outbox.ts'
+import type { RunOutbox } from './outbox.ts'
 import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
 /** The lease under which a resident appends. */
@@ -66,8 +64,6 @@ export interface ResidentStart {
 const mailboxLimit = 65_536
 /** Commands of one append item. */
 const itemLimit = 1024
-/** Units between two snapshots of a run that stays in memory. */
-const snapshotEvery = 10_000
 /** How many times in a row another writer may be first. */
 const conflictLimit = 64
 
@@ -89,16 +85,8 @@ export class Resident implements Writer {
   readonly #journal: Journal
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
-  #seq: number
-  #at: number
-  #revision: number | undefined
+  readonly #durable: Durable
   readonly #exclusive: boolean
-  #status: RunStatus
-  #table: ActorTable
-  #held: boolean
-  /** The hold was lifted, which is still to be appended. */
-  #released = false
-  #snapshotSeq = 0
   /** Decided, oldest first; the first {@link #inFlight} are with the store. */
   #pending: Pending[] = []
   #inFlight = 0
@@ -124,44 +112,37 @@ export class Resident implements Writer {
     this.outbox = start.outbox
     this.environment = start.environment
     this.#journal = journalOf(start.store)
-    this.#seq = start.seq
-    this.#at = start.at
-    this.#revision = start.revision
     this.#exclusive = start.first?.exclusive === true
-    this.#status = 'active'
-    this.#table = start.state.table
-    this.#held = start.held
+    this.#durable = new Durable(start)
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
     }
-    this.system.visible = start.state
     this.system.sender = event => this.#aftermath.sendToSelf(event as RecordedEvent)
     if (start.first !== undefined) this.#begin(start, start.first)
-    else this.#status = start.state.snapshot.status
   }
 
   /** Units so far that are durable. */
   get seq(): number {
-    return this.#seq
+    return this.#durable.seq
   }
   /** Time of the last durable unit, ms. */
   get at(): number {
-    return this.#at
+    return this.#durable.at
   }
   /** The last durable state. */
   get state(): RunState {
-    return this.system.visible!
+    return this.#durable.state
   }
   /** Whether effects are shown instead of started. */
   get held(): boolean {
-    return this.#held
+    return this.#durable.held
   }
   /** Whether the creation is durable. */
   get created(): boolean {
-    return this.#revision !== undefined
+    return this.#durable.created
   }
   get over(): { readonly error: XMachinesError | undefined } | undefined {
     return this.#over
@@ -209,16 +190,15 @@ export class Resident implements Writer {
 
   /** Goes on with effects and timers of a run that was opened, unless they are held. */
   resume(): void {
-    if (this.#held) return
+    if (this.held) return
     this.#aftermath.follow(this.state)
     this.#aftermath.catchUp()
   }
 
   /** Lifts the hold of a fork or an import, for good. */
   release(): void {
-    if (!this.#held || this.#over !== undefined) return
-    this.#held = false
-    this.#released = true
+    if (!this.held || this.#over !== undefined) return
+    this.#durable.release()
     this.#journal.request(this)
     this.resume()
   }
@@ -242,7 +222,7 @@ export class Resident implements Writer {
     await this.drained()
     if (this.#over !== undefined) return
     this.#end(undefined)
-    if (this.#seq > this.#snapshotSeq) await this.#saveSnapshot().catch(() => {}) // a cache: losing it costs a replay
+    await this.#durable.saveSnapshot()
   }
 
   /** Takes nothing more, and ends once what is decided is durable. */
@@ -262,7 +242,7 @@ export class Resident implements Writer {
   takeItem(): AppendItem | undefined {
     if (this.#over !== undefined || this.#inFlight > 0 || this.#frozen > 0) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
-    const item = this.#item(slice)
+    const item = this.#durable.item(slice, this.#aftermath)
     if (item !== undefined) {
       this.#inFlight = slice.length
       return item
@@ -280,7 +260,8 @@ export class Resident implements Writer {
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
-        this.#exists(outcome.revision)
+        this.#durable.exists(outcome.revision)
+        this.#created()
         this.#settle(this.#pending.splice(0, count))
         if (this.#pending.length > 0) this.#journal.request(this)
         return
@@ -359,14 +340,14 @@ export class Resident implements Writer {
 
   /** An outcome or a timer that is gone: no unit, and nobody to tell. */
   #drop(command: Command): void {
-    command.settle({ kind: 'unchanged', seq: this.#seq, at: this.#at, outputs: [], state: this.state, duplicate: true })
+    command.settle({ kind: 'unchanged', seq: this.seq, at: this.at, outputs: [], state: this.state, duplicate: true })
     this.#notifyDrained()
   }
 
   /** The step draws randomness and the id of the head is not known: it is computed from the history, once. */
   #starve(command: Command): void {
     this.#block([command], async () => {
-      await this.#ahead.identify(this.store, this.created ? this.#seq : undefined, this.#pending)
+      await this.#ahead.identify(this.store, this.created ? this.seq : undefined, this.#pending)
     })
   }
 
@@ -395,73 +376,20 @@ export class Resident implements Writer {
 
   // Becoming durable.
 
-  #item(slice: readonly Pending[]): AppendItem | undefined {
-    const units: NewUnit[] = []
-    const sources: BesideChange['sources'] = []
-    const refused: BesideChange['refused'] = []
-    for (const pending of slice) {
-      if (pending.unit !== undefined) units.push(pending.unit)
-      else if (isKept(pending.refusal)) (refused as unknown[]).push(pending.refusal)
-      else if (takesPosition(pending)) (sources as unknown[]).push(pending.command.source)
-    }
-    const { outbox } = this
-    if (units.length + refused.length + sources.length === 0 && !this.#released && outbox?.dirty !== true)
-      return undefined
-    const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
-    const { status, value } = state.snapshot
-    const beside: BesideDraft = {}
-    if (refused.length > 0) beside.refused = refused
-    if (sources.length > 0) beside.sources = sources
-    const item: { -readonly [K in keyof AppendItem]: AppendItem[K] } = {
-      run: this.run,
-      expected: this.#revision === undefined ? null : { seq: this.#seq, revision: this.#revision },
-      units,
-      lease: this.lease,
-      value: value as NonNullable<AppendItem['value']>,
-    }
-    if (this.#revision === undefined) item.machine = this.program.record
-    if (status !== this.#status) item.status = status
-    if (this.#released) {
-      this.#released = false
-      beside.held = this.#held
-    }
-    if (this.#held && this.#revision === undefined) beside.held = true
-    // The results of a held run are shown, not sent.
-    const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
-    if (calls || state.table !== this.#table || this.#revision === undefined || beside.held === false) {
-      this.#aftermath.declare(state, item, beside)
-      if (outbox?.due !== undefined) item.due = Math.min(outbox.due, item.due ?? Number.POSITIVE_INFINITY)
-    }
-    if (Object.keys(beside).length > 0) item.beside = beside
-    return item
-  }
-
   /** These are durable, or need not be: shows them, answers, starts what they left to be done. */
   #settle(settled: readonly Pending[]): void {
-    const adopted: AdoptedUnit[] = []
-    for (const { unit, state } of settled) {
-      if (unit === undefined) continue
-      this.#seq = unit.seq
-      this.#at = unit.at
-      adopted.push({ unit, state })
-    }
-    const last = adopted[adopted.length - 1]
-    if (last !== undefined) {
-      this.system.visible = last.state
-      this.#status = last.state.snapshot.status
-      this.#table = last.state.table
-      for (const observer of this.#observers) observer.adopted(adopted)
-    }
+    const adopted = this.#durable.adopt(settled)
+    if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
     for (const { command, settlement } of settled) {
       if (settlement.kind === 'refused')
         for (const observer of this.#observers) observer.refused(settlement.seq, command.events, settlement.error)
       command.settle(settlement)
     }
-    if (last !== undefined && !this.#held) {
+    if (adopted.length > 0 && !this.held) {
       for (const { unit, effects } of settled)
         if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
-      this.#aftermath.follow(last.state)
-      if (this.#seq - this.#snapshotSeq >= snapshotEvery) void this.#saveSnapshot().catch(() => {})
+      this.#aftermath.follow(this.state)
+      this.#durable.snapshotNowAndThen()
     }
     this.#notifyDrained()
   }
@@ -483,42 +411,10 @@ export class Resident implements Writer {
     const again = this.#pending.map(pending => pending.command)
     this.#pending = []
     this.#block(again, async () => {
-      const head = await this.store.head(this.run)
-      if (head === undefined)
-        throw new XMachinesError('RUN_UNKNOWN', `The store ${this.store.location} has lost run ${this.run}.`, {
-          details: { run: this.run },
-        })
-      if (head.machine !== this.program.record.oid)
-        throw new XMachinesError(
-          'MACHINE_MISMATCH',
-          `Run ${this.run} went over to machine ${head.machine}. Open it again with that machine.`,
-          { details: { run: this.run } },
-        )
-      const fold = new HistoryFold(this.program, {
-        system: this.system,
-        state: this.state,
-        seq: this.#seq,
-        at: this.#at,
-      })
-      const adopted: AdoptedUnit[] = []
-      if (creation?.unit !== undefined) adopted.push({ unit: creation.unit, state: creation.state })
-      if (head.seq > this.#seq) {
-        for await (const batch of batchesOf(this.store.read(this.run, { from: this.#seq + 1, to: head.seq }))) {
-          for (const unit of batch) {
-            fold.apply(unit)
-            adopted.push({ unit, state: fold.place!.state })
-          }
-        }
-      }
-      const place = fold.place!
-      this.#exists(head.revision)
-      this.#seq = place.seq
-      this.#at = head.at
-      this.#status = place.state.snapshot.status
-      this.#table = place.state.table
-      this.system.visible = place.state
-      this.#ahead.reset({ state: place.state, seq: place.seq, at: head.at }, head.beside.sources)
-      this.#aftermath.foreign(place.state)
+      const { adopted, sources } = await this.#durable.takeOver(creation)
+      this.#created()
+      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, sources)
+      this.#aftermath.foreign(this.state)
       if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
     })
   }
@@ -535,9 +431,7 @@ export class Resident implements Writer {
     this.#notifyDrained()
   }
 
-  /** The run is in the store, with this revision. */
-  #exists(revision: number): void {
-    this.#revision = revision
+  #created(): void {
     for (const { resolve } of this.#whenCreated.splice(0)) resolve()
   }
 
@@ -549,17 +443,5 @@ export class Resident implements Writer {
   /** Tells observers of something that failed beside the history. */
   report(seq: number, error: XMachinesError): void {
     for (const observer of this.#observers) observer.refused(seq, [], error)
-  }
-
-  // Snapshots: a cache that spares replays.
-
-  async #saveSnapshot(): Promise<void> {
-    this.#snapshotSeq = this.#seq
-    await this.store.saveSnapshot(this.run, {
-      seq: this.#seq,
-      machine: this.program.record.oid,
-      format: stateFormat,
-      state: encodeState(this.system, this.state),
-    })
   }
 }

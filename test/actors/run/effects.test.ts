@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { createRun, forkRun, now, openRun, type Run, random, uuid } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, cancel, emit, raise, setup } from 'xstate'
+import { otherProcess } from '../supervisor/world.ts'
 import { all } from './collect.ts'
 import { worker } from './machines.ts'
 
@@ -326,6 +327,16 @@ describe('randomness (semantics 6)', () => {
     const awaited = createRun(dice, { store: memoryStore(), key: 'd', time: 'source' })
     for (let i = 0; i < 3; i++) await awaited.apply({ type: 'ROLL' })
     expect(overlapped.getSnapshot().context.rolls).toEqual(awaited.getSnapshot().context.rolls)
+  })
+
+  test('two processes that take each other over draw what one would have drawn', async () => {
+    const store = memoryStore()
+    const processes = [store, otherProcess(store)]
+    const runs = await Promise.all(processes.map(store => openRun(dice, { store, key: 'd', time: 'source' })))
+    for (let i = 0; i < 6; i++) await runs[i % 2]!.apply({ type: 'ROLL' })
+    const alone = createRun(dice, { store: memoryStore(), key: 'd', time: 'source' })
+    for (let i = 0; i < 6; i++) await alone.apply({ type: 'ROLL' })
+    expect(runs[1]!.getSnapshot().context.rolls).toEqual(alone.getSnapshot().context.rolls)
   })
 })
 
