@@ -16,9 +16,9 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
-export type { Divergence } from './actors/replay/divergence.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
+export type { Divergence } from './actors/run/divergence.ts'
 export {
   type CreateRunOptions,
   type CreationOptions,

@@ -1,5 +1,5 @@
 import type { Origin, Unit } from '../actors/contracts/unit.ts'
-import type { Divergence } from '../actors/replay/divergence.ts'
+import type { Divergence } from '../actors/run/divergence.ts'
 
 /** How much of an id is shown to a person. */
 const shownDigits = 12

@@ -6,11 +6,11 @@ import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided, Program } from '../machine/program.ts'
 import type { ActorTable } from '../machine/state.ts'
+import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
 import { programsOf } from '../run/open.ts'
 import { snapshotOf } from '../run/snapshot.ts'
 import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
-import { type Divergence, outputsDivergence } from './divergence.ts'
 
 /** Something that a unit left to be done. A replay shows it and does nothing of it. */
 export type StepEffect =
@@ -40,7 +40,7 @@ export interface ReplayStep<TMachine extends AnyMachine = AnyMachine> {
 export interface ReplayOptions {
   /** The last seq to replay, inclusive. @default all units */
   readonly until?: number | undefined
-  /** Compares what is decided now with what was recorded, and stops at the first difference. @default false */
+  /** Compares the state, outputs and effects that are decided now with what was recorded, and stops at the first difference. @default false */
   readonly verify?: boolean | undefined
 }
 
@@ -68,7 +68,7 @@ class Replay implements AsyncIterableIterator<Step> {
   readonly #machine: Machines
   readonly #batches: AsyncGenerator<readonly Unit[], void, void>
   readonly #until: number
-  readonly #verify: boolean
+  readonly #comparison: UnitComparison | undefined
   #batch: readonly Unit[] = []
   #index = 0
   #fold: HistoryFold | undefined
@@ -82,7 +82,7 @@ class Replay implements AsyncIterableIterator<Step> {
     this.#machine = machine
     this.#batches = batches
     this.#until = until
-    this.#verify = verify
+    this.#comparison = verify ? new UnitComparison() : undefined
   }
 
   next(): Promise<IteratorResult<Step, undefined>> {
@@ -123,7 +123,7 @@ class Replay implements AsyncIterableIterator<Step> {
       this.#over = true
       return { done: true, value: undefined }
     }
-    const fold = (this.#fold ??= new HistoryFold(programOfUnit(this.#machine, unit)))
+    const fold = (this.#fold ??= new HistoryFold(programOfUnit(this.#machine, unit), undefined, false))
     const before = fold.place?.state.table
     const decided = fold.apply(unit)
     if (decided === undefined) {
@@ -133,7 +133,7 @@ class Replay implements AsyncIterableIterator<Step> {
         { details: { run: unit.run, seq: unit.seq } },
       )
     }
-    const step = new Step(unit, decided, before, this.#verify ? outputsDivergence(unit, decided.outputs) : undefined)
+    const step = new Step(unit, decided, before, this.#comparison?.compare(unit, decided))
     if (step.divergence !== undefined) this.#over = true
     return { done: false, value: step }
   }

@@ -5,8 +5,10 @@ import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
 import { pathOf } from '../machine/actor-ref.ts'
+import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
 import { findInvocation, findTimer, nextTimer, type RunState, type Timer } from '../machine/state.ts'
+import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import type { Command, Pending, Settlement } from './command.ts'
 import { seedOf } from './history.ts'
@@ -34,6 +36,7 @@ export class Ahead {
   readonly #system: ActorSystem
   readonly #time: TimeMode
   readonly #environment: Environment
+  readonly #hash = new StateHash()
   #place: AheadPlace
   #sources: Map<string, bigint | number> | undefined
   /** The answers to the last requests that had an id; read when the first one comes. */
@@ -98,16 +101,22 @@ export class Ahead {
     if (decision.kind === 'starved') return 'starved'
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
     const { outputs } = decision
+    const hash = this.hashOf(decision.state, decision.effects)
     const unit: NewUnit =
       source === undefined && requestId === undefined
-        ? { seq: seq + 1, at, events, origin, outputs }
-        : { seq: seq + 1, at, events, origin, outputs, ...besideOf(command) }
+        ? { seq: seq + 1, at, events, origin, outputs, state: hash }
+        : { seq: seq + 1, at, events, origin, outputs, state: hash, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
     if (requestId !== undefined) this.#asked(requestId, unit)
     this.#place = { state: decision.state, seq: unit.seq, at }
     if (this.#chain !== undefined) this.#chain.next(unit)
     const settlement: Settlement = { kind: 'applied', unit, state: decision.state, fatal: decision.fatal }
     return { command, unit, state: decision.state, effects: decision.effects, settlement, refusal: undefined }
+  }
+
+  /** The hash that is kept beside a unit. */
+  hashOf(state: RunState, effects: readonly Effect[]): string {
+    return this.#hash.of(state, effects)
   }
 
   /** Whether the ids of earlier requests are at hand. */

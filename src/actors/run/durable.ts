@@ -155,7 +155,7 @@ export class Durable {
         `Run ${run} went over to machine ${head.machine}. Open it again with that machine.`,
         { details: { run } },
       )
-    const fold = new HistoryFold(this.#program, { system, state: this.state, seq: this.#seq, at: this.#at })
+    const fold = new HistoryFold(this.#program, { system, state: this.state, seq: this.#seq, at: this.#at }, true)
     const adopted: AdoptedUnit[] = []
     if (creation?.unit !== undefined) adopted.push({ unit: creation.unit, state: creation.state })
     if (head.seq > this.#seq) {

@@ -6,6 +6,7 @@ import { decodeState, stateFormat } from '../machine/codec.ts'
 import type { Decided, Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
+import { diverged, UnitComparison } from './divergence.ts'
 
 /** What the randomness of a unit derives from (semantics 6). */
 export function seedOf(previousId: string, seq: number): string {
@@ -26,13 +27,18 @@ export interface Place {
  */
 export class HistoryFold {
   readonly program: Program
+  readonly #comparison: UnitComparison | undefined
   #place: Place | undefined
   #last: Unit | undefined
 
-  /** @param from where to go on; nothing: at the creation */
-  constructor(program: Program, from?: Place) {
+  /**
+   * @param from where to go on; nothing: at the creation
+   * @param compares a unit that comes out otherwise than recorded is refused with `REPLAY_DIVERGED`
+   */
+  constructor(program: Program, from: Place | undefined, compares: boolean) {
     this.program = program
     this.#place = from
+    this.#comparison = compares ? new UnitComparison() : undefined
   }
 
   get place(): Place | undefined {
@@ -48,6 +54,8 @@ export class HistoryFold {
   apply(unit: Unit): Decided | undefined {
     const decided = this.#place === undefined ? this.#begin(unit) : this.#next(this.#place, unit)
     this.#last = unit
+    const divergence = decided === undefined ? undefined : this.#comparison?.compare(unit, decided)
+    if (divergence !== undefined) throw diverged(unit.run, divergence)
     return decided
   }
 
@@ -100,7 +108,7 @@ export async function recover(
   const { to = head.seq, signal } = options
   const snapshot = await usableSnapshot(store, head, program, to, signal)
   if (snapshot !== undefined) {
-    const place = await fold(store, head.run, new HistoryFold(program, snapshot), {
+    const place = await fold(store, head.run, new HistoryFold(program, snapshot, true), {
       from: snapshot.seq + 1,
       to,
       ids: false,
@@ -111,8 +119,9 @@ export async function recover(
   // Ids cost as much as the steps: they are read where the machine draws randomness, which may show only on the way.
   const cheap = program.drawsRandomness
     ? undefined
-    : await fold(store, head.run, new HistoryFold(program), { to, ids: false, signal })
-  const place = cheap ?? (await fold(store, head.run, new HistoryFold(program), { to, ids: true, signal }))
+    : await fold(store, head.run, new HistoryFold(program, undefined, true), { to, ids: false, signal })
+  const place =
+    cheap ?? (await fold(store, head.run, new HistoryFold(program, undefined, true), { to, ids: true, signal }))
   if (place === undefined)
     throw new XMachinesError('RUN_DAMAGED', `The history of run ${head.run} is empty.`, { details: { run: head.run } })
   return place

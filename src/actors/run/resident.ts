@@ -292,6 +292,7 @@ export class Resident implements Writer {
       events: [],
       origin: { kind: 'outside' },
       outputs: first.outputs,
+      state: this.#ahead.hashOf(start.state, first.effects),
       creation: first.creation,
     }
     const command: Command = { origin: unit.origin, events: [], settle: () => {}, reject: () => {} }

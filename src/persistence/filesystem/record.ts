@@ -58,12 +58,12 @@ function unitText(start: string, unit: NewUnit, tail: string): UnitText {
 }
 
 function unitRest(unit: NewUnit): string {
-  let rest = ''
+  // First, so that whoever reads only the state need not parse the rest.
+  let rest = unit.state === undefined ? '' : `,"state":${JSON.stringify(unit.state)}`
   if (unit.origin.kind !== 'outside') rest += `,"origin":${JSON.stringify(unit.origin)}`
   if (unit.outputs.length > 0) rest += `,"outputs":${JSON.stringify(unit.outputs)}`
   if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
   if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
-  if (unit.state !== undefined) rest += `,"state":${JSON.stringify(unit.state)}`
   if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
   if (unit.machine !== undefined) rest += `,"machine":${JSON.stringify(unit.machine)}`
   return rest

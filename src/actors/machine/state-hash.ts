@@ -1,0 +1,127 @@
+import type { EventObject } from 'xstate'
+import type { ActorRef } from './actor-ref.ts'
+import type { Effect } from './draft.ts'
+import type { ActorTable, RunState } from './state.ts'
+import type { Timer } from './timers.ts'
+import { hashPath, hashValue, mix } from './value-hash.ts'
+import { isMachine, type LiveMachineSnapshot, type LiveSnapshot } from './xstate.ts'
+
+/** The version of the format: how every hash begins. One of another version is not compared. */
+const version = '1:'
+
+/** The parts of a state's hash, in their order, and what a difference in them is called. */
+const parts = ['value', 'context', 'system', 'effects'] as const
+
+/** A part of a state that has a hash of its own. `system`: status, output, children, timers, invocations. */
+export type StatePart = (typeof parts)[number]
+
+/**
+ * Hashes the states of one run, unit by unit: `1:` and eight hex digits for each of value and history, context, the rest
+ * of the actor system, and what the unit left to be done (none: left out). Kept beside each unit, so that a replay finds
+ * the first one that comes out differently. Neutral to XState's version: no name of XState's own and no text of an error
+ * is in it. What has not changed since the last call is not hashed again.
+ */
+export class StateHash {
+  #value: unknown
+  #history: unknown
+  #valueHash = ''
+  #context: unknown
+  #contextHash = ''
+  #table: ActorTable | undefined
+  #status: unknown
+  #output: unknown
+  #systemHash = ''
+
+  of({ snapshot, table }: RunState, effects: readonly Effect[]): string {
+    const { value, historyValue, context, status, output } = snapshot
+    if (value !== this.#value || historyValue !== this.#history) {
+      this.#value = value
+      this.#history = historyValue
+      this.#valueHash = digits(hashNodes(snapshot))
+    }
+    if (context !== this.#context) {
+      this.#context = context
+      this.#contextHash = digits(hashValue(context))
+    }
+    if (table !== this.#table || status !== this.#status || output !== this.#output) {
+      this.#table = table
+      this.#status = status
+      this.#output = output
+      this.#systemHash = digits(hashSystem(snapshot, table))
+    }
+    const state = version + this.#valueHash + this.#contextHash + this.#systemHash
+    return effects.length === 0 ? state : state + digits(hashEffects(effects))
+  }
+}
+
+/** Which part of two hashes differs first; `undefined`: none, or they are of versions that do not compare. */
+export function differentPart(expected: string, actual: string): StatePart | undefined {
+  if (expected === actual || !expected.startsWith(version) || !actual.startsWith(version)) return undefined
+  return parts.find((_, index) => partOf(expected, index) !== partOf(actual, index))
+}
+
+function partOf(hash: string, index: number): string {
+  return hash.slice(version.length + index * 8, version.length + index * 8 + 8)
+}
+
+function digits(hash: number): string {
+  return (hash >>> 0).toString(16).padStart(8, '0')
+}
+
+function hashNodes({ value, historyValue }: LiveMachineSnapshot): number {
+  let hash = hashValue(value)
+  for (const [id, nodes] of Object.entries(historyValue).sort(([a], [b]) => (a < b ? -1 : 1)))
+    hash = mix(mix(hash, hashValue(id)), hashValue(nodes.map(node => node.id)))
+  return hash
+}
+
+function hashSystem({ status, output }: LiveMachineSnapshot, table: ActorTable): number {
+  let hash = mix(hashValue(status), hashValue(output ?? null))
+  let sum = 0
+  for (const [ref, snapshot] of table.actors) sum = (sum + hashActor(ref, snapshot)) | 0
+  for (const [id, ref] of table.systemIds) sum = (sum + mix(hashValue(id), hashPath(ref))) | 0
+  for (const { actor, path, entered } of table.invocations.values())
+    sum = (sum + mix(mix(hashPath(actor), hashValue(path)), entered)) | 0
+  hash = mix(hash, sum)
+  for (const timer of table.timers.values()) hash = mix(hash, hashTimer(timer))
+  return hash
+}
+
+/** Snapshots of actors are values: one that nothing happened to is the same object. */
+const actors = new WeakMap<LiveSnapshot, number>()
+
+function hashActor(ref: ActorRef, snapshot: LiveSnapshot): number {
+  let hash = actors.get(snapshot)
+  if (hash === undefined) {
+    const { status, context, input, output } = snapshot
+    hash = hashValue({ status, context, input, output })
+    if (isMachine(ref.behaviour)) hash = mix(hash, hashNodes(snapshot as LiveMachineSnapshot))
+    actors.set(snapshot, hash)
+  }
+  return mix(hash, hashPath(ref))
+}
+
+function hashTimer({ source, target, event, due, armed, index }: Timer): number {
+  const where = mix(hashPath(source), hashPath(target))
+  return mix(mix(mix(mix(where, hashValue(due)), armed), index), hashEvent(event))
+}
+
+/** XState's own events have other names in other versions of it. */
+function hashEvent(event: EventObject): number {
+  return event.type.startsWith('xstate.') ? 0 : hashValue(event)
+}
+
+function hashEffects(effects: readonly Effect[]): number {
+  let hash = effects.length
+  for (const effect of effects) {
+    const what =
+      effect.kind === 'receive' ? hashEvent(effect.event) : hashValue(nameOf(effect.actor, effect.action.type))
+    hash = mix(mix(hash, hashPath(effect.actor)), what)
+  }
+  return hash
+}
+
+/** The name of an action as registered. Functions written in place are called as a build likes. */
+function nameOf({ behaviour }: ActorRef, type: string): string {
+  return isMachine(behaviour) && Object.hasOwn(behaviour.implementations.actions, type) ? type : ''
+}

@@ -1,0 +1,81 @@
+import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import type { Unit } from '../contracts/unit.ts'
+import { XMachinesError } from '../errors.ts'
+import type { Decided } from '../machine/program.ts'
+import { differentPart, StateHash } from '../machine/state-hash.ts'
+
+/** How a unit that is decided again differs from what was recorded. */
+export interface Divergence {
+  readonly seq: number
+  /** What differs. `missing`: the unit has no hash of its state, though units before it have. */
+  readonly kind: 'state' | 'outputs' | 'effects' | 'missing'
+  /** As recorded: outputs, or the hash of a state. */
+  readonly expected: JsonValue
+  readonly actual: JsonValue
+  /** The first place that differs, such as `$[0].total` of outputs; of a state its part: `$.value`, `$.context` or `$.system`. */
+  readonly path: string
+}
+
+/** Compares the units of one history, in order, with what was recorded. Histories of versions without state hashes are compared by their outputs. */
+export class UnitComparison {
+  readonly #hash = new StateHash()
+  #hashed = false
+
+  /** How the unit differs, if it does. */
+  compare(unit: Unit, { state, outputs, effects }: Decided): Divergence | undefined {
+    return outputsDivergence(unit, outputs) ?? this.#compareState(unit, this.#hash.of(state, effects))
+  }
+
+  #compareState({ seq, state: expected }: Unit, actual: string): Divergence | undefined {
+    if (expected === undefined)
+      return this.#hashed ? { seq, kind: 'missing', expected: null, actual, path: '$' } : undefined
+    this.#hashed = true
+    const part = differentPart(expected, actual)
+    if (part === undefined) return undefined
+    return { seq, kind: part === 'effects' ? 'effects' : 'state', expected, actual, path: `$.${part}` }
+  }
+}
+
+/** The error of a history that does not come out as recorded. */
+export function diverged(run: string, divergence: Divergence): XMachinesError {
+  const { seq, kind, path } = divergence
+  const text = `Unit ${seq} of run ${run} was recorded with other ${kind} (${path}) than the machine gives now. Open it with the machine as it was, migrate it, or fork it at ${Math.max(0, seq - 1)}.`
+  return new XMachinesError('REPLAY_DIVERGED', text, { details: { run, ...divergence } })
+}
+
+/** Whether the recorded outputs of a unit are what the machine emits now. */
+function outputsDivergence(unit: Unit, actual: readonly RecordedEvent[]): Divergence | undefined {
+  const expected = unit.outputs
+  if (expected.length === 0 && actual.length === 0) return undefined
+  const path = firstDifference(expected, actual, '$')
+  return path === undefined ? undefined : { seq: unit.seq, kind: 'outputs', expected, actual, path }
+}
+
+/** The path of the first place where two JSON values differ, or `undefined`. The order of keys does not count. */
+export function firstDifference(a: JsonValue | undefined, b: JsonValue | undefined, path: string): string | undefined {
+  if (a === b) return undefined
+  if (
+    typeof a !== 'object' ||
+    typeof b !== 'object' ||
+    a === null ||
+    b === null ||
+    Array.isArray(a) !== Array.isArray(b)
+  )
+    return path
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < Math.max(a.length, b.length); i++) {
+      const found = i < a.length && i < b.length ? firstDifference(a[i], b[i], `${path}[${i}]`) : `${path}[${i}]`
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  const [one, other] = [
+    a as Readonly<Record<string, JsonValue | undefined>>,
+    b as Readonly<Record<string, JsonValue | undefined>>,
+  ]
+  for (const key of [...new Set([...Object.keys(one), ...Object.keys(other)])].sort()) {
+    const found = firstDifference(one[key], other[key], `${path}.${key}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
