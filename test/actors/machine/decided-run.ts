@@ -122,8 +122,8 @@ export class DecidedRun {
       seed: () => `seed ${seq}`,
     }
     const before = this.#manner.twice === true ? this.encoded() : undefined
-    const decision = this.program.decide(this.system, this.state, input)
-    if (before !== undefined) this.#again(decision, input, before)
+    let decision = this.program.decide(this.system, this.state, input)
+    if (before !== undefined) decision = this.#again(decision, input, before)
     this.refused = decision.kind === 'refused' ? decision.error : undefined
     if (decision.kind === 'starved') throw new Error('starved with a seed')
     if (decision.kind === 'refused') return
@@ -159,12 +159,16 @@ export class DecidedRun {
     if (this.encoded() !== text) throw new Error(`restored differently:\n${text}\n${this.encoded()}`)
   }
 
-  #again(first: Decision, input: StepInput, before: string): void {
+  /** Decides once more, the same, and goes on with that. */
+  #again(first: Decision, input: StepInput, before: string): Decision {
     if (this.encoded() !== before) throw new Error(`deciding changed the state:\n${before}\n${this.encoded()}`)
+    // Read first: a reference knows only one last state, that of the latest decision to end its actor.
+    const a = this.#text(first)
     const second = this.program.decide(this.system, this.state, input)
     if (this.encoded() !== before) throw new Error(`deciding twice changed the state:\n${before}\n${this.encoded()}`)
-    const [a, b] = [first, second].map(decision => this.#text(decision))
+    const b = this.#text(second)
     if (a !== b) throw new Error(`decided differently:\n${a}\n${b}`)
+    return second
   }
 
   #text(decision: Decision): string {
