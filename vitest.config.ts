@@ -27,7 +27,11 @@ export default defineConfig({
         test: {
           ...every,
           name: 'another-xstate',
-          include: ['test/actors/machine/*.test.ts', 'test/property/*.test.ts'],
+          include: [
+            'test/actors/machine/*.test.ts',
+            'test/golden/*.test.ts',
+            'test/property/{replay-equals-live,units}.test.ts',
+          ],
         },
       },
     ],
