@@ -103,7 +103,8 @@ export function createRunIn<TMachine extends AnyMachine>(
  * Opens the run of a key (created if there is none) or of an id: from its newest snapshot and the units after it.
  * Resolves when the run is at its head. Its `out` begins after that head.
  *
- * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, and as `createRun`
+ * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, `REPLAY_DIVERGED` when the machine no
+ *   longer gives what the history says (nothing is appended), and as `createRun`
  */
 export async function openRun<TMachine extends AnyMachine>(
   machine: Machines<TMachine>,
