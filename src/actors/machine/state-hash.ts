@@ -57,11 +57,13 @@ export class StateHash {
 /** Which part of two hashes differs first; `undefined`: none, or they are of versions that do not compare. */
 export function differentPart(expected: string, actual: string): StatePart | undefined {
   if (expected === actual || !expected.startsWith(version) || !actual.startsWith(version)) return undefined
-  return parts.find((_, index) => partOf(expected, index) !== partOf(actual, index))
+  return parts.find(part => partOf(expected, part) !== partOf(actual, part))
 }
 
-function partOf(hash: string, index: number): string {
-  return hash.slice(version.length + index * 8, version.length + index * 8 + 8)
+/** The eight digits of a part; none: the unit left nothing to be done. */
+export function partOf(hash: string, part: StatePart): string {
+  const from = version.length + parts.indexOf(part) * 8
+  return hash.slice(from, from + 8) || 'none'
 }
 
 function digits(hash: number): string {

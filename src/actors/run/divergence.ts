@@ -1,16 +1,18 @@
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
+import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/program.ts'
-import { differentPart, StateHash } from '../machine/state-hash.ts'
+import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */
 export interface Divergence {
   readonly seq: number
   /** What differs. `missing`: the unit has no hash of its state, though units before it have. */
   readonly kind: 'state' | 'outputs' | 'effects' | 'missing'
-  /** As recorded: outputs, or the hash of a state. */
+  /** As recorded: the outputs; of a state or effects, which are not recorded whole, the hash. */
   readonly expected: JsonValue
+  /** As decided now: the outputs, or the part of the state that `path` names. */
   readonly actual: JsonValue
   /** The first place that differs, such as `$[0].total` of outputs; of a state its part: `$.value`, `$.context` or `$.system`. */
   readonly path: string
@@ -22,17 +24,38 @@ export class UnitComparison {
   #hashed = false
 
   /** How the unit differs, if it does. */
-  compare(unit: Unit, { state, outputs, effects }: Decided): Divergence | undefined {
-    return outputsDivergence(unit, outputs) ?? this.#compareState(unit, this.#hash.of(state, effects))
+  compare(unit: Unit, decided: Decided): Divergence | undefined {
+    return outputsDivergence(unit, decided.outputs) ?? this.#compareState(unit, decided)
   }
 
-  #compareState({ seq, state: expected }: Unit, actual: string): Divergence | undefined {
-    if (expected === undefined)
-      return this.#hashed ? { seq, kind: 'missing', expected: null, actual, path: '$' } : undefined
+  #compareState({ seq, state: recorded }: Unit, decided: Decided): Divergence | undefined {
+    const hash = this.#hash.of(decided.state, decided.effects)
+    if (recorded === undefined)
+      return this.#hashed ? { seq, kind: 'missing', expected: null, actual: hash, path: '$' } : undefined
     this.#hashed = true
-    const part = differentPart(expected, actual)
+    const part = differentPart(recorded, hash)
     if (part === undefined) return undefined
-    return { seq, kind: part === 'effects' ? 'effects' : 'state', expected, actual, path: `$.${part}` }
+    const kind = part === 'effects' ? 'effects' : 'state'
+    return { seq, kind, expected: `hash ${partOf(recorded, part)}`, actual: shown(part, decided), path: `$.${part}` }
+  }
+}
+
+/** A part of what was decided, as JSON: contexts may hold references, which XState shows by their ids. */
+function shown(part: StatePart, { state: { snapshot, table }, effects }: Decided): JsonValue {
+  switch (part) {
+    case 'value':
+      return snapshot.value as JsonValue
+    case 'context':
+      return JSON.parse(JSON.stringify(snapshot.context)) as JsonValue
+    case 'effects':
+      return effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type))
+    case 'system':
+      return {
+        status: snapshot.status,
+        children: [...table.actors.keys()].map(pathOf),
+        timers: table.timers.values().map(({ id, due }) => ({ id, due })),
+        invocations: [...table.invocations.values()].map(({ path }) => path),
+      }
   }
 }
 
