@@ -56,6 +56,11 @@ export const errorCodes = {
     when: 'A guard, an action or another expression of the machine threw while it handled the event.',
     next: '`cause` is what was thrown. Nothing was changed unless the error is fatal.',
   },
+  SNAPSHOT_INVALID: {
+    retryable: false,
+    when: 'The snapshot that a run should start from is not one of its machine.',
+    next: 'Pass what `getPersistedSnapshot()` gave of an actor of the same machine; `details.path` names the place.',
+  },
   STATE_NOT_JSON: {
     retryable: false,
     when: 'The step left something in the context that is not JSON.',

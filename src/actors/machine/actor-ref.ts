@@ -42,7 +42,8 @@ class StandIn implements LiveLogic {
     return this.#ref.behaviour.getInitialSnapshot(this.#ref.scope, input)
   }
   restoreSnapshot(snapshot: LiveSnapshot): LiveSnapshot {
-    return snapshot
+    const { system, behaviour, scope } = this.#ref
+    return system.reviving ? snapshot : (behaviour.restoreSnapshot?.(snapshot, scope) ?? snapshot)
   }
   transition(snapshot: LiveSnapshot): LiveSnapshot {
     return snapshot

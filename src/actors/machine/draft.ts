@@ -251,6 +251,16 @@ export class Draft {
     const first = acting.open ? acting.mail?.shift() : undefined
     if (first !== undefined) this.#flush(acting, first)
   }
+  /** The machines that run, the root first. */
+  stepping(): readonly ActorRef[] {
+    const all = [this.#root, ...(this.#others?.values() ?? [])]
+    return all.filter(({ ref, status }) => ref.stepped && status === ProcessingStatus.Running).map(({ ref }) => ref)
+  }
+  /** What was restored and is not to be started is over. */
+  layAside(): void {
+    for (const acting of this.#others?.values() ?? [])
+      if (acting.status === ProcessingStatus.NotStarted) acting.status = ProcessingStatus.Stopped
+  }
   stop(ref: ActorRef): void {
     const acting = this.#acting(ref)
     if (acting.snapshot === undefined || acting.status === ProcessingStatus.Stopped) return

@@ -1,11 +1,12 @@
 import type { AnyStateMachine, EventObject } from 'xstate'
-import type { RecordedEvent } from '../contracts/json.ts'
+import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { MachineRecord } from '../contracts/store.ts'
 import type { ObjectFormat, Origin } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import { machineId } from '../identity/commits.ts'
 import { enterStep, leaveStep, type Step } from '../step.ts'
 import type { ActorRef } from './actor-ref.ts'
+import { adoptSnapshot } from './adoption.ts'
 import { type MachineDefinition, toDefinition } from './definition.ts'
 import { Draft, type Effect } from './draft.ts'
 import { normalisedDefinition } from './normalised.ts'
@@ -87,18 +88,20 @@ export class Program {
   }
 
   /**
-   * The first step: seq 0.
-   * @throws `STEP_FAILED` when the machine throws, `STATE_NOT_JSON`, `OUTPUT_NOT_JSON`, `MACHINE_UNSUPPORTED`
+   * The first step: seq 0. With a `snapshot` of XState's own, the run starts in that state, and nothing is entered.
+   * @throws `STEP_FAILED` when the machine throws, `STATE_NOT_JSON`, `OUTPUT_NOT_JSON`, `MACHINE_UNSUPPORTED`, `SNAPSHOT_INVALID`
    */
-  initial(system: ActorSystem, at: number, seed: () => string): Decided {
+  initial(system: ActorSystem, at: number, seed: () => string, snapshot?: JsonValue): Decided {
     const step: Step = { at, seed, taken: 0, starved: false }
     const draft = new Draft(system, undefined, 0, at)
     const before = enterStep(step)
     system.draft = draft
     try {
       const { root } = system
-      draft.begin(root, initialSnapshot(root))
-      draft.start(root)
+      if (snapshot === undefined) {
+        draft.begin(root, initialSnapshot(root))
+        draft.start(root)
+      } else adoptSnapshot(draft, snapshot)
       if (step.taken > 0) this.drawsRandomness = true
       const problem = findProblem(draft, undefined)
       if (problem !== undefined) throw problem

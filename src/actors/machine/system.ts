@@ -48,6 +48,11 @@ export class ActorSystem {
     }
   }
 
+  /** Whether an actor is being rebuilt whose state is known. */
+  get reviving(): boolean {
+    return this.#revived !== undefined
+  }
+
   // What XState's built-in actions and its Actor constructor use.
 
   get scheduler(): this {

@@ -22,6 +22,8 @@ export interface LiveNode {
   readonly states: Readonly<Record<string, LiveNode>>
   readonly always?: readonly unknown[]
   readonly transitions: ReadonlyMap<string, readonly LiveTransition[]>
+  /** Among them what XState makes of `after`: delayed raises. */
+  readonly entry: readonly { readonly type: string; readonly id?: string }[]
 }
 
 /** A transition of a state node. */

@@ -61,8 +61,9 @@ export class HistoryFold {
 
   #begin(unit: Unit): Decided {
     if (unit.creation === undefined) throw damaged(unit, 'the history does not begin with its creation')
-    const system = this.program.createSystem(unit.creation.input)
-    const decided = this.program.initial(system, unit.at, () => seedOf(unit.run, 0))
+    const { input, snapshot } = unit.creation
+    const system = this.program.createSystem(input)
+    const decided = this.program.initial(system, unit.at, () => seedOf(unit.run, 0), snapshot)
     this.#place = { system, state: decided.state, seq: unit.seq, at: unit.at }
     return decided
   }

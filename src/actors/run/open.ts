@@ -1,4 +1,4 @@
-import type { AnyStateMachine, InputFrom } from 'xstate'
+import type { AnyStateMachine, InputFrom, Snapshot } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, LeaseKey, RunHead, Store } from '../contracts/store.ts'
@@ -38,6 +38,11 @@ export interface CreateRunOptions<TMachine extends AnyMachine = AnyMachine> exte
   readonly store?: Store | undefined
   /** Makes the run's id the same on every node. A key that the store has pinned to another run ends the run: use `openRun`. */
   readonly key?: string | undefined
+  /**
+   * Adopts what XState's `actor.getPersistedSnapshot()` gave: the run starts in that state. What XState does not persist
+   * begins anew at the run's creation: `after` timers get their whole delay, pending invocations are started. Part of the run's id.
+   */
+  readonly snapshot?: Snapshot<unknown> | undefined
 }
 
 /** Options of {@link openRun}. */
@@ -78,7 +83,7 @@ export interface StoredRun<TMachine extends AnyMachine> {
  * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
  * creation is durable.
  *
- * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`, `SNAPSHOT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
  *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
  */
 export function createRunIn<TMachine extends AnyMachine>(
@@ -288,7 +293,7 @@ function newResident(start: {
   const { store, program, environment, creation, at, driver, exclusive } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
-  const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0))
+  const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
   return new Resident({
     run,
     program,
@@ -311,7 +316,7 @@ function newResident(start: {
 /** Everything a new run's id is made of, and its time. */
 function creationOf(
   program: Program,
-  options: CreationOptions<never> & { readonly key?: string | undefined },
+  options: CreationOptions<never> & Pick<CreateRunOptions, 'key' | 'snapshot'>,
   environment: Environment,
 ): { readonly creation: Creation; readonly at: number } {
   const { key, input, time = 'arrival' } = options
@@ -326,7 +331,11 @@ function creationOf(
       ? undefined
       : copyJson(input, { code: 'INPUT_INVALID', name: 'The input of the run' }, { undefinedIsAbsent: true })
   const { oid: machine, id } = program.record
-  const creation = runCreation({ machine, namespace: options.namespace ?? id, key, input: copied, time })
+  const snapshot =
+    options.snapshot === undefined
+      ? undefined
+      : copyJson(options.snapshot, { code: 'SNAPSHOT_INVALID', name: 'The snapshot' }, { undefinedIsAbsent: true })
+  const creation = runCreation({ machine, namespace: options.namespace ?? id, key, input: copied, snapshot, time })
   return { creation, at: time === 'arrival' ? environment.now() : (options.at ?? 0) }
 }
 

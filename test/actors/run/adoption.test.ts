@@ -1,0 +1,164 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createRun, openRun, replay, type XMachinesError } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { type AnyStateMachine, assign, createActor, fromPromise, fromTransition, sendTo, setup } from 'xstate'
+import { createRunIn } from '../../../src/actors/run/open.ts'
+import { arbitraryMachine, arbitraryScript } from '../../arbitraries/machines.ts'
+import { ignoreFirstStep, persisted, unitsOf } from '../../property/played.ts'
+import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+
+const started: unknown[] = []
+
+const parcel = setup({
+  types: {} as {
+    context: { weight: number; receipt?: unknown }
+    events: { type: 'WEIGH'; grams: number } | { type: 'SEND' } | { type: 'COUNT' }
+  },
+  actors: {
+    label: fromPromise(async ({ input }: { input: number }) => {
+      started.push(input)
+      return { printed: input }
+    }),
+    tally: fromTransition((count: number) => count + 1, 0),
+  },
+}).createMachine({
+  id: 'parcel',
+  context: { weight: 0 },
+  initial: 'packing',
+  invoke: { src: 'tally', id: 'tally' },
+  on: { COUNT: { actions: sendTo('tally', { type: 'UP' }) } },
+  states: {
+    packing: {
+      on: { WEIGH: { actions: assign({ weight: ({ event }) => event.grams }) }, SEND: 'labelling' },
+      after: { 1000: 'forgotten' },
+    },
+    labelling: {
+      invoke: {
+        src: 'label',
+        input: ({ context }) => context.weight,
+        onDone: { target: 'sent', actions: assign({ receipt: ({ event }) => event.output }) },
+      },
+    },
+    sent: {},
+    forgotten: {},
+  },
+})
+
+/** What XState persists of an actor after some events. */
+function snapshotAfter(...events: readonly { type: string; grams?: number }[]) {
+  const actor = createActor(parcel).start()
+  for (const event of events) actor.send(event as never)
+  const snapshot = JSON.parse(JSON.stringify(actor.getPersistedSnapshot()))
+  actor.stop()
+  return snapshot
+}
+
+describe('createRun adopts what XState persisted', () => {
+  test('the run starts there, nothing is entered again, and it is in its history', async () => {
+    const store = memoryStore()
+    const snapshot = snapshotAfter({ type: 'WEIGH', grams: 7 }, { type: 'COUNT' })
+    const run = createRun(parcel, { store, key: 'p', snapshot })
+    expect(run.getSnapshot()).toMatchObject({ value: 'packing', context: { weight: 7 } })
+    await run.apply({ type: 'COUNT' })
+    expect(run.getSnapshot().children.tally!.getSnapshot()).toMatchObject({ context: 2 })
+    await run.close()
+    const again = await openRun(parcel, { store, key: 'p' })
+    expect(persisted(again as never)).toEqual(persisted(run as never))
+    for await (const step of replay(parcel, store.read(run.id), { verify: true }))
+      expect(step.divergence).toBeUndefined()
+    // The snapshot is part of what the run is.
+    expect(createRun(parcel, { store: memoryStore(), key: 'p' }).id).not.toBe(run.id)
+    expect(createRun(parcel, { store: memoryStore(), key: 'p', snapshot }).id).toBe(run.id)
+  })
+
+  test('timers, which XState does not persist, begin anew; promises are started', async () => {
+    const environment = new VirtualEnvironment()
+    const packing = createRunIn(memoryStore(), parcel, { snapshot: snapshotAfter() }, environment)
+    await packing.ready
+    await environment.advance(999)
+    expect(packing.getSnapshot().value).toBe('packing')
+    await environment.advance(1)
+    await settled()
+    expect(packing.getSnapshot().value).toBe('forgotten')
+
+    started.length = 0
+    const snapshot = snapshotAfter({ type: 'WEIGH', grams: 9 }, { type: 'SEND' })
+    started.length = 0
+    const labelling = createRun(parcel, { snapshot })
+    await labelling.ready
+    await settled()
+    expect(started).toEqual([9])
+    expect(labelling.getSnapshot()).toMatchObject({ value: 'sent', context: { receipt: { printed: 9 } } })
+  })
+
+  test.each([
+    ['something else', 7, '$'],
+    ['no state', { status: 'active', context: {}, children: {} }, '$'],
+    ['a state that is not there', { ...snapshotAfter(), value: 'elsewhere' }, '$'],
+    [
+      'a child whose logic is not there',
+      { ...snapshotAfter(), children: { c: { src: 'gone', snapshot: {} } } },
+      '$.children.c',
+    ],
+    ['what is not JSON', { ...snapshotAfter(), context: { at: new Date(0) } }, '$.context.at'],
+  ])('%s is refused, and says where', (_name, snapshot, path) => {
+    expect(() => createRun(parcel, { snapshot: snapshot as never })).toThrowError(
+      expect.objectContaining({ code: 'SNAPSHOT_INVALID', details: expect.objectContaining({ path }) }),
+    )
+  })
+
+  test('any machine without timers goes on as XState goes on from the same snapshot', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        arbitraryMachine({ timers: false, throws: false }),
+        arbitraryScript({ timers: false, batches: false }),
+        arbitraryScript({ timers: false, batches: false }),
+        async ({ build, description }, before, after) => {
+          if (description.effects) return
+          const snapshot = persistedAfter(build(), before)
+          if (snapshot === undefined) return
+          const actor = createActor(build(), { snapshot: structuredClone(snapshot) as never })
+          actor.subscribe({ error: () => {} })
+          actor.start()
+          const store = memoryStore()
+          let run: ReturnType<typeof createRun<AnyStateMachine>>
+          try {
+            run = createRun(build(), { store, key: 'k', time: 'source', snapshot: snapshot as never })
+          } catch (thrown) {
+            return void ignoreFirstStep(thrown as XMachinesError)
+          }
+          expect(persisted(run as never)).toEqual(shown(actor))
+          for (const step of after) {
+            if (step.does !== 'send') continue
+            if (actor.getSnapshot().status !== 'active') break
+            const receipt = await run.apply(step.event as never)
+            if (!receipt.ok) return // refused where the live actor dies
+            actor.send(step.event as never)
+          }
+          expect(persisted(run as never)).toEqual(shown(actor))
+          const units = await unitsOf(store, run.id)
+          await run.close()
+          const again = await openRun(build(), { store, key: 'k' })
+          expect(persisted(again as never)).toEqual(persisted(run as never))
+          expect(await unitsOf(store, run.id)).toEqual(units)
+        },
+      ),
+    )
+  })
+})
+
+function persistedAfter(machine: AnyStateMachine, script: readonly { does: string; event?: unknown }[]): unknown {
+  const actor = createActor(machine)
+  actor.subscribe({ error: () => {} })
+  actor.start()
+  for (const step of script) if (step.does === 'send') actor.send(step.event as never)
+  if (actor.getSnapshot().status !== 'active') return undefined
+  const snapshot = JSON.parse(JSON.stringify(actor.getPersistedSnapshot()))
+  actor.stop()
+  return snapshot
+}
+
+function shown(actor: ReturnType<typeof createActor<AnyStateMachine>>): unknown {
+  return persisted(actor as never)
+}
