@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { bisectCommand } from './bisect.ts'
 import { diffCommand } from './diff.ts'
 import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
@@ -18,6 +19,7 @@ const commands = [
   replayCommand,
   verifyCommand,
   diffCommand,
+  bisectCommand,
   forkCommand,
   exportCommand,
   importCommand,

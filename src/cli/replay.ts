@@ -1,8 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { Command } from 'commander'
+import type { StateValue } from 'xstate'
+import type { JsonValue } from '../actors/contracts/json.ts'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
+import { differences } from '../actors/json/differences.ts'
 import { replay } from '../actors/replay/replay.ts'
-import type { Machines } from '../actors/run/types.ts'
+import type { Machines, RunSnapshot } from '../actors/run/types.ts'
+import { breakpointAt } from './breakpoint.ts'
 import { withLogStore } from './event-log/log-store.ts'
 import { findRun, nameOf } from './find-run.ts'
 import { loadMachines } from './load-machine.ts'
@@ -10,12 +14,15 @@ import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
-import { divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
+import { changeText, divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 interface ReplayOptions {
   readonly machine: readonly string[]
+  readonly from?: number
   readonly until?: number
+  readonly break?: readonly string[]
+  readonly diff?: boolean
   readonly verify?: boolean
   readonly namespace?: string
 }
@@ -27,7 +34,14 @@ export function replayCommand(): Command {
     .argument('<store|log>', 'a directory, or an event log as `run` takes it')
     .argument('[run]', 'a key, an id, or the beginning of an id (of a log: a key)')
     .addOption(machineOption().makeOptionMandatory())
+    .option('--from <seq>', 'the first unit to show', wholeNumber)
     .option('--until <seq>', 'the last unit to show', wholeNumber)
+    .option(
+      '--break <name>',
+      'stop after the first unit with an event of this type, or that enters this state (a.b); may be repeated',
+      collect,
+    )
+    .option('--diff', 'show what each unit changes in the context')
     .option('--verify', 'compare with what was recorded, and stop a run at the first difference')
     .option('--namespace <name>', 'where to look for the key')
     .action(perform(replayRuns))
@@ -80,17 +94,24 @@ async function replayRun(
   store: Store,
   machines: Machines,
   head: RunHead,
-  { until, verify }: ReplayOptions,
+  { from = 0, until, verify, diff = false, break: breaks = [] }: ReplayOptions,
 ): Promise<boolean> {
   const { run, key = null } = head
   if (!terminal.json) await terminal.printLine(`run ${shortId(run)} (${printable(nameOf(head))})`)
   const units = store.read(run, { to: Math.min(head.seq, until ?? head.seq), signal: terminal.signal })
   let same = true
+  let before: RunSnapshot | undefined
   for await (const step of replay(machines, units, { until, verify })) {
-    const { divergence } = step
+    const { divergence, events, snapshot } = step
     if (divergence !== undefined) same = false
+    const stop = breakpointAt(breaks, events, snapshot.value as StateValue, before?.value as StateValue | undefined)
+    const changes = diff ? [...differences(contextOf(before), contextOf(snapshot), '$')] : undefined
+    before = snapshot
+    if (step.seq < from && stop === undefined && divergence === undefined) continue
     // A step says itself what of it is JSON.
-    const record = terminal.json ? { run, key, ...(step as unknown as { toJSON(): object }).toJSON() } : undefined
+    const record = terminal.json
+      ? { run, key, ...(step as unknown as { toJSON(): object }).toJSON(), changes, stop }
+      : undefined
     await terminal.print(record, () => {
       const { seq, at, snapshot, outputs } = step
       const state =
@@ -99,9 +120,22 @@ async function replayRun(
         outputs.length === 0
           ? ''
           : `  → ${outputs.map(output => printable((output as { type: string }).type)).join(', ')}`
-      const line = `  ${String(seq).padStart(5)}  ${timeText(at)}  ${typesText(step)}  ⇒ ${state}${told}`
-      return divergence === undefined ? line : `${line}\n  ${divergenceText(divergence, '  ')}`
+      const lines = [`  ${String(seq).padStart(5)}  ${timeText(at)}  ${typesText(step)}  ⇒ ${state}${told}`]
+      for (const change of changes ?? []) lines.push(changeText(change, '         '))
+      if (divergence !== undefined) lines.push(`  ${divergenceText(divergence, '  ')}`)
+      if (stop !== undefined) lines.push(`         stopped at ${printable(stop)}`)
+      return lines.join('\n')
     })
+    if (stop !== undefined) break
   }
   return same
+}
+
+function collect(name: string, names: readonly string[] = []): readonly string[] {
+  return [...names, name]
+}
+
+/** The context as JSON: references are shown by their ids. */
+function contextOf(snapshot: RunSnapshot | undefined): JsonValue | undefined {
+  return snapshot === undefined ? undefined : (JSON.parse(JSON.stringify(snapshot.context)) as JsonValue)
 }

@@ -1,4 +1,5 @@
 import type { Origin, Unit } from '../actors/contracts/unit.ts'
+import type { JsonDifference } from '../actors/json/differences.ts'
 import type { Divergence } from '../actors/run/divergence.ts'
 
 /** How much of an id is shown to a person. */
@@ -70,4 +71,9 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 export function divergenceText({ kind, path, expected, actual }: Divergence, indent = ''): string {
   const what = kind === 'missing' ? 'nothing was recorded' : `${kind} ${kind === 'state' ? 'differs' : 'differ'}`
   return `${what} at ${path}\n${indent}  recorded  ${brief(expected)}\n${indent}  decided   ${brief(actual)}`
+}
+
+/** A change of a value at its path. */
+export function changeText({ path, before, after }: JsonDifference, indent: string): string {
+  return `${indent}${path}: ${brief(before, 60)} → ${brief(after, 60)}`
 }

@@ -26,6 +26,78 @@ async function runs(): Promise<readonly RunLine[]> {
   return jsonLines<RunLine>((await xmachines('runs', store, '--json')).stdout)
 }
 
+describe('xmachines replay, looking closer', () => {
+  const replayed = (...flags: string[]) => xmachines('replay', store, 'k3', '--machine', counter, '--json', ...flags)
+
+  it('--from and --until show a part', async () => {
+    const lines = jsonLines<{ seq: number }>((await replayed('--from', '3', '--until', '5')).stdout)
+    expect(lines.map(({ seq }) => seq)).toEqual([3, 4, 5])
+  })
+
+  it('--break stops at an event, or where a state is entered', async () => {
+    const all = jsonLines<{ seq: number; events: { type: string }[]; value: string }>((await replayed()).stdout)
+    const drawn = all.findIndex(({ events }) => events.some(({ type }) => type === 'DRAW'))
+    expect(drawn).toBeGreaterThan(0)
+    const atEvent = jsonLines<{ seq: number; stop?: string }>((await replayed('--break', 'DRAW')).stdout)
+    expect(atEvent.at(-1)).toMatchObject({ seq: all[drawn]!.seq, stop: 'DRAW' })
+    const resting = all.findIndex(({ value }) => value === 'resting')
+    expect(resting).toBeGreaterThan(0)
+    const atState = await replayed('--break', 'resting', '--break', 'NEVER', '--from', '1000')
+    expect(jsonLines(atState.stdout)).toMatchObject([{ seq: all[resting]!.seq, stop: 'resting', value: 'resting' }])
+  })
+
+  it('--diff shows what a unit changes in the context', async () => {
+    const lines = jsonLines<{ seq: number; changes: unknown[] }>((await replayed('--diff')).stdout)
+    const contexts = jsonLines<{ context: { count: number } }>((await replayed()).stdout).map(({ context }) => context)
+    const added = lines.find(({ seq, changes }) => seq > 0 && changes.length > 0)!
+    expect(added.changes).toContainEqual({
+      path: '$.count',
+      before: contexts[added.seq - 1]!.count,
+      after: contexts[added.seq]!.count,
+    })
+    const { stdout } = await xmachines('replay', store, 'k3', '--machine', counter, '--diff', '--break', 'DRAW')
+    expect(stdout).toMatch(/\$\.count: \d+ → \d+/)
+    expect(stdout).toMatch(/stopped at DRAW\n$/)
+  })
+})
+
+describe('xmachines bisect', () => {
+  const changed = 'test/cli/machines/changed.ts'
+
+  it('finds the first unit, by time, that two versions decide differently, with both states', async () => {
+    const { code, stdout, stderr } = await xmachines('bisect', store, '--good', counter, '--bad', changed, '--json')
+    expect(code).toBe(1)
+    expect(stderr).toContain('5 runs: 5 are decided differently.')
+    const [found] = jsonLines<{ run: string; seq: number; at: number; good: unknown }>(stdout)
+    expect(found).toMatchObject({
+      same: false,
+      seq: 1,
+      path: '$.context.count',
+      good: { value: 'awake', context: { count: expect.any(Number) } },
+      bad: { value: 'awake', context: { count: 100 } },
+    })
+    // No unit of the store that the versions decide differently is older.
+    const firsts = await Promise.all(
+      (await runs()).map(async ({ key }) => {
+        const steps = await xmachines('replay', store, key, '--machine', counter, '--break', 'ADD', '--json')
+        return jsonLines<{ at: number }>(steps.stdout).at(-1)!.at
+      }),
+    )
+    expect(found!.at).toBe(Math.min(...firsts))
+  })
+
+  it('says that there is none', async () => {
+    const { code, stdout, stderr } = await xmachines('bisect', store, '--good', counter, '--bad', counter, '--json')
+    expect({ code, lines: jsonLines(stdout) }).toEqual({ code: 0, lines: [{ same: true, runs: 5 }] })
+    expect(stderr).toContain('both versions decide all alike')
+  })
+
+  it('shows a person both sides', async () => {
+    const { stdout } = await xmachines('bisect', store, '--good', counter, '--bad', changed)
+    expect(stdout).toMatch(/unit 1, .*: differs at \$\.context\.count\n {2}good {2}\{.*\n {2}bad {3}\{/)
+  })
+})
+
 describe('xmachines runs', () => {
   it('prints a line a run, in the order of ids', async () => {
     const { code, stdout, stderr } = await xmachines('runs', store, '--json')

@@ -1,7 +1,8 @@
 import type { JsonValue } from '../contracts/json.ts'
 import type { RunHead, Store } from '../contracts/store.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
-import { type Divergence, firstDifference } from '../run/divergence.ts'
+import { firstDifference } from '../json/differences.ts'
+import type { Divergence } from '../run/divergence.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
 import { replay } from './replay.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { firstDifference } from '../../../src/actors/json/differences.ts'
 import { hashValue } from '../../../src/actors/machine/value-hash.ts'
-import { firstDifference } from '../../../src/actors/run/divergence.ts'
 
 const json = fc.jsonValue({ maxDepth: 4 }).map(value => JSON.parse(JSON.stringify(value)))
 

@@ -1,0 +1,91 @@
+import { batchesOf } from '../batch-stream.ts'
+import type { JsonObject, JsonValue } from '../contracts/json.ts'
+import type { Unit } from '../contracts/unit.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import { firstDifference } from '../json/differences.ts'
+import { pathOf } from '../machine/actor-ref.ts'
+import type { Decided } from '../machine/program.ts'
+import { StateHash } from '../machine/state-hash.ts'
+import { HistoryFold } from '../run/history.ts'
+import type { Machines } from '../run/types.ts'
+import { programOfUnit } from './replay.ts'
+
+/** The first unit of a history that two machines decide differently. */
+export interface Disagreement {
+  readonly run: string
+  readonly seq: number
+  /** The unit's time, ms. */
+  readonly at: number
+  /** The first place that differs, such as `$.context.total`. */
+  readonly path: string
+  /** What each makes of the unit: its state, outputs and effects; or `{ error }` where it cannot decide it. */
+  readonly good: JsonObject
+  readonly bad: JsonObject
+}
+
+/** Decides a history with two machines, side by side, until they disagree. */
+export async function firstDisagreement(
+  units: ReadableStream<Unit>,
+  good: Machines,
+  bad: Machines,
+): Promise<Disagreement | undefined> {
+  let sides: readonly [Side, Side] | undefined
+  for await (const batch of batchesOf(units)) {
+    for (const unit of batch) {
+      sides ??= [new Side(good, unit), new Side(bad, unit)]
+      const [one, other] = sides
+      const [a, b] = [one.decide(unit), other.decide(unit)]
+      if (a === b) continue
+      const [shownA, shownB] = [one.shown(), other.shown()]
+      const path = firstDifference(shownA, shownB, '$') ?? '$'
+      return { run: unit.run, seq: unit.seq, at: unit.at, path, good: shownA, bad: shownB }
+    }
+  }
+  return undefined
+}
+
+/** One of the machines, as far as it has come. */
+class Side {
+  readonly #fold: HistoryFold
+  readonly #hash = new StateHash()
+  #decided: Decided | undefined
+  #error: XMachinesError | undefined
+
+  constructor(machine: Machines, first: Unit) {
+    this.#fold = new HistoryFold(programOfUnit(machine, first), undefined, false)
+  }
+
+  /** What the unit comes to, as text that is the same for the same. */
+  decide(unit: Unit): string {
+    try {
+      const decided = this.#fold.apply(unit)!
+      this.#decided = decided
+      return `${this.#hash.of(decided.state, decided.effects)} ${decided.outputs.length === 0 ? '' : JSON.stringify(decided.outputs)}`
+    } catch (thrown) {
+      if (!XMachinesError.is(thrown)) throw thrown
+      this.#error = thrown
+      return `error: ${thrown.code}`
+    }
+  }
+
+  shown(): JsonObject {
+    if (this.#error !== undefined) return { error: messageOf(this.#error) }
+    const { state, outputs, effects } = this.#decided!
+    const { status, value, context, output } = state.snapshot
+    const { actors, timers, invocations } = state.table
+    const shown = {
+      status,
+      value,
+      context,
+      output,
+      outputs,
+      effects: effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type)),
+      children: Object.fromEntries(
+        [...actors].map(([ref, { status, context }]) => [pathOf(ref).join('/'), { status, context }]),
+      ),
+      timers: timers.values().map(({ id, due }) => ({ id, due })),
+      invocations: [...invocations.values()].map(({ path }) => path),
+    }
+    return JSON.parse(JSON.stringify(shown)) as JsonObject & JsonValue
+  }
+}

@@ -1,0 +1,58 @@
+import { Command } from 'commander'
+import type { RunHead } from '../actors/contracts/store.ts'
+import { type Disagreement, firstDisagreement } from '../actors/replay/bisect.ts'
+import { nameOf } from './find-run.ts'
+import { loadMachines } from './load-machine.ts'
+import { withStore } from './open-store.ts'
+import { perform } from './perform.ts'
+import type { Terminal } from './terminal.ts'
+import { brief, counted, printable, shortId, timeText } from './text.ts'
+
+interface BisectOptions {
+  readonly good: string
+  readonly bad: string
+  readonly namespace?: string
+}
+
+/** `xmachines bisect STORE --good M1 --bad M2`: where two versions of a machine begin to disagree. */
+export function bisectCommand(): Command {
+  return new Command('bisect')
+    .description('find the first unit of a store, by its time, that two versions of a machine decide differently')
+    .argument('<store>', 'a directory')
+    .requiredOption('--good <file>', 'a module that exports the machine, as --machine elsewhere')
+    .requiredOption('--bad <file>', 'the other version')
+    .option('--namespace <name>', 'only runs of this namespace')
+    .action(perform(bisect))
+}
+
+async function bisect(terminal: Terminal, location: string, { good, bad, namespace }: BisectOptions): Promise<number> {
+  const { signal } = terminal
+  const machines = [await loadMachines([good]), await loadMachines([bad])] as const
+  return withStore(terminal, location, { access: 'read' }, async store => {
+    let runs = 0
+    let differing = 0
+    let first: { readonly head: RunHead; readonly found: Disagreement } | undefined
+    for await (const head of store.list({ namespace, signal })) {
+      runs++
+      const found = await firstDisagreement(store.read(head.run, { signal }), ...machines)
+      if (found === undefined) continue
+      differing++
+      if (first === undefined || found.at < first.found.at) first = { head, found }
+    }
+    await terminal.print(
+      first === undefined
+        ? { same: true, runs }
+        : { same: false, runs, differing, key: first.head.key ?? null, ...first.found },
+      () => (first === undefined ? undefined : disagreementText(first.head, first.found)),
+    )
+    terminal.say(
+      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.`,
+    )
+    return differing === 0 ? 0 : 1
+  })
+}
+
+function disagreementText(head: RunHead, { seq, at, path, good, bad }: Disagreement): string {
+  const place = `${shortId(head.run)} (${printable(nameOf(head))}): unit ${seq}, ${timeText(at)}: differs at ${path}`
+  return `${place}\n  good  ${brief(good, 400)}\n  bad   ${brief(bad, 400)}`
+}
