@@ -72,6 +72,6 @@ function ambiguous(name: string, found: readonly RunHead[]): XMachinesError {
 }
 
 /** A run as a person knows it: its key, or that it has none. */
-export function nameOf(head: Pick<RunHead, 'namespace' | 'key'>): string {
+export function nameOf(head: { readonly namespace: string; readonly key?: string | undefined }): string {
   return head.key === undefined ? `${head.namespace}, no key` : `${head.namespace}/${head.key}`
 }

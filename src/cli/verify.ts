@@ -1,5 +1,8 @@
-import { Command } from 'commander'
-import { verifyRun } from '../actors/replay/verify.ts'
+import { availableParallelism } from 'node:os'
+import { Command, InvalidArgumentError } from 'commander'
+import type { RunHead, Store } from '../actors/contracts/store.ts'
+import { type Verification, verifyRun } from '../actors/replay/verify.ts'
+import type { Machines } from '../actors/run/types.ts'
 import { nameOf } from './find-run.ts'
 import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
@@ -7,11 +10,22 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, divergenceText, printable, shortId } from './text.ts'
+import { inShares, type Share } from './verify-shares.ts'
+import { countingNumber } from './whole-number.ts'
 
 interface VerifyOptions {
   readonly machine: readonly string[]
   readonly namespace?: string
+  readonly jobs?: number
+  readonly share?: Share
 }
+
+/** What was found of one run: its line of JSON. */
+export type VerifiedRun = Verification &
+  Pick<RunHead, 'namespace'> & { readonly key: string | null; readonly ok: boolean }
+
+/** Units from which on more processes are worth their start. */
+const manyUnits = 100_000
 
 /** `xmachines verify STORE --machine M`: decides every run again and compares. */
 export function verifyCommand(): Command {
@@ -20,39 +34,82 @@ export function verifyCommand(): Command {
     .argument('<store>', 'a directory')
     .addOption(machineOption().makeOptionMandatory())
     .option('--namespace <name>', 'only runs of this namespace')
+    .option(
+      '--jobs <count>',
+      'processes to share the runs among (default: one a core where there is much)',
+      countingNumber,
+    )
+    .option('--share <which>', 'only every so-many-th run: 0/4, 1/4 …', shareOf)
     .action(perform(verifyStore))
 }
 
-async function verifyStore(
-  terminal: Terminal,
-  location: string,
-  { machine, namespace }: VerifyOptions,
-): Promise<number> {
-  const { signal } = terminal
-  const machines = await loadMachines(machine)
+async function verifyStore(terminal: Terminal, location: string, options: VerifyOptions): Promise<number> {
+  const machines = await loadMachines(options.machine)
   return withStore(terminal, location, { access: 'read' }, async store => {
-    let runs = 0
-    let units = 0
-    let wrong = 0
-    for await (const head of store.list({ namespace, signal })) {
-      const found = await verifyRun(store, machines, head)
-      const { divergence, error } = found
-      const ok = divergence === undefined && error === undefined
-      runs++
-      units += found.units
-      if (!ok) wrong++
-      await terminal.print(
-        { run: head.run, key: head.key ?? null, namespace: head.namespace, units: found.units, ok, divergence, error },
-        () => {
-          const name = `${shortId(head.run)} (${printable(nameOf(head))})`
-          if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
-          return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
-        },
-      )
-    }
-    terminal.say(
-      `${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${wrong === 0 ? 'all as recorded' : counted(wrong, 'run differs', 'runs differ')}.`,
-    )
+    const { share } = options
+    const jobs = share === undefined ? (options.jobs ?? (await jobsFor(store, options, terminal.signal))) : 1
+    const found =
+      jobs > 1
+        ? inShares(jobs, ['verify', location, ...flagsOf(options)], terminal.signal)
+        : verified(store, machines, options, terminal.signal)
+    const wrong = await report(terminal, found, share === undefined)
     return wrong === 0 ? 0 : 1
   })
+}
+
+async function* verified(
+  store: Store,
+  machines: Machines,
+  { namespace, share = { index: 0, of: 1 } }: VerifyOptions,
+  signal: AbortSignal,
+): AsyncGenerator<VerifiedRun> {
+  let index = 0
+  for await (const head of store.list({ namespace, signal })) {
+    if (index++ % share.of !== share.index) continue
+    const found = await verifyRun(store, machines, head)
+    const ok = found.divergence === undefined && found.error === undefined
+    yield { key: head.key ?? null, namespace: head.namespace, ok, ...found }
+  }
+}
+
+/** Prints what was found, run by run. Answers how many runs are not as recorded. */
+async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sums: boolean): Promise<number> {
+  let [runs, units, wrong] = [0, 0, 0]
+  for await (const one of found) {
+    const { run, key, namespace, ok, divergence, error } = one
+    runs++
+    units += one.units
+    if (!ok) wrong++
+    await terminal.print({ run, key, namespace, units: one.units, ok, divergence, error }, () => {
+      const name = `${shortId(run)} (${printable(nameOf({ namespace, key: key ?? undefined }))})`
+      if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
+      return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
+    })
+  }
+  if (sums) {
+    const outcome = wrong === 0 ? 'all as recorded' : counted(wrong, 'run differs', 'runs differ')
+    terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.`)
+  }
+  return wrong
+}
+
+async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: AbortSignal): Promise<number> {
+  let units = 0
+  for await (const head of store.list({ namespace, signal })) {
+    units += head.seq
+    if (units >= manyUnits) return availableParallelism()
+  }
+  return 1
+}
+
+function flagsOf({ machine, namespace }: VerifyOptions): readonly string[] {
+  const flags = machine.flatMap(reference => ['--machine', reference])
+  return namespace === undefined ? flags : [...flags, '--namespace', namespace]
+}
+
+function shareOf(text: string): Share {
+  const [, index, of] = /^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []
+  if (index === undefined || Number(index) >= Number(of))
+    throw new InvalidArgumentError('It is not a share such as 0/4.')
+  return { index: Number(index), of: Number(of) }
 }

@@ -61,6 +61,27 @@ describe('xmachines replay, looking closer', () => {
   })
 })
 
+describe('xmachines verify, in several processes', () => {
+  const byRun = (text: string) => jsonLines<{ run: string }>(text).toSorted((a, b) => (a.run < b.run ? -1 : 1))
+
+  it('finds what one process finds', async () => {
+    for (const machine of [counter, 'test/cli/machines/changed.ts']) {
+      const flags = ['verify', store, '--machine', machine, '--json']
+      const alone = await xmachines(...flags, '--jobs', '1')
+      const shared = await xmachines(...flags, '--jobs', '3')
+      expect(shared.code).toBe(alone.code)
+      expect(byRun(shared.stdout)).toEqual(byRun(alone.stdout))
+      expect(shared.stderr).toBe(alone.stderr)
+    }
+  })
+
+  it('says so when one of them fails', async () => {
+    const { code, stderr } = await xmachines('verify', `${store}-gone`, '--machine', counter, '--jobs', '2')
+    expect(code).toBe(2)
+    expect(stderr).toContain('STORE_MISSING')
+  })
+})
+
 describe('xmachines bisect', () => {
   const changed = 'test/cli/machines/changed.ts'
 
