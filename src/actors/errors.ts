@@ -93,6 +93,11 @@ export const errorCodes = {
     when: 'The run has ended and takes no more events.',
     next: 'Start a new run, or fork this one before its end.',
   },
+  HOST_CLOSED: {
+    retryable: false,
+    when: 'A run was opened on a host that is closed.',
+    next: 'Create another host.',
+  },
   RUN_CLOSED: {
     retryable: true,
     when: 'The handle was closed before the event was applied.',

@@ -1,5 +1,5 @@
-import { matchesState, type StateValue } from 'xstate'
 import type { RecordedEvent } from '../actors/contracts/json.ts'
+import { matchesState, type StateValue } from '../actors/machine/xstate.ts'
 
 /**
  * The first of `names` that a unit meets: the type of one of its events, or a state (`a.b`) that it enters.

@@ -1,5 +1,7 @@
 import type { AnyActorLogic, AnyStateMachine, EventObject } from 'xstate'
 
+export { matchesState, type StateValue } from 'xstate'
+
 /**
  * What the package leans on inside XState 5, and nothing more. These shapes are the same in every version of the peer
  * range; the differential suite (test/actors/machine) proves it for each.

@@ -115,13 +115,22 @@ export async function openRun<TMachine extends AnyMachine>(
   machine: Machines<TMachine>,
   options: OpenRunOptions<TMachine>,
 ): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
+  return (await openRunIn(platform, machine, options)).run
+}
+
+/** {@link openRun} in an environment of one's own, with the resident that the handle is of. */
+export async function openRunIn<TMachine extends AnyMachine>(
+  environment: Environment,
+  machine: Machines<TMachine>,
+  options: OpenRunOptions<TMachine>,
+): Promise<{ readonly run: Run<MachineOf<TMachine>, SentTo<TMachine>>; readonly resident: Resident }> {
   const { store } = options
   const programs = programsOf(machine, store.objectFormat)
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')
-  const opened = await hold(store, programs, options, platform, undefined)
-  if (options.effects !== undefined) opened.resident.release()
-  return handle(opened.resident, opened.created ? 0 : opened.resident.seq + 1, options.limits)
+  const { resident, created } = await hold(store, programs, options, environment, undefined)
+  if (options.effects !== undefined) resident.release()
+  return { run: handle(resident, created ? 0 : resident.seq + 1, options.limits), resident }
 }
 
 /**

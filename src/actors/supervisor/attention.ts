@@ -1,10 +1,12 @@
-import type { DueRun, Store } from '../contracts/store.ts'
+import type { DueRun, LeaseKey, Store } from '../contracts/store.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
-import type { Leased } from '../run/resident.ts'
 import { asError } from './failures.ts'
 
-/** What the attention of a lease needs of it. */
+/** Whose runs are looked after: a partition's, or those of a namespace that are pinned to none. */
+export type AttentionScope = { readonly lease: LeaseKey } | { readonly namespace: string }
+
+/** What the attention of a lease, or of a host, needs of it. */
 export interface AttentionHome {
   readonly store: Store
   readonly environment: Environment
@@ -12,7 +14,7 @@ export interface AttentionHome {
   readonly awake: { has(run: string): boolean; readonly size: number }
   /** Brings a run into memory. Resolves after the first try. */
   wake(run: string): Promise<void>
-  /** The store cannot say now. Resolves when it may be asked again, to whether there is still a lease to ask for. */
+  /** The store cannot say now. Resolves when it may be asked again, to whether there is still something to ask for. */
   pause(error: XMachinesError): Promise<boolean>
   stop(error: XMachinesError): void
 }
@@ -23,11 +25,11 @@ const atOnce = 64
 const longest = 2_147_483_647
 
 /**
- * Wakes the runs of one epoch that need something while they are not in memory: at the claim whatever was left undone, later
+ * Wakes the runs that need something while they are not in memory: at the start whatever was left undone, later
  * by due time.
  */
 export class Attention {
-  readonly #lease: Leased
+  readonly #scope: AttentionScope
   readonly #home: AttentionHome
   #timer: TimeoutHandle | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -37,8 +39,8 @@ export class Attention {
   /** Runs that were woken for what is still due: waking them again would not help. */
   #seen = new Map<string, number>()
 
-  constructor(lease: Leased, home: AttentionHome) {
-    this.#lease = lease
+  constructor(scope: AttentionScope, home: AttentionHome) {
+    this.#scope = scope
     this.#home = home
   }
 
@@ -86,10 +88,9 @@ export class Attention {
 
   async #wakeDue(): Promise<void> {
     const { store, environment, awake } = this.#home
-    const { namespace, partition } = this.#lease
     const before = Number.MAX_SAFE_INTEGER
     const limit = awake.size + this.#seen.size + atOnce
-    const due = await store.due({ lease: { namespace, partition }, before, limit })
+    const due = await store.due({ ...this.#scope, before, limit })
     if (this.#over) return
     const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const now = environment.now()

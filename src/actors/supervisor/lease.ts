@@ -180,17 +180,20 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const { epoch, settings } = this
     this.tell({ type: 'claimed', epoch: epoch.lease.epoch })
     this.#gate.open()
-    this.#attention = new Attention(epoch.lease, {
-      store: settings.store,
-      environment: settings.environment,
-      awake: this.lanes,
-      wake: run => this.#wake(run),
-      pause: error => {
-        this.stalled(error)
-        return this.ready()
+    this.#attention = new Attention(
+      { lease: { namespace: this.namespace, partition: this.partition } },
+      {
+        store: settings.store,
+        environment: settings.environment,
+        awake: this.lanes,
+        wake: run => this.#wake(run),
+        pause: error => {
+          this.stalled(error)
+          return this.ready()
+        },
+        stop: error => this.stop(error),
       },
-      stop: error => this.stop(error),
-    })
+    )
     this.#attention.look()
     if (this.#reading) return
     this.#reading = true
