@@ -16,6 +16,7 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
+export type { Strictness } from './actors/machine/strict/strictness.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
 export type { Divergence } from './actors/run/divergence.ts'

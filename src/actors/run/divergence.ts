@@ -2,7 +2,7 @@ import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
-import type { Decided } from '../machine/program.ts'
+import type { Decided } from '../machine/decision.ts'
 import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */
