@@ -53,7 +53,7 @@ export {
  * await run.apply({ type: 'INCREMENT', value: 5 })
  * run.getSnapshot().context
  *
- * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws, `STEP_IMPURE` and the like when it breaks the rules of a step. Later, on
  *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
  */
 export function createRun<TMachine extends AnyMachine>(

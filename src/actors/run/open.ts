@@ -93,7 +93,7 @@ export interface StoredRun<TMachine extends AnyMachine> {
  * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
  * creation is durable.
  *
- * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`, `SNAPSHOT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`, `SNAPSHOT_INVALID`; `STEP_FAILED` when the machine's first step throws, `STEP_IMPURE` and the like when it breaks the rules of a step. Later, on
  *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
  */
 export function createRunIn<TMachine extends AnyMachine>(
