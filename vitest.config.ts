@@ -28,9 +28,9 @@ export default defineConfig({
           ...every,
           name: 'another-xstate',
           include: [
-            'test/actors/machine/*.test.ts',
+            'test/actors/{machine,strict}/*.test.ts',
             'test/golden/*.test.ts',
-            'test/property/{replay-equals-live,units}.test.ts',
+            'test/property/{replay-equals-live,strict,units}.test.ts',
           ],
         },
       },

@@ -3,6 +3,9 @@ import { durable, replayed } from './durable.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 
+// As in production: not strictly.
+process.env.NODE_ENV = 'production'
+
 const benches = { apply, replay: replayed, durable, supervised, residency }
 
 const wanted = process.argv.slice(2)

@@ -17,6 +17,7 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
+export type { Strictness } from './actors/machine/strict/strictness.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
 export type { Divergence } from './actors/run/divergence.ts'
@@ -53,7 +54,7 @@ export {
  * await run.apply({ type: 'INCREMENT', value: 5 })
  * run.getSnapshot().context
  *
- * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`; `STEP_FAILED` when the machine's first step throws, `STEP_IMPURE` and the like when it breaks the rules of a step. Later, on
  *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
  */
 export function createRun<TMachine extends AnyMachine>(

@@ -56,6 +56,21 @@ export const errorCodes = {
     when: 'A guard, an action or another expression of the machine threw while it handled the event.',
     next: '`cause` is what was thrown. Nothing was changed unless the error is fatal.',
   },
+  STEP_IMPURE: {
+    retryable: false,
+    when: 'Strict mode: a step used something that answers otherwise at another time or place, or acts outside of the run.',
+    next: 'The error names the action or guard, what it used, and what to use instead. The history is as it was.',
+  },
+  STEP_MUTATES: {
+    retryable: false,
+    when: 'Strict mode: an action or a guard changed the context or an event in place.',
+    next: 'Return a new value from `assign`; `details.path` names the place. The history is as it was.',
+  },
+  STEP_NOT_DETERMINISTIC: {
+    retryable: false,
+    when: 'Strict mode: the same unit was decided twice, with two results.',
+    next: '`details.path` names the first difference. Use `now()`, `random()` and `uuid()`, and keep what changes in the context.',
+  },
   SNAPSHOT_INVALID: {
     retryable: false,
     when: 'The snapshot that a run should start from is not one of its machine.',

@@ -48,7 +48,7 @@ async function makeFork(terminal: Terminal, location: string, name: string, opti
     let run: string
     if (machines === undefined) run = await forkUnknown(store, head, at, key)
     else {
-      const fork = await forkRun({ store, id: head.run, machine: machines }, { at, key, replace })
+      const fork = await forkRun({ store, id: head.run, machine: machines }, { at, key, replace, strict: false })
       run = fork.id
       await fork.close()
     }

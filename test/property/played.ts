@@ -1,4 +1,4 @@
-import { openRun, type Receipt, type Run, type Store, type Unit } from 'xmachines'
+import { openRun, type Receipt, type Run, type Store, type Strictness, type Unit } from 'xmachines'
 import type { AnyStateMachine } from 'xstate'
 import type { ScriptStep } from '../arbitraries/machine-description.ts'
 
@@ -16,6 +16,8 @@ export interface Manner {
   readonly overlapped?: boolean
   /** Closes and opens the run again after these steps. */
   readonly reopen?: (step: number) => boolean
+  /** @default as tests do: strictly */
+  readonly strict?: Strictness
 }
 
 /** Plays a script on the run of a key, in source time. */
@@ -25,7 +27,7 @@ export async function play(
   store: Store,
   manner: Manner = {},
 ): Promise<Played> {
-  let run = await openPlayed(machine, store)
+  let run = await openPlayed(machine, store, manner.strict)
   const receipts: Promise<unknown>[] = []
   let at = 0
   for (const [index, step] of script.entries()) {
@@ -39,7 +41,7 @@ export async function play(
     if (manner.reopen?.(index) === true) {
       await settled
       await run.close()
-      run = await openPlayed(machine, store)
+      run = await openPlayed(machine, store, manner.strict)
     }
   }
   const played = {
@@ -53,8 +55,8 @@ export async function play(
 }
 
 /** The run that {@link play} plays on. */
-export function openPlayed(machine: AnyStateMachine, store: Store): Promise<Run> {
-  return openRun(machine, { store, key: 'played', time: 'source', at: 0 }) as unknown as Promise<Run>
+export function openPlayed(machine: AnyStateMachine, store: Store, strict?: Strictness): Promise<Run> {
+  return openRun(machine, { store, key: 'played', time: 'source', at: 0, strict }) as unknown as Promise<Run>
 }
 
 /** The state as XState persists it: value, context, status, history, and all children. */

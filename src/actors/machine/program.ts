@@ -1,57 +1,23 @@
 import type { AnyStateMachine, EventObject } from 'xstate'
-import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import type { JsonValue } from '../contracts/json.ts'
 import type { MachineRecord } from '../contracts/store.ts'
-import type { ObjectFormat, Origin } from '../contracts/unit.ts'
+import type { ObjectFormat } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import { machineId } from '../identity/commits.ts'
 import { enterStep, leaveStep, type Step } from '../step.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { adoptSnapshot } from './adoption.ts'
-import { type MachineDefinition, toDefinition } from './definition.ts'
-import { Draft, type Effect } from './draft.ts'
+import { type Decided, type Decision, isGoverned, type Refused, type Starved, type StepInput } from './decision.ts'
+import type { MachineDefinition } from './definition.ts'
+import { Draft } from './draft.ts'
 import { normalisedDefinition } from './normalised.ts'
 import { readTold } from './outcome.ts'
+import { findProblem } from './problem.ts'
 import { rememberSelection } from './selection.ts'
 import { emptyTable, findInvocation, findTimer, type RunState } from './state.ts'
-import { type Flaw, findFlaw } from './state-json.ts'
-import { damaged, finished, outputNotJson, stateNotJson, stepFailed, unhandled } from './step-errors.ts'
+import { damaged, finished, unhandled } from './step-errors.ts'
 import { ActorSystem } from './system.ts'
 import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
-
-/** What is decided: the content of a unit, and the seed of its randomness. */
-export interface StepInput {
-  readonly seq: number
-  readonly at: number
-  readonly events: readonly RecordedEvent[]
-  readonly origin: Origin
-  /** Gives `<id of the unit before> <seq>`; absent while that id is not known: a step that asks for randomness is then {@link Starved}. */
-  readonly seed?: (() => string) | undefined
-  /** The unit is in the history already: no policy of today refuses it (semantics 13). */
-  readonly recorded?: boolean | undefined
-}
-
-/** The step was taken. */
-export interface Decided {
-  readonly kind: 'decided'
-  readonly state: RunState
-  readonly outputs: readonly RecordedEvent[]
-  readonly effects: readonly Effect[]
-  /** Why the run ended with this unit, where it did not end by itself. */
-  readonly fatal: XMachinesError | undefined
-}
-
-/** The unit is refused: nothing of it happened. */
-export interface Refused {
-  readonly kind: 'refused'
-  readonly error: XMachinesError
-}
-
-/** The step needs the id of the unit before: decide again with a seed. Nothing of it happened. */
-export interface Starved {
-  readonly kind: 'starved'
-}
-
-export type Decision = Decided | Refused | Starved
 
 const starved: Starved = { kind: 'starved' }
 const nothing: readonly never[] = Object.freeze([])
@@ -68,11 +34,20 @@ export class Program {
   drawsRandomness = false
   readonly #machine: AnyStateMachine
 
-  /** @param quick `false` leaves every step to XState alone: for the tests that compare */
-  constructor(definition: MachineDefinition, format: ObjectFormat, quick = true) {
+  /**
+   * @param quick `false` leaves every step to XState alone: for the tests that compare
+   * @param prepare what else is done to the machine, a copy that nobody else has
+   */
+  constructor(
+    definition: MachineDefinition,
+    format: ObjectFormat,
+    quick = true,
+    prepare?: (machine: AnyStateMachine) => void,
+  ) {
     this.definition = definition
     // A copy of its own: methods of it are replaced, which the author's machine must not notice.
     this.#machine = definition.machine.provide({})
+    prepare?.(this.#machine)
     if (quick) rememberSelection(this.#machine)
     const identity = {
       id: this.#machine.id,
@@ -89,11 +64,28 @@ export class Program {
 
   /**
    * The first step: seq 0. With a `snapshot` of XState's own, the run starts in that state, and nothing is entered.
+   * @param _recorded it is in the history already
    * @throws `STEP_FAILED` when the machine throws, `STATE_NOT_JSON`, `OUTPUT_NOT_JSON`, `MACHINE_UNSUPPORTED`, `SNAPSHOT_INVALID`
    */
-  initial(system: ActorSystem, at: number, seed: () => string, snapshot?: JsonValue): Decided {
-    const step: Step = { at, seed, taken: 0, starved: false }
+  initial(system: ActorSystem, at: number, seed: () => string, snapshot?: JsonValue, _recorded = false): Decided {
     const draft = new Draft(system, undefined, 0, at)
+    this.begin(draft, seed, snapshot)
+    return this.arrive(draft)
+  }
+
+  /**
+   * The next step. Pure: the same state and input give the same decision, and neither is changed.
+   * A unit from outside can be refused; every other is recorded, and ends the run if its step throws (semantics 13).
+   */
+  decide(system: ActorSystem, state: RunState, input: StepInput): Decision {
+    const draft = new Draft(system, state, input.seq, input.at)
+    return this.conclude(draft, state, input, this.attempt(draft, state, input))
+  }
+
+  /** The first step, in a draft that may be dropped. */
+  protected begin(draft: Draft, seed: () => string, snapshot: JsonValue | undefined): void {
+    const { system } = draft
+    const step: Step = { at: draft.at, seed, taken: 0, starved: false }
     const before = enterStep(step)
     system.draft = draft
     try {
@@ -103,33 +95,56 @@ export class Program {
         draft.start(root)
       } else adoptSnapshot(draft, snapshot)
       if (step.taken > 0) this.drawsRandomness = true
-      const problem = findProblem(draft, undefined)
-      if (problem !== undefined) throw problem
-      return this.#stands(draft, draft.result())
     } finally {
       system.draft = undefined
       leaveStep(before)
     }
   }
 
-  /**
-   * The next step. Pure: the same state and input give the same decision, and neither is changed.
-   * A unit from outside can be refused; every other is recorded, and ends the run if its step throws (semantics 13).
-   */
-  decide(system: ActorSystem, state: RunState, input: StepInput): Decision {
+  /** The first step stands, unless something is wrong with it. */
+  protected arrive(draft: Draft): Decided {
+    const problem = findProblem(draft, undefined)
+    if (problem !== undefined) throw problem
+    return stands(draft, draft.result())
+  }
+
+  /** A step, in a draft that may be dropped. Returns why there is nothing to conclude, where that is known before its end. */
+  protected attempt(draft: Draft, state: RunState, input: StepInput): Refused | Starved | undefined {
+    const { system } = draft
     const step: Step = { at: input.at, seed: input.seed, taken: 0, starved: false }
-    const draft = new Draft(system, state, input.seq, input.at)
     const before = enterStep(step)
     system.draft = draft
     try {
       const refused = this.#feed(draft, state, input, step)
       if (step.starved || step.taken > 0) this.drawsRandomness = true
       if (step.starved) return starved
-      if (refused !== undefined) return { kind: 'refused', error: refused }
-      return this.#settle(draft, state, isGoverned(input))
+      return refused === undefined ? undefined : { kind: 'refused', error: refused }
     } finally {
       system.draft = undefined
       leaveStep(before)
+    }
+  }
+
+  /** Checks what an attempt arrived at and decides whether it stands. */
+  protected conclude(
+    draft: Draft,
+    before: RunState,
+    input: StepInput,
+    attempted: Refused | Starved | undefined,
+  ): Decision {
+    if (attempted !== undefined) return attempted
+    const problem = findProblem(draft, before)
+    if (problem === undefined) return stands(draft, draft.result())
+    if (isGoverned(input) && this.#policy(problem) === 'reject') return { kind: 'refused', error: problem }
+    // What XState itself ended stands as XState left it; what it took no offence at, as it was before the unit.
+    if (draft.refusal === undefined && draft.snapshot.status === 'error') return stands(draft, draft.result(), problem)
+    const snapshot = Object.assign({}, before.snapshot, { status: 'error' as const, error: problem })
+    return {
+      kind: 'decided',
+      state: ended({ snapshot, table: before.table }),
+      outputs: nothing,
+      effects: nothing,
+      fatal: problem,
     }
   }
 
@@ -186,35 +201,6 @@ export class Program {
     }
   }
 
-  /** Checks what the step arrived at and decides whether it stands. */
-  #settle(draft: Draft, before: RunState, governed: boolean): Decided | Refused {
-    const problem = findProblem(draft, before)
-    if (problem === undefined) return this.#stands(draft, draft.result())
-    if (governed && this.#policy(problem) === 'reject') return { kind: 'refused', error: problem }
-    // What XState itself ended stands as XState left it; what it took no offence at, as it was before the unit.
-    if (draft.refusal === undefined && draft.snapshot.status === 'error')
-      return this.#stands(draft, draft.result(), problem)
-    const snapshot = Object.assign({}, before.snapshot, { status: 'error' as const, error: problem })
-    return {
-      kind: 'decided',
-      state: ended({ snapshot, table: before.table }),
-      outputs: nothing,
-      effects: nothing,
-      fatal: problem,
-    }
-  }
-
-  #stands(draft: Draft, state: RunState, fatal?: XMachinesError): Decided {
-    draft.keep()
-    return {
-      kind: 'decided',
-      state: state.snapshot.status === 'active' ? state : ended(state),
-      outputs: draft.outputs ?? nothing,
-      effects: draft.effects ?? nothing,
-      fatal,
-    }
-  }
-
   #policy(error: XMachinesError): 'reject' | 'fatal' {
     if (error.code !== 'STEP_FAILED') return 'reject'
     const { errors } = this.definition
@@ -222,18 +208,15 @@ export class Program {
   }
 }
 
-const programs = new WeakMap<object, Partial<Record<ObjectFormat, Program>>>()
-
-/** The program of a machine or definition: made once, refused as `defineMachine` refuses. */
-export function programOf(machine: AnyStateMachine | MachineDefinition, format: ObjectFormat): Program {
-  let made = programs.get(machine)
-  if (made === undefined) programs.set(machine, (made = {}))
-  return (made[format] ??= new Program(toDefinition(machine), format))
-}
-
-/** Events from outside (and, later, mail) are subject to the machine's policies; what the run itself caused is not. */
-function isGoverned({ origin, recorded }: StepInput): boolean {
-  return recorded !== true && (origin.kind === 'outside' || origin.kind === 'mail')
+function stands(draft: Draft, state: RunState, fatal?: XMachinesError): Decided {
+  draft.keep()
+  return {
+    kind: 'decided',
+    state: state.snapshot.status === 'active' ? state : ended(state),
+    outputs: draft.outputs ?? nothing,
+    effects: draft.effects ?? nothing,
+    fatal,
+  }
 }
 
 /** The root's first snapshot. XState before 5.32.6 throws what makes it fail, as its Actor's constructor expects. */
@@ -243,32 +226,6 @@ function initialSnapshot(root: ActorRef): LiveSnapshot {
   } catch (error) {
     return { status: 'error', output: undefined, error }
   }
-}
-
-/** What is wrong with the step, if anything. */
-function findProblem(draft: Draft, before: RunState | undefined): XMachinesError | undefined {
-  if (draft.refusal !== undefined) return draft.refusal
-  const { snapshot } = draft
-  const flaw = findFlaw(snapshot.context ?? null, before?.snapshot.context, 'context') ?? findFlawInActors(draft)
-  if (flaw !== undefined) return stateNotJson(flaw)
-  if (snapshot.status === 'error') return stepFailed(snapshot.error)
-  const badOutput = findFlaw(snapshot.output ?? null, undefined, 'output')
-  return badOutput === undefined ? undefined : outputNotJson(badOutput)
-}
-
-function findFlawInActors(draft: Draft): Flaw | undefined {
-  if (draft.rootOnly) return undefined
-  for (const { ref, before, now } of draft.changed()) {
-    for (const part of ['context', 'input', 'output'] as const) {
-      const flaw = findFlaw(now[part] ?? null, before?.[part], `children.${ref.id}.${part}`)
-      if (flaw !== undefined) return flaw
-    }
-  }
-  for (const { event } of draft.armed()) {
-    const flaw = findFlaw(event, undefined, `the delayed event '${event.type}'`)
-    if (flaw !== undefined) return flaw
-  }
-  return undefined
 }
 
 /** A finished run has nothing pending, whatever XState leaves behind. */

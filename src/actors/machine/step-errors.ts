@@ -1,7 +1,7 @@
 import type { EventObject } from 'xstate'
 import type { JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
-import type { StepInput } from './program.ts'
+import type { StepInput } from './decision.ts'
 import type { Flaw } from './state-json.ts'
 import type { LiveMachineSnapshot } from './xstate.ts'
 

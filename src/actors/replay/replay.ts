@@ -4,7 +4,8 @@ import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { ActorPath, Origin, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
-import type { Decided, Program } from '../machine/program.ts'
+import type { Decided } from '../machine/decision.ts'
+import type { Program } from '../machine/program.ts'
 import type { ActorTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
@@ -212,6 +213,6 @@ function effectsOf({ effects, state }: Decided, before: ActorTable | undefined):
 
 /** The program to decide a history with: that of its machine, or the first that was given. */
 export function programOfUnit(machine: Machines, first: Unit): Program {
-  const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256')
+  const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false)
   return programs.find(({ record }) => record.oid === first.creation?.machine) ?? programs[0]
 }

@@ -3,7 +3,7 @@ import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
-import type { Decided } from '../machine/program.ts'
+import type { Decided } from '../machine/decision.ts'
 import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */

@@ -3,7 +3,8 @@ import type { RunHead, Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { decodeState, stateFormat } from '../machine/codec.ts'
-import type { Decided, Program } from '../machine/program.ts'
+import type { Decided } from '../machine/decision.ts'
+import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { diverged, UnitComparison } from './divergence.ts'
@@ -63,7 +64,7 @@ export class HistoryFold {
     if (unit.creation === undefined) throw damaged(unit, 'the history does not begin with its creation')
     const { input, snapshot } = unit.creation
     const system = this.program.createSystem(input)
-    const decided = this.program.initial(system, unit.at, () => seedOf(unit.run, 0), snapshot)
+    const decided = this.program.initial(system, unit.at, () => seedOf(unit.run, 0), snapshot, true)
     this.#place = { system, state: decided.state, seq: unit.seq, at: unit.at }
     return decided
   }

@@ -9,7 +9,9 @@ import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import { copyJson } from '../json/json-copy.ts'
-import { type Program, programOf } from '../machine/program.ts'
+import type { Program } from '../machine/program.ts'
+import { programOf } from '../machine/programs.ts'
+import type { Strictness } from '../machine/strict/strictness.ts'
 import { RunHandle } from './handle.ts'
 import { recover, seedOf } from './history.ts'
 import type { RunOutbox } from './outbox.ts'
@@ -30,6 +32,12 @@ export interface CreationOptions<TMachine extends AnyMachine> {
   readonly at?: number | undefined
   /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
   readonly limits?: Partial<EventLimits> | undefined
+  /**
+   * Whether units are decided strictly: twice, and compared, with what a replay would not find the same trapped. `{ sample }`
+   * is the share of units, from 0 to 1, for production. Handles share a run: the first to bring it into memory decides.
+   * @default outside production, where `NODE_ENV` is not 'production'
+   */
+  readonly strict?: Strictness | undefined
 }
 
 /** Options of {@link createRun}. */
@@ -70,6 +78,8 @@ export interface ForkRunOptions {
   readonly replace?: { readonly type: string } | readonly { readonly type: string }[] | undefined
   /** Whether effects that are pending or come start. @default 'hold': they are shown, not started */
   readonly effects?: 'hold' | 'run' | undefined
+  /** Whether units are decided strictly, as for {@link openRun}. @default as in the handle that is forked; without one, outside production */
+  readonly strict?: Strictness | undefined
 }
 
 /** A run in a store, with its machine: what is forked where there is no handle. */
@@ -83,7 +93,7 @@ export interface StoredRun<TMachine extends AnyMachine> {
  * Creates a run, at once: its id is known and its ports take events before the store has answered; `ready` tells when the
  * creation is durable.
  *
- * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`, `SNAPSHOT_INVALID`; `STEP_FAILED` when the machine's first step throws. Later, on
+ * @throws `MACHINE_UNSUPPORTED`, `POLICY_INVALID`, `INPUT_INVALID`, `SNAPSHOT_INVALID`; `STEP_FAILED` when the machine's first step throws, `STEP_IMPURE` and the like when it breaks the rules of a step. Later, on
  *   every port: `RUN_EXISTS` when the key is pinned to another run, and whatever the store fails with
  */
 export function createRunIn<TMachine extends AnyMachine>(
@@ -92,7 +102,7 @@ export function createRunIn<TMachine extends AnyMachine>(
   options: CreateRunOptions<TMachine> = {},
   environment: Environment = platform,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  const program = programsOf(machine, store.objectFormat)[0]
+  const program = programsOf(machine, store.objectFormat, options.strict)[0]
   const resident = newResident({
     store,
     program,
@@ -125,7 +135,7 @@ export async function openRunIn<TMachine extends AnyMachine>(
   options: OpenRunOptions<TMachine>,
 ): Promise<{ readonly run: Run<MachineOf<TMachine>, SentTo<TMachine>>; readonly resident: Resident }> {
   const { store } = options
-  const programs = programsOf(machine, store.objectFormat)
+  const programs = programsOf(machine, store.objectFormat, options.strict)
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')
   const { resident, created } = await hold(store, programs, options, environment, undefined)
@@ -154,9 +164,13 @@ export async function forkRun(
   const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
   const { store, id } = origin
   const head = await knownHead(store, id)
-  const programs = 'program' in origin ? ([origin.program] as const) : programsOf(origin.machine, store.objectFormat)
+  const { at, strict } = options
+  const programs = !('program' in origin)
+    ? programsOf(origin.machine, store.objectFormat, strict)
+    : strict === undefined
+      ? ([origin.program] as const)
+      : ([programOf(origin.program.definition, store.objectFormat, strict)] as const)
   const program = programFor(programs, head)
-  const { at } = options
   if (!Number.isInteger(at) || at < 0 || at > head.seq)
     throw new TypeError(`Expected \`at\` to be a seq of run ${id}, 0…${head.seq}, got \`${String(at)}\`.`)
   const place = await recover(store, head, program, { to: at })
@@ -349,10 +363,14 @@ function creationOf(
 }
 
 /** The programs of a machine or a list of them, the one for new runs first. */
-export function programsOf(machine: Machines, format: ObjectFormat): readonly [Program, ...Program[]] {
+export function programsOf(
+  machine: Machines,
+  format: ObjectFormat,
+  strict: Strictness | undefined,
+): readonly [Program, ...Program[]] {
   const machines = (Array.isArray(machine) ? machine : [machine]) as readonly AnyMachine[]
   if (machines.length === 0) throw new TypeError('Expected at least one machine, got an empty list.')
-  return machines.map(one => programOf(one as never, format)) as unknown as readonly [Program, ...Program[]]
+  return machines.map(one => programOf(one as never, format, strict)) as unknown as readonly [Program, ...Program[]]
 }
 
 function programFor(programs: readonly Program[], head: RunHead): Program {

@@ -310,8 +310,11 @@ export class Resident implements Writer {
     try {
       this.#tryToDecide(command)
     } catch (thrown) {
-      // A policy of the machine, or a defect: the unit is neither applied nor refused.
-      command.reject(XMachinesError.is(thrown) ? thrown : undecided(this.run, thrown))
+      // A policy of the machine, strict mode, or a defect: the unit is neither applied nor refused.
+      const error = XMachinesError.is(thrown) ? thrown : undecided(this.run, thrown)
+      command.reject(error)
+      // What the run caused itself cannot be refused, and nobody would send it again: it stays pending in the store.
+      if (command.origin.kind === 'timer' || command.origin.kind === 'effect') this.end(error)
     }
   }
 

@@ -5,6 +5,7 @@ import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Program } from '../machine/program.ts'
+import type { Strictness } from '../machine/strict/strictness.ts'
 import { programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines } from '../run/types.ts'
 import { type Backoff, defaultBackoff } from './backoff.ts'
@@ -64,6 +65,8 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly time?: TimeMode | undefined
   /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
   readonly limits?: Partial<EventLimits> | undefined
+  /** Whether units are decided strictly, as for `openRun`; `{ sample }` is a share of them. @default outside production, where `NODE_ENV` is not 'production' */
+  readonly strict?: Strictness | undefined
 }
 
 /** The options, checked and complete. */
@@ -110,7 +113,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     if (hook !== undefined && typeof hook !== 'function') throw misuse(name, 'a function', hook)
   return {
     environment,
-    programs: programsOf(options.machine, store.objectFormat),
+    programs: programsOf(options.machine, store.objectFormat, options.strict),
     store,
     consumer,
     results,

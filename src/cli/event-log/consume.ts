@@ -60,6 +60,8 @@ export async function consumeLog(terminal: Terminal, options: ConsumeOptions): P
     time: 'source',
     // One line after another, so that the first that is refused is the first in the log, and all before it are applied.
     ordering: strict ? 'partition' : 'key',
+    // As in production: docs/decisions/0009-strict-mode.md.
+    strict: false,
     ...(residents === undefined ? {} : { residents }),
   })
   const watch = new Watch(terminal, supervisor, topic)

@@ -15,8 +15,9 @@ import type { RecordedEvent } from '../../../src/actors/contracts/json.ts'
 import type { Origin } from '../../../src/actors/contracts/unit.ts'
 import type { XMachinesError } from '../../../src/actors/errors.ts'
 import { encodeState } from '../../../src/actors/machine/codec.ts'
+import type { Decided, Decision, StepInput } from '../../../src/actors/machine/decision.ts'
 import { type DefinitionOptions, defineMachine } from '../../../src/actors/machine/definition.ts'
-import { type Decided, type Decision, Program, type StepInput } from '../../../src/actors/machine/program.ts'
+import { Program } from '../../../src/actors/machine/program.ts'
 import { random } from '../../../src/actors/step.ts'
 
 /** What `decide` adds to XState: refusals, policies, purity. */
