@@ -7,6 +7,7 @@ export type { JsonObject, JsonValue, RecordedEvent } from './actors/contracts/js
 export type * from './actors/contracts/store.ts'
 export type * from './actors/contracts/unit.ts'
 export { type ErrorCode, type ErrorDetails, errorCodes, XMachinesError } from './actors/errors.ts'
+export { type InvocationInfo, invocation } from './actors/invocation.ts'
 export type { EventLimits } from './actors/json/event-copy.ts'
 export {
   type DefinitionOptions,
@@ -16,6 +17,15 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
+export type {
+  CrashPolicy,
+  InvocationNames,
+  InvocationOptions,
+  InvocationPolicies,
+  InvocationPolicy,
+  InvocationRules,
+  RetryBackoff,
+} from './actors/machine/invocation-policy.ts'
 export type { Divergence } from './actors/replay/divergence.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'

@@ -105,7 +105,16 @@ export function createRunIn<TMachine extends AnyMachine>(
  *
  * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, and as `createRun`
  */
-export async function openRun<TMachine extends AnyMachine>(
+export function openRun<TMachine extends AnyMachine>(
+  machine: Machines<TMachine>,
+  options: OpenRunOptions<TMachine>,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
+  return openRunIn(platform, machine, options)
+}
+
+/** As {@link openRun}, in a given environment. */
+export async function openRunIn<TMachine extends AnyMachine>(
+  environment: Environment,
   machine: Machines<TMachine>,
   options: OpenRunOptions<TMachine>,
 ): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
@@ -113,8 +122,8 @@ export async function openRun<TMachine extends AnyMachine>(
   const programs = programsOf(machine, store.objectFormat)
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')
-  const opened = await hold(store, programs, options, platform, undefined)
-  if (options.effects !== undefined) opened.resident.release()
+  const opened = await hold(store, programs, options, environment, undefined)
+  if (options.effects !== undefined) await opened.resident.release()
   return handle(opened.resident, opened.created ? 0 : opened.resident.seq + 1, options.limits)
 }
 
@@ -267,11 +276,12 @@ async function loadResident(
     revision,
     sources: beside.sources,
     held: beside.held,
+    kept: beside,
     lease: driver?.lease,
     outbox: driver?.outbox(run, head.key, head),
     first: undefined,
   })
-  resident.resume()
+  await resident.resume()
   return resident
 }
 
