@@ -84,7 +84,7 @@ export const errorCodes = {
   INVOCATION_INTERRUPTED: {
     retryable: false,
     when: 'An invocation was started and its process ended before it did: its outcome is unknown, and its policy allows no further attempt.',
-    next: 'Handle it in `onError`: look by the key in `details` what became of it. Declare `retry` for what may be repeated.',
+    next: 'Handle it in `onError`: look by the key in the message what became of it. Declare `retry` for what may be repeated.',
   },
   INVOCATION_TIMED_OUT: {
     retryable: true,
