@@ -84,9 +84,7 @@ for await (const step of replay(declared, store.read(run.id)))
 await createRun(createMachine({ initial: 'on', states: { on: {} } })).apply({ type: 'ANYTHING', at: 'all' })
 
 // Policies: by the names that the machine, or a machine inside of it, can invoke.
-const outer = setup({ actors: { order, mail: fromPromise(async () => {}) } }).createMachine({
-  invoke: { src: 'order' },
-})
+const outer = setup({ actors: { order, mail: fromPromise(async () => {}) } }).createMachine({})
 defineMachine(order, { invocations: { charge: 'at-most-once' } })
 defineMachine(outer, { invocations: { mail: { attempts: 3, backoff: { initial: 100 } }, charge: 'error' } })
 expectTypeOf<InvocationNames<typeof outer>>().toEqualTypeOf<'mail' | 'charge'>()
