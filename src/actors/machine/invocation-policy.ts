@@ -31,7 +31,7 @@ export interface InvocationOptions {
   readonly backoff?: RetryBackoff
   /** How long an attempt may take, ms: one that takes longer is aborted and fails with `INVOCATION_TIMED_OUT`. @default no limit */
   readonly timeout?: number
-  /** How many may run in a process at a time; the others wait. @default no limit */
+  /** How many may run in a process at a time, under this declaration; the others wait. @default no limit */
   readonly concurrency?: number
 }
 

@@ -16,7 +16,7 @@ import { type Sleeper, wakeUpsOf } from './timers.ts'
 export class Aftermath implements Sleeper {
   readonly #resident: Resident
   /** The attempts of invocations that were durable when the run came into memory. */
-  readonly #made: Beside['attempts']
+  #made: Beside['attempts']
   #invocations: Invocations | undefined
   #stopped = false
   /** Whether the run is registered to be woken. */
@@ -94,6 +94,13 @@ export class Aftermath implements Sleeper {
     if (due === undefined && !this.#armed) return
     this.#armed = due !== undefined
     wakeUpsOf(this.#resident.environment).set(this, due)
+  }
+
+  /** The run was there already: what it has pending is this process's. */
+  inherit(kept: Pick<Beside, 'attempts' | 'process'>): void {
+    this.#process = this.#declared = kept.process
+    this.#made = kept.attempts
+    this.#invocations?.inherit(kept.attempts)
   }
 
   /** Another process wrote these units: what they started is its own. */

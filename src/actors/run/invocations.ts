@@ -101,6 +101,12 @@ export class Invocations {
     }
   }
 
+  /** The run was there before: these attempts are durable, and nothing of it runs here. */
+  inherit(made: Readonly<Record<string, number>>): void {
+    this.settled(false)
+    this.#attempts.reset(made)
+  }
+
   /** Somebody else wrote the units up to this table: what they entered is theirs, and what they have attempted of ours. */
   yield(table: ActorTable, made: Readonly<Record<string, number>>): void {
     this.settled(false)

@@ -95,7 +95,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     ...creationOf(program, options, environment),
     driver: undefined,
   })
-  residencyOf(store).admit(resident)
+  if (!residencyOf(store).admit(resident)) resident.beGuest()
   return handle(resident, 0, options.limits)
 }
 

@@ -96,6 +96,8 @@ export class Resident implements Writer {
   #inFlight = 0
   /** What is with the store is about attempts only, without a lease: who may not write leaves them alone. */
   #optional = false
+  /** The run is in this process twice: what is pending is the other one's. */
+  #guest = false
   /** Not decided yet: something has to be awaited first. */
   #waiting: Command[] = []
   /** How many things have to be awaited, and how many of them while what is decided must stay pending. */
@@ -204,10 +206,14 @@ export class Resident implements Writer {
    */
   async resume(): Promise<void> {
     if (this.held) return
-    this.#aftermath.follow(this.state)
-    this.#aftermath.catchUp()
+    this.#goOn()
     if (this.#aftermath.wanting) await new Promise<void>(resolve => this.#whenWritten.push(resolve))
     if (this.#over?.error !== undefined) throw this.#over.error
+  }
+
+  #goOn(): void {
+    this.#aftermath.follow(this.state)
+    this.#aftermath.catchUp()
   }
 
   /** Lifts the hold of a fork or an import, for good. Resolves as {@link resume}. */
@@ -216,6 +222,11 @@ export class Resident implements Writer {
     this.#durable.release()
     this.#journal.request(this)
     await this.resume()
+  }
+
+  /** The run was in memory already when this was made. */
+  beGuest(): void {
+    this.#guest = true
   }
 
   /** Resolves when the creation is durable; rejects with why it will not be. */
@@ -449,7 +460,11 @@ export class Resident implements Writer {
       const { adopted, kept } = await this.#durable.takeOver(creation)
       this.#created()
       this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
-      this.#aftermath.foreign(this.state, kept)
+      // A run that was there already is gone on with, as if it had been opened.
+      if (creation !== undefined && !this.#guest && !kept.held) {
+        this.#aftermath.inherit(kept)
+        this.#goOn()
+      } else this.#aftermath.foreign(this.state, kept)
       this.#written()
       if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
     })

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createRun, defineMachine, forkRun, invocation, openRun, type Store, XMachinesError } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createActor, fromPromise, setup } from 'xstate'
+import { createActor, fromCallback, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
@@ -117,6 +117,41 @@ describe('an attempt', () => {
   })
 })
 
+describe('what running logic does', () => {
+  test('a clean-up that throws is told, and changes nothing', async () => {
+    const machine = setup({
+      types: {} as { events: { type: 'LEAVE' } },
+      actors: {
+        listen: fromCallback(() => () => {
+          throw new Error('clean-up')
+        }),
+      },
+    }).createMachine({
+      id: 'm',
+      initial: 'on',
+      states: { on: { invoke: { src: 'listen', id: 'ear' }, on: { LEAVE: 'off' } }, off: {} },
+    })
+    const run = createRun(machine)
+    const errors = run.err.getReader()
+    await run.ready
+    expect(await run.apply({ type: 'LEAVE' })).toMatchObject({ ok: true, seq: 1 })
+    expect((await errors.read()).value).toMatchObject({ fatal: false, error: { code: 'EFFECT_FAILED' } })
+    expect(run.getSnapshot().value).toBe('off')
+  })
+
+  test('its outcome is taken also where the mailbox is full', async () => {
+    const { machine, calls } = charging()
+    await using run = createRun(machine)
+    await run.apply({ type: 'CHARGE' })
+    const sent = Array.from({ length: 66_000 }, () => run.apply({ type: 'PING' }))
+    const settledAll = Promise.allSettled(sent)
+    calls[0]!.finish('paid')
+    expect((await settledAll).at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'MAILBOX_FULL' } })
+    await settled()
+    expect(run.getSnapshot().context.outcome).toBe('paid')
+  })
+})
+
 describe('invocation()', () => {
   test('is refused anywhere but in the start of an invocation of a run', async () => {
     expect(() => invocation()).toThrow(expect.objectContaining({ code: 'INVOCATION_UNKNOWN' }))
@@ -216,6 +251,21 @@ describe('after a crash', () => {
     await settled()
     expect(again.getSnapshot().context.outcome).toMatchObject({ failed: 'INVOCATION_INTERRUPTED' })
     expect(calls).toHaveLength(1)
+  })
+
+  test('createRun goes on with a run that was there, as openRun does', async () => {
+    const store = memoryStore()
+    const { machine, calls } = charging()
+    await (await restart(machine, store)).apply({ type: 'CHARGE' })
+    const run = createRun(machine, { store: otherProcess(store), key: 'a' })
+    await run.ready
+    await settled()
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+    // It is in memory already: the one that has it goes on.
+    const handles = [0, 1].map(() => createRun(machine, { store, key: 'b' }))
+    await handles[0]!.apply({ type: 'CHARGE' })
+    await handles[1]!.apply({ type: 'PING' })
+    expect(calls).toHaveLength(3)
   })
 
   test('a store on disk knows the attempts', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { openRun } from 'xmachines'
 import { charging } from '../run/charging.ts'
 import { settled } from './virtual-environment.ts'
-import { World } from './world.ts'
+import { otherProcess, World } from './world.ts'
 
 const CHARGE = { type: 'CHARGE' }
 
@@ -56,6 +57,22 @@ describe('invocations under a lease', () => {
     await closed
     expect((await world.head('a')).beside.attempts).toEqual({})
     expect((await world.units('a')).at(-1)).toMatchObject({ events: [{ type: 'xmachines.resolve', value: 'paid' }] })
+  })
+
+  test('whoever only reads a run of somebody else starts nothing of it', async () => {
+    const world = new World()
+    const { machine, calls } = charging()
+    const { supervisor } = world.supervise({ machine })
+    await world.send(['a', CHARGE])
+    await supervisor.caughtUp()
+    const store = otherProcess(world.store)
+    const reader = await openRun(machine, { store, id: (await world.head('a')).run })
+    expect(reader.getSnapshot().value).toBe('charging')
+    expect(calls).toHaveLength(1)
+    calls[0]!.finish('paid')
+    await settled()
+    expect((await world.units('a')).at(-1)).toMatchObject({ origin: { kind: 'effect' } })
+    await expect(reader.apply({ type: 'PING' })).rejects.toMatchObject({ code: 'LEASE_HELD' })
   })
 
   test('a run that waits for a retry stays in memory, however long it is idle', async () => {
