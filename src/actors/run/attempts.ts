@@ -33,10 +33,8 @@ export class Attempts {
     this.#offered.set(key, attempt)
   }
 
-  /** The next item removes the entries of invocations that are not pending any more. */
-  keepOnly(pending: () => ReadonlySet<string>): void {
-    if (this.#made.size === 0) return
-    const keys = pending()
+  /** The next item removes the entries of all other invocations: they are not pending any more. */
+  keepOnly(keys: ReadonlySet<string>): void {
     for (const key of this.#made.keys()) {
       if (keys.has(key)) continue
       this.#offered ??= new Map()

@@ -58,14 +58,13 @@ export class Invocations {
 
   /** What the next item says of attempts, if it leads to this table. */
   offer(table: ActorTable): BesideChange['attempts'] {
+    const keys = new Set<string>()
     for (const [actor, invocation] of table.invocations) {
-      const pending = this.#pending.get(actor)
-      if (pending === undefined) this.#enter(invocation)
-      else if (this.#wants(pending)) this.#attempts.offer(pending.key, pending.attempt)
+      const pending = this.#pending.get(actor) ?? this.#enter(invocation)
+      if (this.#wants(pending)) this.#attempts.offer(pending.key, pending.attempt)
+      keys.add(pending.key)
     }
-    this.#attempts.keepOnly(
-      () => new Set([...table.invocations.values()].map(invocation => invocationKey(this.#home.run, invocation))),
-    )
+    this.#attempts.keepOnly(keys)
     return this.#attempts.change
   }
 
@@ -80,12 +79,11 @@ export class Invocations {
   }
 
   /** What can start at once needs no item of its own: its first attempt goes along with the unit. */
-  #enter(invocation: Invocation): void {
-    if (this.#closing) return
+  #enter(invocation: Invocation): PendingInvocation {
     const pending = this.#toPending(invocation)
-    if (this.#attempts.made(pending.key) > 0 || !pending.enter()) return
-    this.#entering.set(invocation.actor, pending)
-    this.#attempts.offer(pending.key, pending.attempt)
+    if (!this.#closing && this.#attempts.made(pending.key) === 0 && pending.enter())
+      this.#entering.set(invocation.actor, pending)
+    return pending
   }
 
   // Following the durable state.
