@@ -8,6 +8,7 @@ export type * from './actors/contracts/store.ts'
 export type * from './actors/contracts/unit.ts'
 export { type ErrorCode, type ErrorDetails, errorCodes, XMachinesError } from './actors/errors.ts'
 export { createHost, type Host, type HostEvent, type HostOptions } from './actors/host/index.ts'
+export { type InvocationInfo, invocation } from './actors/invocation.ts'
 export type { EventLimits } from './actors/json/event-copy.ts'
 export {
   type DefinitionOptions,
@@ -17,6 +18,15 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
+export type {
+  CrashPolicy,
+  InvocationNames,
+  InvocationOptions,
+  InvocationPolicies,
+  InvocationPolicy,
+  InvocationRules,
+  RetryBackoff,
+} from './actors/machine/invocation-policy.ts'
 export type { Strictness } from './actors/machine/strict/strictness.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'

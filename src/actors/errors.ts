@@ -101,6 +101,21 @@ export const errorCodes = {
     when: 'An invocation ended with a value over the limit.',
     next: 'Store the value elsewhere and return a reference, or raise `limits`.',
   },
+  INVOCATION_INTERRUPTED: {
+    retryable: false,
+    when: 'An invocation was started and its process ended before it did: its outcome is unknown, and its policy allows no further attempt.',
+    next: 'Handle it in `onError`: look by the key in the message what became of it. Declare `retry` for what may be repeated.',
+  },
+  INVOCATION_TIMED_OUT: {
+    retryable: true,
+    when: 'An attempt of an invocation took longer than its `timeout` and was aborted.',
+    next: 'Handle it in `onError`, allow more `attempts`, or raise `timeout`.',
+  },
+  INVOCATION_UNKNOWN: {
+    retryable: false,
+    when: '`invocation()` was called where no invocation of a run is being started.',
+    next: 'Call it in the logic before its first `await`, and keep what it returns.',
+  },
 
   // Runs
   RUN_FINISHED: {

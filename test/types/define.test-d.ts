@@ -1,8 +1,17 @@
 /** What declarations beside a machine change in its types. Checked by the compiler, here and against the packed package; never run. */
 import { expectTypeOf } from 'vitest'
-import { createRun, defineMachine, forkRun, type MachineDefinition, openRun, replay } from 'xmachines'
+import {
+  createRun,
+  defineMachine,
+  forkRun,
+  type InvocationNames,
+  invocation,
+  type MachineDefinition,
+  openRun,
+  replay,
+} from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createMachine } from 'xstate'
+import { createMachine, fromPromise, setup } from 'xstate'
 import { z } from 'zod'
 import { light, order } from './machines.ts'
 
@@ -73,3 +82,25 @@ for await (const step of replay(declared, store.read(run.id)))
 
 // A machine without types takes any event, as in XState.
 await createRun(createMachine({ initial: 'on', states: { on: {} } })).apply({ type: 'ANYTHING', at: 'all' })
+
+// Policies: by the names that the machine, or a machine inside of it, can invoke.
+const outer = setup({ actors: { order, mail: fromPromise(async () => {}) } }).createMachine({})
+defineMachine(order, { invocations: { charge: 'at-most-once' } })
+defineMachine(outer, { invocations: { mail: { attempts: 3, backoff: { initial: 100 } }, charge: 'error' } })
+expectTypeOf<InvocationNames<typeof outer>>().toEqualTypeOf<'mail' | 'charge'>()
+expectTypeOf(defineMachine(order, { invocations: { charge: 'retry' } })).toEqualTypeOf<
+  MachineDefinition<typeof order, OrderEvent>
+>()
+defineMachine(createMachine({ invoke: { src: 'any' } }), { invocations: { any: 'retry' } })
+// @ts-expect-error: no such actor
+defineMachine(order, { invocations: { chrage: 'retry' } })
+// @ts-expect-error: a machine is stepped inside its run
+defineMachine(outer, { invocations: { order: 'retry' } })
+// @ts-expect-error: no such policy
+defineMachine(order, { invocations: { charge: 'never' } })
+// @ts-expect-error: no such option
+defineMachine(order, { invocations: { charge: { retries: 3 } } })
+// @ts-expect-error: milliseconds
+defineMachine(order, { invocations: { charge: { timeout: '1s' } } })
+const { key, attempt, signal } = invocation()
+expectTypeOf({ key, attempt, signal }).toEqualTypeOf<{ key: string; attempt: number; signal: AbortSignal }>()

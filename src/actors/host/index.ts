@@ -1,7 +1,8 @@
 import type { Store } from '../contracts/store.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
-import { type OpenRunOptions, openRunIn, programsOf } from '../run/open.ts'
+import type { Strictness } from '../machine/strict/strictness.ts'
+import { type OpenRunOptions, openHeld, programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from '../run/types.ts'
 import { type HostEvent, HostKeeper } from './host.ts'
 
@@ -18,6 +19,8 @@ export interface HostOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly residents?: number | undefined
   /** How long a run stays in memory without an event, ms. @default 60_000 */
   readonly idle?: number | undefined
+  /** Whether steps are watched: see {@link Strictness}. @default on outside production */
+  readonly strict?: Strictness | undefined
 }
 
 /** A process's part in looking after the runs of a namespace. Made by {@link createHost}. */
@@ -52,19 +55,19 @@ export function createHostIn<TMachine extends AnyMachine>(
   environment: Environment,
   options: HostOptions<TMachine>,
 ): Host<TMachine> {
-  const { machine, store, residents = 10_000, idle = 60_000 } = options
+  const { machine, store, strict, residents = 10_000, idle = 60_000 } = options
   if (!Number.isInteger(residents) || residents < 1)
     throw new TypeError(`Expected \`residents\` to be a whole number from 1, got \`${String(residents)}\`.`)
   if (typeof idle !== 'number' || !(idle >= 0))
     throw new TypeError(`Expected \`idle\` to be milliseconds, got \`${String(idle)}\`.`)
-  const programs = programsOf(machine, store.objectFormat)
+  const programs = programsOf(machine, store.objectFormat, strict)
   const namespace = options.namespace ?? programs[0].record.id
   const keeper = new HostKeeper({ store, programs, namespace, residents, idle }, environment)
   const close = (): Promise<void> => keeper.close()
   return {
     async open(which) {
       if (keeper.over) throw new XMachinesError('HOST_CLOSED', 'This host is closed. Create another one.')
-      const { run, resident } = await openRunIn(environment, machine, { ...which, store, namespace })
+      const { run, resident } = await openHeld(environment, machine, { strict, ...which, store, namespace })
       await keeper.lodge(resident)
       return run
     },

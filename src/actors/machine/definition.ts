@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AnyStateMachine, EventFromLogic } from 'xstate'
 import { XMachinesError } from '../errors.ts'
+import { type InvocationPolicies, type InvocationRules, invocationRules } from './invocation-policy.ts'
 import { refuseUnsupported } from './support.ts'
 import { isMachine } from './xstate.ts'
 
@@ -14,7 +15,10 @@ export type EventSchemas = EventSchema | Readonly<Record<string, EventSchema>>
 export type ErrorPolicy = 'reject' | 'fatal'
 
 /** What XState has no word for, declared once beside the machine. */
-export interface DefinitionOptions<TSchemas extends EventSchemas | undefined = undefined> {
+export interface DefinitionOptions<
+  TSchemas extends EventSchemas | undefined = undefined,
+  TMachine extends AnyStateMachine = AnyStateMachine,
+> {
   /** Part of the machine's identity: change it when code changes under an unchanged config. @default '1' */
   readonly version?: string
   /** What may come from outside: checked at the border, once; what it returns is recorded. Replay never runs it. */
@@ -23,6 +27,11 @@ export interface DefinitionOptions<TSchemas extends EventSchemas | undefined = u
   readonly unhandled?: 'accept' | 'reject'
   /** A guard or action that throws on an event from outside: `'reject'` refuses the unit, `'fatal'` ends the run. @default 'reject' */
   readonly errors?: ErrorPolicy | ((error: unknown) => ErrorPolicy)
+  /**
+   * How invocations are carried out: after a crash, and if they fail. By the name of the logic in `setup({ actors })`, whichever
+   * machine of the run invokes it. Not part of the machine's identity. @default 'retry' after a crash; one attempt if it fails
+   */
+  readonly invocations?: InvocationPolicies<TMachine>
 }
 
 /** An XState machine with what a durable run needs to know of it. Made by {@link defineMachine}. */
@@ -35,6 +44,8 @@ export interface MachineDefinition<
   readonly events: EventSchemas | undefined
   readonly unhandled: 'accept' | 'reject'
   readonly errors: ErrorPolicy | ((error: unknown) => ErrorPolicy)
+  /** By the name of the logic; what is not in it has the defaults. */
+  readonly invocations: ReadonlyMap<string, InvocationRules>
   /** Only a type: what `in` and `apply` take. */
   readonly '~sent'?: TSent
 }
@@ -46,9 +57,9 @@ export type SentEvent<TMachine extends AnyStateMachine, TSchemas> = TSchemas ext
     ? StandardSchemaV1.InferInput<TSchemas[keyof TSchemas]>
     : EventFromLogic<TMachine>
 
-const known: ReadonlySet<string> = new Set(['version', 'events', 'unhandled', 'errors'])
+const known: ReadonlySet<string> = new Set(['version', 'events', 'unhandled', 'errors', 'invocations'])
 /** Declared names of the public API that this version does not serve yet: refused, never ignored. */
-const later: ReadonlySet<string> = new Set(['invocations', 'migrations'])
+const later: ReadonlySet<string> = new Set(['migrations'])
 
 /**
  * Declares what XState has no word for, once, beside a machine. A plain machine is accepted everywhere too.
@@ -61,7 +72,7 @@ export function defineMachine<
   const TSchemas extends EventSchemas | undefined = undefined,
 >(
   machine: TMachine,
-  options: DefinitionOptions<TSchemas> = {},
+  options: DefinitionOptions<TSchemas, TMachine> = {},
 ): MachineDefinition<TMachine, SentEvent<TMachine, TSchemas>> {
   if (!isMachine(machine)) {
     throw new XMachinesError(
@@ -91,7 +102,8 @@ export function defineMachine<
   if (events !== undefined && !isSchemas(events))
     throw invalid('events', 'a Standard Schema or a map from event type to one', events)
   refuseUnsupported(machine)
-  return Object.freeze({ machine, version, events, unhandled, errors })
+  const invocations = invocationRules(machine, options.invocations)
+  return Object.freeze({ machine, version, events, unhandled, errors, invocations })
 }
 
 /** A definition as it is, or that of a plain machine. */

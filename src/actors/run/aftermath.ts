@@ -1,13 +1,13 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem } from '../contracts/store.ts'
+import type { AppendItem, Beside } from '../contracts/store.ts'
 import type { NewUnit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
 import type { Effect } from '../machine/draft.ts'
-import { nextTimer, type RunState } from '../machine/state.ts'
+import { type ActorTable, nextTimer, type RunState } from '../machine/state.ts'
 import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
-import { Invocations } from './invocations.ts'
+import { Invocations, type InvocationsHome } from './invocations.ts'
 import type { BesideDraft } from './outbox.ts'
 import type { Resident } from './resident.ts'
 import { type Sleeper, wakeUpsOf } from './timers.ts'
@@ -15,34 +15,57 @@ import { type Sleeper, wakeUpsOf } from './timers.ts'
 /** What a run does once units are durable: custom actions, invocations, timers. Nothing here changes the run but by commands. */
 export class Aftermath implements Sleeper {
   readonly #resident: Resident
+  /** The attempts of invocations that were durable when the run came into memory. */
+  #made: Beside['attempts']
   #invocations: Invocations | undefined
   #stopped = false
   /** Whether the run is registered to be woken. */
   #armed = false
+  /** Whose effects the store says are in flight, and what the item on its way says. */
+  #process: string | null
+  #declared: string | null
 
-  constructor(resident: Resident) {
+  constructor(resident: Resident, kept: Pick<Beside, 'attempts' | 'process'>) {
     this.#resident = resident
+    this.#made = kept.attempts
+    this.#process = this.#declared = kept.process
   }
 
-  /** Invocations that run now. */
+  /** Invocations that run now, or wait to. */
   get running(): number {
     return this.#invocations?.size ?? 0
+  }
+
+  /** Attempts are to be made durable before they start. */
+  get wanting(): boolean {
+    return this.#invocations?.wanting === true
   }
 
   /** What the store has to know of a state, so that somebody goes on with it if this process does not. */
   declare(state: RunState, item: { -readonly [K in keyof AppendItem]: AppendItem[K] }, beside: BesideDraft): void {
     const { held, time, environment } = this.#resident
-    const { invocations } = state.table
+    const { table } = state
+    const { size } = table.invocations
     const timer = time === 'arrival' ? nextTimer(state)?.due : undefined
-    const effects = invocations.size > 0 ? environment.now() : undefined
+    const effects = size > 0 ? environment.now() : undefined
     item.due =
       held || (timer === undefined && effects === undefined)
         ? null
         : Math.min(timer ?? Number.POSITIVE_INFINITY, effects ?? Number.POSITIVE_INFINITY)
-    const process = invocations.size > 0 && !held ? environment.process : null
-    if (process !== this.#declared) beside.process = this.#declared = process
+    const invocations = held ? undefined : this.#invocationsOf(table)
+    const attempts = invocations?.offer(table)
+    if (attempts !== undefined) beside.attempts = attempts
+    if (held || size === 0) this.#declared = null
+    else if (invocations?.owns(table) === true) this.#declared = environment.process
+    if (this.#declared !== this.#process) beside.process = this.#declared
   }
-  #declared: string | null = null
+
+  /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
+  settled(durable: boolean): boolean {
+    if (durable) this.#process = this.#declared
+    else this.#declared = this.#process
+    return this.#invocations?.settled(durable) === true
+  }
 
   /** The custom actions of a unit, once, in order. What they throw is told and changes nothing. */
   perform(unit: NewUnit, effects: readonly Effect[]): void {
@@ -55,14 +78,7 @@ export class Aftermath implements Sleeper {
         } catch (thrown) {
           const name =
             effect.kind === 'action' ? `The action '${effect.action.type}'` : `The callback '${effect.actor.id}'`
-          this.#resident.report(
-            unit.seq,
-            new XMachinesError(
-              'EFFECT_FAILED',
-              `${name} threw after unit ${unit.seq} was durable: ${messageOf(thrown)}`,
-              { cause: thrown },
-            ),
-          )
+          this.#report(unit.seq, `${name} threw after unit ${unit.seq} was durable`, thrown)
         }
       }
     } finally {
@@ -73,28 +89,29 @@ export class Aftermath implements Sleeper {
   /** Runs what the durable state holds as pending, stops what it has left, and has itself woken for its next timer. */
   follow(state: RunState): void {
     if (this.#stopped) return
-    const { table } = state
-    if (table.invocations.size > 0 || this.#invocations !== undefined) {
-      this.#invocations ??= new Invocations(
-        (invocation, event) => this.#tell(invocation, event),
-        this.#resident.environment,
-      )
-      this.#invocations.follow(table)
-    }
+    this.#invocationsOf(state.table)?.follow(state.table)
     const due = this.#resident.time === 'arrival' ? nextTimer(state)?.due : undefined
     if (due === undefined && !this.#armed) return
     this.#armed = due !== undefined
     wakeUpsOf(this.#resident.environment).set(this, due)
   }
 
+  /** The run was there already: what it has pending is this process's. */
+  inherit(kept: Pick<Beside, 'attempts' | 'process'>): void {
+    this.#process = this.#declared = kept.process
+    this.#made = kept.attempts
+    this.#invocations?.inherit(kept.attempts)
+  }
+
   /** Another process wrote these units: what they started is its own. */
-  foreign(state: RunState): void {
-    if (state.table.invocations.size === 0) return
-    this.#invocations ??= new Invocations(
-      (invocation, event) => this.#tell(invocation, event),
-      this.#resident.environment,
-    )
-    this.#invocations.leave(state.table)
+  foreign(state: RunState, kept: Pick<Beside, 'attempts' | 'process'>): void {
+    this.#process = this.#declared = kept.process
+    this.#invocationsOf(state.table)?.yield(state.table, kept.attempts)
+  }
+
+  /** This process may not write: what does not run yet is left to whoever may. */
+  forgo(): void {
+    this.#invocations?.forgo()
   }
 
   /** Fires at once what fell due while the run was not in memory. */
@@ -133,19 +150,40 @@ export class Aftermath implements Sleeper {
     await this.#invocations?.close(timeout)
   }
 
-  stop(): void {
+  /** @param reason why, where it is not a close */
+  stop(reason: XMachinesError | undefined): void {
     this.#stopped = true
-    this.#invocations?.stop()
+    this.#invocations?.stop(reason)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)
   }
 
-  #tell({ path, entered }: { readonly path: readonly string[]; readonly entered: number }, event: RecordedEvent): void {
+  /** Made with the first invocation: most runs have none. */
+  #invocationsOf(table: ActorTable): Invocations | undefined {
+    if (table.invocations.size > 0) this.#invocations ??= new Invocations(this.#home(), this.#made)
+    return this.#invocations
+  }
+
+  #home(): InvocationsHome {
+    const resident = this.#resident
     const nothing = (): void => {}
-    this.#resident.submit({
-      origin: { kind: 'effect', actor: path, entered },
-      events: [event],
-      settle: nothing,
-      reject: nothing,
-    })
+    return {
+      run: resident.run,
+      environment: resident.environment,
+      rules: resident.program.definition.invocations,
+      tell: ({ path, entered }, event) =>
+        resident.submit({
+          origin: { kind: 'effect', actor: path, entered },
+          events: [event],
+          settle: nothing,
+          reject: nothing,
+        }),
+      want: () => resident.touch(),
+      failed: ({ path }, thrown) =>
+        this.#report(resident.seq, `The clean-up of the invocation '${path.join('/')}' threw`, thrown),
+    }
+  }
+
+  #report(seq: number, what: string, thrown: unknown): void {
+    this.#resident.report(seq, new XMachinesError('EFFECT_FAILED', `${what}: ${messageOf(thrown)}`, { cause: thrown }))
   }
 }

@@ -1,5 +1,5 @@
 import { batchesOf } from '../batch-stream.ts'
-import type { AppendItem, Refusal, RunStatus, Store } from '../contracts/store.ts'
+import type { AppendItem, Beside, Refusal, RunStatus, Store } from '../contracts/store.ts'
 import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
@@ -87,7 +87,8 @@ export class Durable {
       else if (takesPosition(pending)) sources.push(pending.command.source!)
     }
     const outbox = this.#outbox
-    if (units.length + refused.length + sources.length === 0 && !this.#released && outbox?.dirty !== true)
+    const wanting = aftermath.wanting
+    if (units.length + refused.length + sources.length === 0 && !this.#released && outbox?.dirty !== true && !wanting)
       return undefined
     const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
     const { status, value } = state.snapshot
@@ -110,7 +111,7 @@ export class Durable {
     if (this.#held && this.#revision === undefined) beside.held = true
     // The results of a held run are shown, not sent.
     const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
-    if (calls || state.table !== this.#table || this.#revision === undefined || beside.held === false) {
+    if (calls || wanting || state.table !== this.#table || this.#revision === undefined || beside.held === false) {
       aftermath.declare(state, item, beside)
       if (outbox?.due !== undefined) item.due = Math.min(outbox.due, item.due ?? Number.POSITIVE_INFINITY)
     }
@@ -143,7 +144,7 @@ export class Durable {
    */
   async takeOver(creation: Pending | undefined): Promise<{
     readonly adopted: readonly AdoptedUnit[]
-    readonly sources: Readonly<Record<string, bigint | number>>
+    readonly kept: Beside
   }> {
     const { run, store, system } = this
     const head = await store.head(run)
@@ -175,7 +176,7 @@ export class Durable {
     this.#seq = place.seq
     this.#at = head.at
     this.#show(place.state)
-    return { adopted, sources: head.beside.sources }
+    return { adopted, kept: head.beside }
   }
 
   #show(state: RunState): void {

@@ -1,170 +1,188 @@
 import type { EventObject } from 'xstate'
-import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import type { Environment } from '../environment.ts'
-import { XMachinesError } from '../errors.ts'
-import { copyJson } from '../json/json-copy.ts'
+import type { BesideChange } from '../contracts/store.ts'
 import type { ActorRef } from '../machine/actor-ref.ts'
-import { kindOfLogic } from '../machine/logic-kind.ts'
-import { recordTold, type Told } from '../machine/outcome.ts'
-import { toPlainError } from '../machine/plain-error.ts'
+import { defaultRules, type InvocationRules } from '../machine/invocation-policy.ts'
 import type { ActorTable, Invocation } from '../machine/state.ts'
-import type { LiveScope, LiveSnapshot } from '../machine/xstate.ts'
+import { Attempts, invocationKey } from './attempts.ts'
+import { stopped } from './invocation-errors.ts'
+import { type InvocationHome, PendingInvocation } from './pending-invocation.ts'
 
-/** Takes what running logic told, to be recorded as a unit. */
-export type TellRun = (invocation: Invocation, event: RecordedEvent) => void
-
-/** Logic that runs: what it works on and how it ends. */
-interface Running {
-  readonly invocation: Invocation
-  readonly scope: LiveScope
-  readonly state: LiveSnapshot
-  /** Promises end by themselves and are awaited at a close; everything else goes on until it is stopped. */
-  readonly awaited: boolean
-  over: boolean
+/** What the invocations of a run need of it. */
+export interface InvocationsHome extends Omit<InvocationHome, 'ended'> {
+  readonly run: string
+  /** Declared rules, by the name of the logic. */
+  readonly rules: ReadonlyMap<string, InvocationRules>
 }
-
-/** The largest value that an invocation may end with, bytes of JSON. */
-const maxOutcomeBytes = 1_048_576
 
 /**
  * The effects of one run that go on after a step: promises, callbacks, observables. They follow the durable state: what it
- * holds as pending runs, what it has left is stopped.
+ * holds as pending runs, what it has left is stopped. Each attempt is durable before it starts; the first one goes along with
+ * the unit that entered it.
  */
 export class Invocations {
-  readonly #tell: TellRun
-  readonly #environment: Environment
-  readonly #running = new Map<ActorRef, Running>()
-  /** Told their end, which is not durable yet; or not this process's to start. */
-  readonly #ended = new WeakSet<ActorRef>()
+  readonly #home: InvocationsHome & InvocationHome
+  readonly #attempts: Attempts
+  readonly #pending = new Map<ActorRef, PendingInvocation>()
+  /** Those whose first attempt is in the item that is on its way, with the unit that enters them. */
+  readonly #entering = new Map<ActorRef, PendingInvocation>()
+  /** No new attempt starts. */
+  #closing = false
   #idle: (() => void)[] = []
 
-  constructor(tell: TellRun, environment: Environment) {
-    this.#tell = tell
-    this.#environment = environment
+  /** @param made the attempts that are durable */
+  constructor(home: InvocationsHome, made: Readonly<Record<string, number>>) {
+    this.#home = { ...home, ended: () => this.#checkIdle() }
+    this.#attempts = new Attempts(made)
   }
 
+  /** How many run, or wait to. */
   get size(): number {
-    return this.#running.size
+    let size = 0
+    for (const pending of this.#pending.values()) if (pending.active) size++
+    return size
   }
+
+  /** Whether an attempt is to be made durable. */
+  get wanting(): boolean {
+    for (const pending of this.#pending.values()) if (this.#wants(pending)) return true
+    return false
+  }
+
+  /** Whether something of the table is this process's. */
+  owns(table: ActorTable): boolean {
+    for (const actor of table.invocations.keys()) if (this.#pending.get(actor)?.left !== true) return true
+    return false
+  }
+
+  // The item.
+
+  /** What the next item says of attempts, if it leads to this table. */
+  offer(table: ActorTable): BesideChange['attempts'] {
+    const keys = new Set<string>()
+    for (const [actor, invocation] of table.invocations) {
+      const pending = this.#pending.get(actor) ?? this.#enter(invocation)
+      if (this.#wants(pending)) this.#attempts.offer(pending.key, pending.attempt)
+      keys.add(pending.key)
+    }
+    this.#attempts.keepOnly(keys)
+    return this.#attempts.change
+  }
+
+  /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
+  settled(durable: boolean): boolean {
+    for (const [actor, pending] of this.#entering) {
+      if (durable && !this.#closing) this.#pending.set(actor, pending)
+      else pending.leave()
+    }
+    this.#entering.clear()
+    return this.#attempts.settled(durable)
+  }
+
+  /** What can start at once needs no item of its own: its first attempt goes along with the unit. */
+  #enter(invocation: Invocation): PendingInvocation {
+    const pending = this.#toPending(invocation)
+    if (!this.#closing && this.#attempts.made(pending.key) === 0 && pending.enter())
+      this.#entering.set(invocation.actor, pending)
+    return pending
+  }
+
+  // Following the durable state.
 
   /** Starts what is pending and does not run, stops what runs and is not pending. */
   follow(table: ActorTable): void {
-    for (const [actor, running] of this.#running) if (!table.invocations.has(actor)) this.#stop(running)
-    for (const [actor, invocation] of table.invocations)
-      if (!this.#running.has(actor) && !this.#ended.has(actor)) this.#start(invocation)
+    this.#stopLeft(table)
+    if (this.#closing) return
+    for (const [actor, invocation] of table.invocations) {
+      const pending = this.#pending.get(actor)
+      if (pending === undefined) this.#goOn(invocation)
+      else if (pending.ready && !this.#wants(pending)) pending.start()
+    }
   }
 
-  /** Leaves alone what is pending now: another process started it. */
-  leave(table: ActorTable): void {
-    for (const actor of table.invocations.keys()) if (!this.#running.has(actor)) this.#ended.add(actor)
+  /** The run was there before: these attempts are durable, and nothing of it runs here. */
+  inherit(made: Readonly<Record<string, number>>): void {
+    this.settled(false)
+    this.#attempts.reset(made)
+  }
+
+  /** Somebody else wrote the units up to this table: what they entered is theirs, and what they have attempted of ours. */
+  yield(table: ActorTable, made: Readonly<Record<string, number>>): void {
+    this.settled(false)
+    for (const pending of this.#pending.values())
+      if ((made[pending.key] ?? 0) !== this.#attempts.made(pending.key)) pending.leave()
+    this.#attempts.reset(made)
+    this.#stopLeft(table)
+    for (const [actor, invocation] of table.invocations) {
+      if (this.#pending.has(actor)) continue
+      const theirs = this.#toPending(invocation)
+      theirs.leave()
+      this.#pending.set(actor, theirs)
+    }
+  }
+
+  /** This process may not write: what does not run yet is left to whoever may. */
+  forgo(): void {
+    this.settled(false)
+    for (const pending of this.#pending.values()) pending.leave()
   }
 
   /** Hands an event to a callback's listeners. */
   receive(actor: ActorRef, event: EventObject): void {
-    const running = this.#running.get(actor)
-    if (running !== undefined) actor.behaviour.transition(running.state, event, running.scope)
+    this.#pending.get(actor)?.receive(event)
   }
 
   /** Stops callbacks and observables at once, awaits promises up to `timeout` ms, then aborts them. All stay pending. */
   async close(timeout: number): Promise<void> {
-    for (const running of this.#running.values()) if (!running.awaited) this.#stop(running)
-    if (this.#running.size === 0) return
-    await new Promise<void>(resolve => {
-      const deadline = this.#environment.setTimeout(resolve, timeout)
-      this.#idle.push(() => {
-        this.#environment.clearTimeout(deadline)
-        resolve()
+    const { environment } = this.#home
+    const reason = stopped('its run was closed')
+    this.#closing = true
+    for (const pending of this.#pending.values()) pending.close(reason)
+    if (this.size > 0)
+      await new Promise<void>(resolve => {
+        const deadline = environment.setTimeout(resolve, timeout)
+        this.#idle.push(() => {
+          environment.clearTimeout(deadline)
+          resolve()
+        })
       })
-    })
-    this.stop()
+    this.stop(reason)
   }
 
   /** Stops everything at once: the lease is lost, or the process goes. */
-  stop(): void {
-    for (const running of this.#running.values()) this.#stop(running)
+  stop(reason: Error = stopped('its run was closed')): void {
+    this.#closing = true
+    for (const pending of this.#pending.values()) pending.stop(reason)
   }
 
-  #start(invocation: Invocation): void {
-    const { actor } = invocation
-    const state = { ...actor.getSnapshot() }
-    const running: Running = {
+  /** It was pending when the run was opened, or it could not start at once. */
+  #goOn(invocation: Invocation): void {
+    const pending = this.#toPending(invocation)
+    this.#pending.set(invocation.actor, pending)
+    pending.goOn(this.#attempts.made(pending.key))
+  }
+
+  #toPending(invocation: Invocation): PendingInvocation {
+    const { run, rules } = this.#home
+    return new PendingInvocation(this.#home, {
       invocation,
-      state,
-      scope: this.#scope(actor, state, told => this.#told(running, told)),
-      awaited: kindOfLogic(actor.behaviour) === 'promise',
-      over: false,
-    }
-    this.#running.set(actor, running)
-    try {
-      actor.behaviour.start!(state, running.scope)
-    } catch (thrown) {
-      // XState errors an actor whose start throws: the same words as a promise that rejects.
-      this.#told(running, {
-        to: 'self',
-        event: {
-          type: running.awaited ? 'xstate.promise.reject' : 'xstate.observable.error',
-          data: thrown,
-        } as EventObject,
-      })
+      key: invocationKey(run, invocation),
+      rules: rules.get(String(invocation.actor.src)) ?? defaultRules,
+    })
+  }
+
+  #wants({ ready, key, attempt }: PendingInvocation): boolean {
+    return ready && this.#attempts.made(key) < attempt
+  }
+
+  #stopLeft(table: ActorTable): void {
+    for (const [actor, pending] of this.#pending) {
+      if (table.invocations.has(actor)) continue
+      pending.stop(stopped('its state was left'))
+      this.#pending.delete(actor)
     }
   }
 
-  #stop(running: Running): void {
-    const { actor } = running.invocation
-    this.#running.delete(actor)
-    if (!running.over) {
-      running.over = true
-      actor.behaviour.transition(running.state, { type: 'xstate.stop' }, running.scope)
-    }
-    if (this.#running.size === 0) for (const idle of this.#idle.splice(0)) idle()
-  }
-
-  #told(running: Running, told: Told): void {
-    if (running.over) return
-    const { invocation } = running
-    const ends = told.to === 'self' && told.event.type !== 'xstate.observable.next'
-    if (ends) {
-      running.over = true
-      this.#ended.add(invocation.actor)
-    }
-    this.#tell(invocation, checked(recordTold(told), invocation))
-    if (ends) this.#stop(running)
-  }
-
-  /** What the logic is started with: a stand-in for its actor, whose mail comes here instead of to an actor. */
-  #scope(actor: ActorRef, state: LiveSnapshot, tell: (told: Told) => void): LiveScope {
-    const { system, scope } = actor
-    const relay = (_source: unknown, target: unknown, event: EventObject): void => {
-      if (target === self) tell({ to: 'self', event })
-      else if (target === actor._parent) tell({ to: 'parent', event })
-      else system.sendFromAction(target as ActorRef, event)
-    }
-    const self = Object.create(actor, {
-      getSnapshot: { value: () => state },
-      send: { value: (event: EventObject) => relay(undefined, self, event) },
-      system: { value: Object.create(system, { _relay: { value: relay } }) },
-    }) as ActorRef
-    return Object.create(scope, {
-      self: { value: self },
-      system: { value: self.system },
-      emit: { value: () => {} },
-      defer: { value: (work: () => void) => work() },
-    }) as LiveScope
-  }
-}
-
-/** An outcome must be JSON: one that is not becomes the error that says so. */
-function checked(event: { readonly type: string }, invocation: Invocation): RecordedEvent {
-  const name = `What the invocation '${invocation.path.join('/')}' told`
-  try {
-    return copyJson(
-      event,
-      { code: 'OUTCOME_NOT_JSON', name, tooLarge: 'OUTCOME_TOO_LARGE' },
-      { undefinedIsAbsent: true, maxBytes: maxOutcomeBytes },
-    ) as RecordedEvent
-  } catch (thrown) {
-    if (!XMachinesError.is(thrown)) throw thrown
-    const type = kindOfLogic(invocation.actor.behaviour) === 'promise' ? 'xmachines.reject' : 'xmachines.error'
-    return Object.freeze({ type, error: toPlainError(thrown) as JsonValue })
+  #checkIdle(): void {
+    if (this.#idle.length > 0 && this.size === 0) for (const idle of this.#idle.splice(0)) idle()
   }
 }

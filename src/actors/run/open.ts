@@ -110,7 +110,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     ...creationOf(program, options, environment),
     driver: undefined,
   })
-  residencyOf(store).admit(resident)
+  if (!residencyOf(store).admit(resident)) resident.beGuest()
   return handle(resident, 0, options.limits)
 }
 
@@ -121,15 +121,24 @@ export function createRunIn<TMachine extends AnyMachine>(
  * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, `REPLAY_DIVERGED` when the machine no
  *   longer gives what the history says (nothing is appended), and as `createRun`
  */
-export async function openRun<TMachine extends AnyMachine>(
+export function openRun<TMachine extends AnyMachine>(
   machine: Machines<TMachine>,
   options: OpenRunOptions<TMachine>,
 ): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
-  return (await openRunIn(platform, machine, options)).run
+  return openRunIn(platform, machine, options)
 }
 
-/** {@link openRun} in an environment of one's own, with the resident that the handle is of. */
+/** As {@link openRun}, in a given environment. */
 export async function openRunIn<TMachine extends AnyMachine>(
+  environment: Environment,
+  machine: Machines<TMachine>,
+  options: OpenRunOptions<TMachine>,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>> {
+  return (await openHeld(environment, machine, options)).run
+}
+
+/** As {@link openRun}, in a given environment, with the resident that the handle holds. */
+export async function openHeld<TMachine extends AnyMachine>(
   environment: Environment,
   machine: Machines<TMachine>,
   options: OpenRunOptions<TMachine>,
@@ -139,7 +148,7 @@ export async function openRunIn<TMachine extends AnyMachine>(
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')
   const { resident, created } = await hold(store, programs, options, environment, undefined)
-  if (options.effects !== undefined) resident.release()
+  if (options.effects !== undefined) await resident.release()
   return { run: handle(resident, created ? 0 : resident.seq + 1, options.limits), resident }
 }
 
@@ -296,11 +305,12 @@ async function loadResident(
     revision,
     sources: beside.sources,
     held: beside.held,
+    kept: beside,
     lease: driver?.lease,
     outbox: driver?.outbox(run, head.key, head),
     first: undefined,
   })
-  resident.resume()
+  await resident.resume()
   return resident
 }
 

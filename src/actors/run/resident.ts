@@ -1,8 +1,8 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, AppendOutcome, LeaseKey, Store } from '../contracts/store.ts'
+import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { XMachinesError } from '../errors.ts'
+import { type ErrorCode, XMachinesError } from '../errors.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
@@ -45,6 +45,8 @@ export interface ResidentStart {
   readonly revision: number | undefined
   readonly sources: Readonly<Record<string, bigint | number>>
   readonly held: boolean
+  /** What else is kept beside the run, if it is not new. */
+  readonly kept?: Pick<Beside, 'attempts' | 'process'> | undefined
   readonly lease: Leased | undefined
   /** What is to be sent out for the run, under a supervisor. */
   readonly outbox?: RunOutbox | undefined
@@ -64,6 +66,8 @@ export interface ResidentStart {
 const mailboxLimit = 65_536
 /** Commands of one append item. */
 const itemLimit = 1024
+/** What the store says to somebody who may read it, but not write. */
+const readersErrors: ReadonlySet<ErrorCode> = new Set(['STORE_LOCKED', 'STORE_READ_ONLY'])
 /** How many times in a row another writer may be first. */
 const conflictLimit = 64
 
@@ -90,6 +94,10 @@ export class Resident implements Writer {
   /** Decided, oldest first; the first {@link #inFlight} are with the store. */
   #pending: Pending[] = []
   #inFlight = 0
+  /** What is with the store is about attempts only, without a lease: who may not write leaves them alone. */
+  #optional = false
+  /** The run is in this process twice: what is pending is the other one's. */
+  #guest = false
   /** Not decided yet: something has to be awaited first. */
   #waiting: Command[] = []
   /** How many things have to be awaited, and how many of them while what is decided must stay pending. */
@@ -100,6 +108,8 @@ export class Resident implements Writer {
   #over: { readonly error: XMachinesError | undefined } | undefined
   #winding: XMachinesError | undefined
   #whenDrained: (() => void)[] = []
+  /** Wait for the next item to be written, or not. */
+  #whenWritten: (() => void)[] = []
   #whenCreated: { resolve(): void; reject(error: XMachinesError): void }[] = []
 
   constructor(start: ResidentStart) {
@@ -115,7 +125,7 @@ export class Resident implements Writer {
     this.#exclusive = start.first?.exclusive === true
     this.#durable = new Durable(start)
     this.#ahead = new Ahead(start)
-    this.#aftermath = new Aftermath(this)
+    this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -167,7 +177,8 @@ export class Resident implements Writer {
   submit(command: Command): void {
     if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
     if (this.#winding !== undefined) return command.reject(this.#winding)
-    if (this.backlog >= mailboxLimit) {
+    // What the run itself caused has nowhere else to wait.
+    if (this.backlog >= mailboxLimit && command.origin.kind === 'outside') {
       return command.reject(
         new XMachinesError(
           'MAILBOX_FULL',
@@ -188,19 +199,34 @@ export class Resident implements Writer {
     if (this.#over === undefined) this.#journal.request(this)
   }
 
-  /** Goes on with effects and timers of a run that was opened, unless they are held. */
-  resume(): void {
+  /**
+   * Goes on with effects and timers of a run that was opened, unless they are held. Resolves when what can start at once has.
+   *
+   * @throws rejects with why the run ended meanwhile
+   */
+  async resume(): Promise<void> {
     if (this.held) return
+    this.#goOn()
+    if (this.#aftermath.wanting) await new Promise<void>(resolve => this.#whenWritten.push(resolve))
+    if (this.#over?.error !== undefined) throw this.#over.error
+  }
+
+  #goOn(): void {
     this.#aftermath.follow(this.state)
     this.#aftermath.catchUp()
   }
 
-  /** Lifts the hold of a fork or an import, for good. */
-  release(): void {
+  /** Lifts the hold of a fork or an import, for good. Resolves as {@link resume}. */
+  async release(): Promise<void> {
     if (!this.held || this.#over !== undefined) return
     this.#durable.release()
     this.#journal.request(this)
-    this.resume()
+    await this.resume()
+  }
+
+  /** The run was in memory already when this was made. */
+  beGuest(): void {
+    this.#guest = true
   }
 
   /** Resolves when the creation is durable; rejects with why it will not be. */
@@ -245,6 +271,8 @@ export class Resident implements Writer {
     const item = this.#durable.item(slice, this.#aftermath)
     if (item !== undefined) {
       this.#inFlight = slice.length
+      this.#optional =
+        slice.length === 0 && this.lease === undefined && this.outbox === undefined && item.beside?.held === undefined
       return item
     }
     this.#settle(this.#pending.splice(0, slice.length))
@@ -256,18 +284,21 @@ export class Resident implements Writer {
     const count = this.#inFlight
     this.#inFlight = 0
     this.outbox?.entered(outcome.status === 'appended')
+    const attempted = this.#aftermath.settled(outcome.status === 'appended')
     if (this.#over !== undefined) return
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
         this.#durable.exists(outcome.revision)
         this.#created()
-        this.#settle(this.#pending.splice(0, count))
+        this.#settle(this.#pending.splice(0, count), attempted)
+        this.#written()
         if (this.#pending.length > 0) this.#journal.request(this)
         return
       case 'conflict':
         return this.#takeOver()
       case 'fenced':
+        if (this.#optional) return this.#forgo()
         return this.#end(
           this.lease === undefined ? leaseHeld(this.run, outcome) : leaseLost(this.run, this.lease, outcome),
         )
@@ -280,7 +311,21 @@ export class Resident implements Writer {
 
   failed(error: XMachinesError): void {
     this.#inFlight = 0
-    if (this.#over === undefined) this.#end(error)
+    this.#aftermath.settled(false)
+    if (this.#over !== undefined) return
+    if (this.#optional && readersErrors.has(error.code)) this.#forgo()
+    else this.#end(error)
+  }
+
+  /** Whoever only reads a run starts nothing of it. */
+  #forgo(): void {
+    this.#aftermath.forgo()
+    this.#written()
+    if (this.#pending.length > 0) this.#journal.request(this)
+  }
+
+  #written(): void {
+    for (const resolve of this.#whenWritten.splice(0)) resolve()
   }
 
   // Deciding ahead.
@@ -371,7 +416,8 @@ export class Resident implements Writer {
         const waiting = this.#waiting
         this.#waiting = []
         for (const command of waiting) this.submit(command)
-        if (this.#pending.length > 0 || this.outbox?.dirty === true) this.#journal.request(this)
+        if (this.#pending.length > 0 || this.outbox?.dirty === true || this.#aftermath.wanting)
+          this.#journal.request(this)
         this.#notifyDrained()
       },
       thrown => this.end(asStoreError(thrown)),
@@ -381,7 +427,7 @@ export class Resident implements Writer {
   // Becoming durable.
 
   /** These are durable, or need not be: shows them, answers, starts what they left to be done. */
-  #settle(settled: readonly Pending[]): void {
+  #settle(settled: readonly Pending[], attempted = false): void {
     const adopted = this.#durable.adopt(settled)
     if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
     for (const { command, settlement } of settled) {
@@ -389,7 +435,7 @@ export class Resident implements Writer {
         for (const observer of this.#observers) observer.refused(settlement.seq, command.events, settlement.error)
       command.settle(settlement)
     }
-    if (adopted.length > 0 && !this.held) {
+    if ((adopted.length > 0 || attempted) && !this.held) {
       for (const { unit, effects } of settled)
         if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
       this.#aftermath.follow(this.state)
@@ -415,10 +461,15 @@ export class Resident implements Writer {
     const again = this.#pending.map(pending => pending.command)
     this.#pending = []
     this.#block(again, async () => {
-      const { adopted, sources } = await this.#durable.takeOver(creation)
+      const { adopted, kept } = await this.#durable.takeOver(creation)
       this.#created()
-      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, sources)
-      this.#aftermath.foreign(this.state)
+      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
+      // A run that was there already is gone on with, as if it had been opened.
+      if (creation !== undefined && !this.#guest && !kept.held) {
+        this.#aftermath.inherit(kept)
+        this.#goOn()
+      } else this.#aftermath.foreign(this.state, kept)
+      this.#written()
       if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
     })
   }
@@ -428,7 +479,8 @@ export class Resident implements Writer {
     const rejected = [...this.#pending.map(pending => pending.command), ...this.#waiting]
     this.#pending = []
     this.#waiting = []
-    this.#aftermath.stop()
+    this.#aftermath.stop(error)
+    this.#written()
     for (const command of rejected) command.reject(error ?? runClosed(this.run))
     for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? runClosed(this.run))
     for (const observer of this.#observers) observer.ended(error)

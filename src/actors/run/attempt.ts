@@ -1,0 +1,83 @@
+import type { EventObject } from 'xstate'
+import { withinInvocation } from '../invocation.ts'
+import type { ActorRef } from '../machine/actor-ref.ts'
+import { kindOfLogic } from '../machine/logic-kind.ts'
+import type { Told } from '../machine/outcome.ts'
+import type { Invocation } from '../machine/state.ts'
+import type { LiveScope, LiveSnapshot } from '../machine/xstate.ts'
+import { failureOf } from './outcome-record.ts'
+
+/** One attempt of an invocation, live: the logic, what it is started with, and how it is stopped. */
+export class Attempt {
+  readonly #invocation: Invocation
+  readonly #state: LiveSnapshot
+  readonly #scope: LiveScope
+  readonly #hear: (told: Told) => void
+  readonly #abort = new AbortController()
+  #over = false
+
+  /** @param hear is told what the logic tells, until {@link end} or {@link stop} */
+  constructor(invocation: Invocation, hear: (told: Told) => void) {
+    const { actor } = invocation
+    this.#invocation = invocation
+    this.#state = { ...actor.getSnapshot() }
+    this.#hear = told => {
+      if (!this.#over) hear(told)
+    }
+    this.#scope = this.#scopeOf(actor)
+  }
+
+  /** Promises end by themselves and are awaited at a close; everything else goes on until it is stopped. */
+  get awaited(): boolean {
+    return kindOfLogic(this.#invocation.actor.behaviour) === 'promise'
+  }
+
+  start(key: string, attempt: number): void {
+    const { behaviour } = this.#invocation.actor
+    try {
+      withinInvocation({ key, attempt, signal: this.#abort.signal }, () => behaviour.start!(this.#state, this.#scope))
+    } catch (thrown) {
+      // XState errors an actor whose start throws: the same words as a promise that rejects.
+      this.#hear(failureOf(this.#invocation, thrown))
+    }
+  }
+
+  /** Hands an event to a callback's listeners. */
+  receive(event: EventObject): void {
+    this.#invocation.actor.behaviour.transition(this.#state, event, this.#scope)
+  }
+
+  /** It has told its end: whatever it tells later is not heard. */
+  end(): void {
+    this.#over = true
+  }
+
+  /** Ends it for that reason. */
+  stop(reason: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#abort.abort(reason)
+    this.#invocation.actor.behaviour.transition(this.#state, { type: 'xstate.stop' }, this.#scope)
+  }
+
+  /** What the logic is started with: a stand-in for its actor, whose mail comes here instead of to an actor. */
+  #scopeOf(actor: ActorRef): LiveScope {
+    const { system, scope } = actor
+    const relay = (_source: unknown, target: unknown, event: EventObject): void => {
+      if (target === self) this.#hear({ to: 'self', event })
+      else if (target === actor._parent) this.#hear({ to: 'parent', event })
+      else system.sendFromAction(target as ActorRef, event)
+    }
+    const self = Object.create(actor, {
+      getSnapshot: { value: () => this.#state },
+      send: { value: (event: EventObject) => relay(undefined, self, event) },
+      system: { value: Object.create(system, { _relay: { value: relay } }) },
+    }) as ActorRef
+    return Object.create(scope, {
+      self: { value: self },
+      system: { value: self.system },
+      emit: { value: () => {} },
+      defer: { value: (work: () => void) => work() },
+    }) as LiveScope
+  }
+}

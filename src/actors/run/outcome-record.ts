@@ -1,0 +1,43 @@
+import type { EventObject } from 'xstate'
+import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import { XMachinesError } from '../errors.ts'
+import { copyJson } from '../json/json-copy.ts'
+import { kindOfLogic } from '../machine/logic-kind.ts'
+import { recordTold, type Told } from '../machine/outcome.ts'
+import { toPlainError } from '../machine/plain-error.ts'
+import type { Invocation } from '../machine/state.ts'
+
+/** The largest value that an invocation may end with, bytes of JSON. */
+const maxOutcomeBytes = 1_048_576
+
+/** What logic of that kind tells when it fails. */
+export function failureOf({ actor }: Invocation, error: unknown): Told {
+  const type = kindOfLogic(actor.behaviour) === 'promise' ? 'xstate.promise.reject' : 'xstate.observable.error'
+  return { to: 'self', event: { type, data: error } as EventObject }
+}
+
+/** Whether logic tells that it failed. */
+export function isFailure({ to, event }: Told): boolean {
+  return to === 'self' && (event.type === 'xstate.promise.reject' || event.type === 'xstate.observable.error')
+}
+
+/** Whether logic tells its end. */
+export function isEnd({ to, event }: Told): boolean {
+  return to === 'self' && event.type !== 'xstate.observable.next'
+}
+
+/** What logic told, as it is recorded. It must be JSON: what is not becomes the error that says so. */
+export function toRecord(told: Told, invocation: Invocation): RecordedEvent {
+  const name = `What the invocation '${invocation.path.join('/')}' told`
+  try {
+    return copyJson(
+      recordTold(told),
+      { code: 'OUTCOME_NOT_JSON', name, tooLarge: 'OUTCOME_TOO_LARGE' },
+      { undefinedIsAbsent: true, maxBytes: maxOutcomeBytes },
+    ) as RecordedEvent
+  } catch (thrown) {
+    if (!XMachinesError.is(thrown)) throw thrown
+    const { type } = recordTold(failureOf(invocation, undefined))
+    return Object.freeze({ type, error: toPlainError(thrown) as JsonValue })
+  }
+}

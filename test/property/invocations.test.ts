@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { openRunIn } from '../../src/actors/run/open.ts'
+import { faultyStore } from '../../src/testing/faulty-store.ts'
+import { charging } from '../actors/run/charging.ts'
+import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+
+/** What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing. */
+type Happening =
+  | { readonly does: 'CHARGE' | 'LEAVE' | 'PING' | 'crash' | 'close' | 'time' }
+  | { readonly does: 'append.before' | 'append.after' | 'append.torn' }
+  | { readonly does: 'finish' | 'fail'; readonly pick: number }
+
+const happenings: fc.Arbitrary<Happening[]> = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: fc.record({ does: fc.constant('CHARGE' as const) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ does: fc.constantFrom('LEAVE', 'PING', 'close', 'time', 'crash', 'crash') }),
+    },
+    { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('append.before', 'append.after', 'append.torn') }) },
+    { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('finish', 'fail'), pick: fc.nat(9) }) },
+  ) as fc.Arbitrary<Happening>,
+  { maxLength: 30 },
+)
+
+const policies = fc.constantFrom(
+  'retry' as const,
+  'error' as const,
+  'at-most-once' as const,
+  { crash: 'retry', attempts: 3, backoff: { initial: 10 } } as const,
+)
+
+test('whenever processes crash: attempts of a key are counted up, at-most-once never starts twice, and each invocation has one outcome', async () => {
+  await fc.assert(
+    fc.asyncProperty(policies, happenings, async (policy, schedule) => {
+      const memory = memoryStore()
+      const time = new VirtualEnvironment()
+      const { machine, calls } = charging(policy)
+      let processes = 0
+      let store = faultyStore(memory)
+      const open = () => {
+        store = faultyStore(memory)
+        return openRunIn(time.fork(`p${++processes}`), machine, { store, key: 'a' })
+      }
+      let run = await open()
+      for (const happening of schedule) {
+        switch (happening.does) {
+          case 'CHARGE':
+          case 'LEAVE':
+          case 'PING':
+            // The process of a run that ended with its store is gone.
+            await run.apply({ type: happening.does }).catch(async () => (run = await open()))
+            break
+          case 'crash':
+            run = await open()
+            break
+          case 'close': {
+            const closing = run.close({ timeout: 0 })
+            await time.advance(0)
+            await closing
+            run = await open()
+            break
+          }
+          case 'time':
+            await time.advance(5)
+            break
+          case 'finish':
+          case 'fail': {
+            const call = calls.at(-1 - (happening.pick % Math.max(1, calls.length)))
+            if (happening.does === 'finish') call?.finish('paid')
+            else call?.fail(new Error('declined'))
+            await settled()
+            break
+          }
+          default:
+            store.faults.plan(happening.does)
+        }
+      }
+      // In the end one process goes on, and every attempt of it succeeds.
+      run = await open()
+      for (let turn = 0; turn < 5 && run.getSnapshot().value !== 'idle'; turn++) {
+        calls.at(-1)?.finish('paid')
+        await time.advance(10_000)
+      }
+      await time.advance(10_000)
+
+      const units = []
+      for await (const unit of memory.read(run.id)) units.push(unit)
+      const attempts = new Map<string, number[]>()
+      for (const { key, attempt } of calls) attempts.set(key, [...(attempts.get(key) ?? []), attempt])
+      for (const made of attempts.values()) {
+        expect(made).toEqual([...made].sort((a, b) => a - b))
+        expect(new Set(made).size).toBe(made.length)
+        if (policy === 'error' || policy === 'at-most-once') expect(made).toEqual([1])
+        if (typeof policy === 'object') expect(made.at(-1)).toBeLessThanOrEqual(policy.attempts)
+      }
+      let entered: number | undefined
+      for (const { seq, events, origin } of units) {
+        if (origin.kind === 'effect') {
+          expect(origin.entered).toBe(entered)
+          entered = undefined
+        } else if (events[0]?.type === 'CHARGE') entered ??= seq
+        else if (events[0]?.type === 'LEAVE') entered = undefined
+      }
+      expect(entered).toBeUndefined()
+      expect((await memory.head(run.id))!.beside).toMatchObject({ attempts: {}, process: null })
+    }),
+  )
+})
