@@ -9,6 +9,7 @@ import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
 import { Invocations, type InvocationsHome } from './invocations.ts'
 import type { BesideDraft } from './outbox.ts'
+import { presenceOf } from './presence.ts'
 import type { Resident } from './resident.ts'
 import { type Sleeper, wakeUpsOf } from './timers.ts'
 
@@ -19,11 +20,14 @@ export class Aftermath implements Sleeper {
   #made: Beside['attempts']
   #invocations: Invocations | undefined
   #stopped = false
+  /** Nothing of it runs any more. */
+  #closed = false
   /** Whether the run is registered to be woken. */
   #armed = false
   /** Whose effects the store says are in flight, and what the item on its way says. */
   #process: string | null
   #declared: string | null
+  #present = false
 
   constructor(resident: Resident, kept: Pick<Beside, 'attempts' | 'process'>) {
     this.#resident = resident
@@ -36,34 +40,35 @@ export class Aftermath implements Sleeper {
     return this.#invocations?.size ?? 0
   }
 
-  /** Attempts are to be made durable before they start. */
+  /** Something of it is to be made durable: attempts that are to start, or that what is still pending is left to others. */
   get wanting(): boolean {
+    if (this.#closed) return this.#process !== null && this.#process === this.#resident.environment.process
     return this.#invocations?.wanting === true
   }
 
   /** What the store has to know of a state, so that somebody goes on with it if this process does not. */
   declare(state: RunState, item: { -readonly [K in keyof AppendItem]: AppendItem[K] }, beside: BesideDraft): void {
-    const { held, time, environment } = this.#resident
+    const { held, time, environment, lease } = this.#resident
     const { table } = state
     const { size } = table.invocations
-    const timer = time === 'arrival' ? nextTimer(state)?.due : undefined
-    const effects = size > 0 ? environment.now() : undefined
-    item.due =
-      held || (timer === undefined && effects === undefined)
-        ? null
-        : Math.min(timer ?? Number.POSITIVE_INFINITY, effects ?? Number.POSITIVE_INFINITY)
     const invocations = held ? undefined : this.#invocationsOf(table)
     const attempts = invocations?.offer(table)
     if (attempts !== undefined) beside.attempts = attempts
-    if (held || size === 0) this.#declared = null
+    if (held || size === 0 || this.#closed) this.#declared = null
     else if (invocations?.owns(table) === true) this.#declared = environment.process
     if (this.#declared !== this.#process) beside.process = this.#declared
+    this.#attend(this.#declared)
+    const due = time === 'arrival' ? nextTimer(state)?.due : undefined
+    // What a living process has in flight needs nobody, unless another one owns the run's partition by then.
+    const left = size > 0 && (lease !== undefined || this.#declared === null)
+    item.due = held || (due === undefined && !left) ? null : left ? Math.min(due ?? Infinity, environment.now()) : due!
   }
 
   /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
   settled(durable: boolean): boolean {
     if (durable) this.#process = this.#declared
     else this.#declared = this.#process
+    this.#attend(this.#process)
     return this.#invocations?.settled(durable) === true
   }
 
@@ -148,13 +153,25 @@ export class Aftermath implements Sleeper {
   async close(timeout: number): Promise<void> {
     this.#stopped = true
     await this.#invocations?.close(timeout)
+    this.#closed = true
   }
 
   /** @param reason why, where it is not a close */
   stop(reason: XMachinesError | undefined): void {
     this.#stopped = true
     this.#invocations?.stop(reason)
+    this.#attend(null)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)
+  }
+
+  /** This process is there for as long as the run's effects are its own. */
+  #attend(process: string | null): void {
+    const { store, environment } = this.#resident
+    const present = process === environment.process
+    if (present === this.#present) return
+    this.#present = present
+    if (present) presenceOf(store, environment).enter()
+    else presenceOf(store, environment).leave()
   }
 
   /** Made with the first invocation: most runs have none. */

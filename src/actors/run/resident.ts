@@ -207,7 +207,7 @@ export class Resident implements Writer {
   async resume(): Promise<void> {
     if (this.held) return
     this.#goOn()
-    if (this.#aftermath.wanting) await new Promise<void>(resolve => this.#whenWritten.push(resolve))
+    if (this.#aftermath.wanting) await this.#writing()
     if (this.#over?.error !== undefined) throw this.#over.error
   }
 
@@ -246,6 +246,7 @@ export class Resident implements Writer {
   async passivate(timeout: number): Promise<void> {
     await this.#aftermath.close(timeout)
     await this.drained()
+    if (this.#over === undefined && this.#aftermath.wanting) await this.#writing()
     if (this.#over !== undefined) return
     this.#end(undefined)
     await this.#durable.saveSnapshot()
@@ -322,6 +323,12 @@ export class Resident implements Writer {
     this.#aftermath.forgo()
     this.#written()
     if (this.#pending.length > 0) this.#journal.request(this)
+  }
+
+  /** Resolves when the next item is written, or is known not to be. */
+  #writing(): Promise<void> {
+    this.#journal.request(this)
+    return new Promise(resolve => this.#whenWritten.push(resolve))
   }
 
   #written(): void {

@@ -45,7 +45,11 @@ function hosted(
   options: { machine?: ReturnType<typeof reminderOf>; residents?: number; idle?: number } = {},
 ) {
   const host = createHostIn(environment, { machine: reminder, store, idle: 1000, ...options })
-  onTestFinished(() => host.close())
+  onTestFinished(async () => {
+    const closing = host.close()
+    await environment.advance(5000) // as long as it waits for promises
+    await closing
+  })
   return host
 }
 
@@ -169,6 +173,49 @@ describe('createHost', () => {
     for (let step = 0; step < 4; step++) for (const environment of environments) await environment.advance(hour / 2)
     await settled()
     for (const key of keys) expect(await rungOf(hosts[0]!, key), key).toBe(1)
+  })
+
+  test('what a living process has in flight is its own, however long it takes; once it is dead, another one goes on', async () => {
+    const store = memoryStore()
+    const began: string[] = []
+    const machineOf = (name: string) =>
+      reminderOf(() => {
+        began.push(name)
+        return new Promise(() => {})
+      })
+    const [one, two] = [new VirtualEnvironment('one'), new VirtualEnvironment('two')]
+    const first = hosted(store, one, { machine: machineOf('one') })
+    hosted(otherProcess(store), two, { machine: machineOf('two') })
+    const run = await first.open({ key: 'a' })
+    await run.apply({ type: 'WORK' })
+    for (let i = 0; i < 20; i++) {
+      await one.advance(10_000)
+      await two.advance(10_000)
+    }
+    expect(began).toEqual(['one'])
+    expect(await store.head(run.id)).toMatchObject({ due: null, beside: { process: 'one' } })
+    // The first process stops in the middle: its time passes no more.
+    for (let i = 0; i < 4; i++) await two.advance(10_000)
+    expect(began).toEqual(['one', 'two'])
+    expect(await store.head(run.id)).toMatchObject({ beside: { process: 'two' } })
+  })
+
+  test('what a close leaves pending is handed over at once, though its process lives on', async () => {
+    const [store, environment] = [memoryStore(), new VirtualEnvironment('one')]
+    const never = reminderOf(() => new Promise(() => {}))
+    const first = hosted(store, environment, { machine: never })
+    const [left, kept] = await Promise.all([first.open({ key: 'left' }), first.open({ key: 'kept' })])
+    await Promise.all([left, kept].map(run => run.apply({ type: 'WORK' })))
+    const closing = [first.close(), left.close()]
+    await environment.advance(5000)
+    await Promise.all(closing)
+    expect(await store.head(left.id)).toMatchObject({ due: environment.now(), beside: { process: null } })
+    expect(await store.head(kept.id)).toMatchObject({ due: null, beside: { process: 'one' } })
+    const began: string[] = []
+    const machine = reminderOf(async name => void began.push(name))
+    hosted(otherProcess(store), new VirtualEnvironment('two', environment.now()), { machine })
+    await settled()
+    expect(began).toHaveLength(1)
   })
 
   test('options that mean nothing are refused', () => {

@@ -1,0 +1,54 @@
+import type { Store } from '../contracts/store.ts'
+import type { Environment, TimeoutHandle } from '../environment.ts'
+
+/** How long a renewal holds, and how often it is said again, ms (semantics 22). */
+const holds = 30_000
+const every = 10_000
+
+/**
+ * Says of this process that it lives, for as long as any run has effects in flight here: one row in the store, however many
+ * runs. Once the row has run out, hosts take what the process has left behind.
+ */
+class Presence {
+  readonly #store: Store
+  readonly #environment: Environment
+  #runs = 0
+  #timer: TimeoutHandle | undefined
+
+  constructor(store: Store, environment: Environment) {
+    this.#store = store
+    this.#environment = environment
+  }
+
+  /** A run has effects in flight. Called before the append that says so, so that nobody meets the process unrenewed. */
+  enter(): void {
+    if (this.#runs++ === 0) this.#renew()
+  }
+
+  /** It has none any more. */
+  leave(): void {
+    if (--this.#runs > 0 || this.#timer === undefined) return
+    this.#environment.clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #renew(): void {
+    const environment = this.#environment
+    // A failure is made good by the next one; the append itself tells of a store that is out of order.
+    this.#store.renew(environment.process, environment.now() + holds).catch(() => {})
+    this.#timer = environment.setTimeout(() => this.#renew(), every)
+    // Nobody waits for it: it must not keep a program from its end.
+    ;(this.#timer as unknown as { readonly unref?: () => void }).unref?.()
+  }
+}
+
+const presences = new WeakMap<Store, WeakMap<Environment, Presence>>()
+
+/** The presence of this process in a store. */
+export function presenceOf(store: Store, environment: Environment): Presence {
+  let ofStore = presences.get(store)
+  if (ofStore === undefined) presences.set(store, (ofStore = new WeakMap()))
+  let presence = ofStore.get(environment)
+  if (presence === undefined) ofStore.set(environment, (presence = new Presence(store, environment)))
+  return presence
+}
