@@ -14,7 +14,8 @@ import { Residents, type Resting } from '../supervisor/residents.ts'
 /**
  * What happened in a host.
  *
- * - `woken`: a run that nobody had open needed something (a timer, an effect that a process left behind) and is in memory.
+ * - `woken`: a run that nobody had open needed something (a timer, an effect that a process left behind). It is in memory, and
+ *   the timers that were due have fired.
  * - `failed`: such a run cannot be opened; without `run`, the store could not be asked.
  */
 export type HostEvent = {
@@ -125,8 +126,9 @@ export class HostKeeper {
     try {
       const { resident } = await hold(store, programs, { id: run }, this.#environment, undefined)
       this.#failures = 0
-      this.#tell({ type: 'woken', run })
       await this.lodge(resident)
+      await resident.drained()
+      this.#tell({ type: 'woken', run })
       await residencyOf(store).release(resident, closeTimeout)
     } catch (thrown) {
       if (this.#over) return

@@ -20,6 +20,6 @@ equal(refused.seq, 1)
 throws(() => defineMachine(order, { version: '' }), { code: 'POLICY_INVALID' })
 throws(() => defineMachine({} as never), { code: 'MACHINE_INVALID' })
 throws(
-  () => defineMachine(order, { invocations: {} } as object),
-  (error: unknown) => XMachinesError.is(error, 'MACHINE_UNSUPPORTED'),
+  () => defineMachine(order, { invocations: { nobody: 'retry' } } as object),
+  (error: unknown) => XMachinesError.is(error, 'POLICY_INVALID'),
 )
