@@ -57,6 +57,10 @@ function copyAt(value: unknown, options: WalkOptions, path: string): RecordedEve
     const text = `The event's type is ${found}, at ${path}.type. Send \`{ type: "…" }\` with the name of what happened.`
     throw new XMachinesError('EVENT_INVALID', text, { details: { path: `${path}.type` } })
   }
+  if (type === '*') {
+    const text = `The event's type is '*' at ${path}.type, which stands for any event in a machine. Send the type of what happened.`
+    throw new XMachinesError('EVENT_INVALID', text, { details: { path: `${path}.type` } })
+  }
   if (type.startsWith('xstate.') || type.startsWith('xmachines.')) {
     const text = `The event type ${JSON.stringify(type.slice(0, 100))} at ${path}.type is reserved for the runtime. Rename it.`
     throw new XMachinesError('EVENT_RESERVED', text, { details: { path: `${path}.type` } })

@@ -13,7 +13,9 @@ export class Attempt {
   readonly #state: LiveSnapshot
   readonly #scope: LiveScope
   readonly #hear: (told: Told) => void
-  readonly #abort = new AbortController()
+  /** Made for logic that asks for it. */
+  #abort: AbortController | undefined
+  #stopped: Error | undefined
   #over = false
 
   /** @param hear is told what the logic tells, until {@link end} or {@link stop} */
@@ -34,8 +36,16 @@ export class Attempt {
 
   start(key: string, attempt: number): void {
     const { behaviour } = this.#invocation.actor
+    const signal = (): AbortSignal => this.#signal()
+    const info = {
+      key,
+      attempt,
+      get signal() {
+        return signal()
+      },
+    }
     try {
-      withinInvocation({ key, attempt, signal: this.#abort.signal }, () => behaviour.start!(this.#state, this.#scope))
+      withinInvocation(info, () => behaviour.start!(this.#state, this.#scope))
     } catch (thrown) {
       // XState errors an actor whose start throws: the same words as a promise that rejects.
       this.#hear(failureOf(this.#invocation, thrown))
@@ -56,8 +66,17 @@ export class Attempt {
   stop(reason: Error): void {
     if (this.#over) return
     this.#over = true
-    this.#abort.abort(reason)
+    this.#stopped = reason
+    this.#abort?.abort(reason)
     this.#invocation.actor.behaviour.transition(this.#state, { type: 'xstate.stop' }, this.#scope)
+  }
+
+  #signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#stopped !== undefined) this.#abort.abort(this.#stopped)
+    }
+    return this.#abort.signal
   }
 
   /** What the logic is started with: a stand-in for its actor, whose mail comes here instead of to an actor. */

@@ -177,7 +177,7 @@ export class Invocations {
   #stopLeft(table: ActorTable): void {
     for (const [actor, pending] of this.#pending) {
       if (table.invocations.has(actor)) continue
-      pending.stop(stopped('its state was left'))
+      if (pending.active) pending.stop(stopped('its state was left'))
       this.#pending.delete(actor)
     }
   }
