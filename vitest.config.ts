@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           ...every,
           name: 'another-xstate',
+          env: { XSTATE_ENTRY: xstate.replacement },
           include: [
             'test/actors/{machine,strict}/*.test.ts',
             'test/golden/*.test.ts',

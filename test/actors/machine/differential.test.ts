@@ -46,7 +46,10 @@ test(
   longest,
 )
 
-test.runIf(process.env.XSTATE_ENTRY)('the suite runs on the copy of XState that XSTATE_ENTRY names', async () => {
-  const named = (await import(process.env.XSTATE_ENTRY!)) as { readonly createMachine: unknown }
-  expect(createMachine).toBe(named.createMachine)
-})
+const { XSTATE_ENTRY } = process.env
+if (XSTATE_ENTRY !== undefined) {
+  test('the suite runs on the copy of XState that XSTATE_ENTRY names', async () => {
+    const named = (await import(XSTATE_ENTRY)) as { readonly createMachine: unknown }
+    expect(createMachine).toBe(named.createMachine)
+  })
+}
