@@ -1,8 +1,12 @@
-import { defineMachine, now, random, uuid } from 'xmachines'
+import { defineMachine, invocation, now, random, uuid } from 'xmachines'
 import { assign, emit, fromPromise, setup } from 'xstate'
 import { z } from 'zod'
 
-const charge = fromPromise(async ({ input }: { input: { amount: number } }) => ({ charged: input.amount }))
+const charge = fromPromise(async ({ input }: { input: { amount: number } }) => {
+  const { key, attempt, signal } = invocation()
+  if (key === '' || attempt !== 1 || signal.aborted) throw new Error('not what it was started with')
+  return { charged: input.amount }
+})
 
 /** Plain XState: an actor that is invoked, a timer, outputs. */
 export const order = setup({
@@ -66,4 +70,5 @@ export default defineMachine(order, {
   },
   unhandled: 'reject',
   errors: 'reject',
+  invocations: { charge: { crash: 'at-most-once', timeout: 5_000 } },
 })

@@ -3,9 +3,10 @@ import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRun, forkRun, openRun, XMachinesError } from 'xmachines'
+import { createHost, createRun, forkRun, openRun, XMachinesError } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { createActor } from 'xstate'
 import orderDefinition from './order.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'xmachines-spawn-'))
@@ -103,6 +104,22 @@ equal(timed.getSnapshot().value, 'cancelled')
 await using stopped = createRun(orderDefinition, { input: {} })
 await stopped.stop('the customer left')
 await rejects(stopped.done, { code: 'RUN_FINISHED' })
+
+// What XState persisted of an actor, adopted; steps watched for calls that a replay would answer otherwise.
+const actor = createActor(orderDefinition.machine, { input: {} }).start()
+actor.send({ type: 'ADD', sku: 'tea', price: 4 })
+await using adopted = createRun(orderDefinition, { snapshot: actor.getPersistedSnapshot(), strict: true })
+deepEqual(adopted.getSnapshot().context, actor.getSnapshot().context)
+actor.stop()
+
+// Runs that nobody has open are looked after.
+{
+  await using host = createHost({ machine: orderDefinition, store: memoryStore(), residents: 100, idle: 1_000 })
+  const hosted = await host.open({ key: 'o-9', input: {} })
+  await hosted.apply([{ type: 'ADD', sku: 'tea', price: 4 }, { type: 'PLACE' }])
+  deepEqual(await hosted.done, { charged: 4 })
+  await hosted.close()
+}
 
 async function collect<T>(stream: ReadableStream<T>): Promise<T[]> {
   const values: T[] = []
