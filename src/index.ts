@@ -27,6 +27,7 @@ export type {
   InvocationRules,
   RetryBackoff,
 } from './actors/machine/invocation-policy.ts'
+export type { Migration, PersistedChild, PersistedState } from './actors/machine/migration.ts'
 export type { Strictness } from './actors/machine/strict/strictness.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'

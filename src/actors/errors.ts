@@ -22,7 +22,12 @@ export const errorCodes = {
   MACHINE_MISMATCH: {
     retryable: false,
     when: 'The run belongs to another machine version than any that was given.',
-    next: 'Pass the old machine too: a list of machines is accepted everywhere.',
+    next: 'Pass the old machine too: a list of machines is accepted everywhere. Or declare a migration with `defineMachine`; `details.diff` lists what differs.',
+  },
+  MIGRATION_FAILED: {
+    retryable: false,
+    when: 'A migration threw, or gave a state that the new machine cannot be in. Nothing was changed.',
+    next: 'Correct the migration that the error names, and open the run again.',
   },
 
   // Events and state

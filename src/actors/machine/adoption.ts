@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
 import type { Draft } from './draft.ts'
-import { isMachine, type LiveMachineSnapshot, type LiveNode, resolveSource } from './xstate.ts'
+import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource } from './xstate.ts'
 
 /**
  * Begins a draft with what XState's own `getPersistedSnapshot()` gave, of the root and all of its children.
@@ -13,6 +13,20 @@ import { isMachine, type LiveMachineSnapshot, type LiveNode, resolveSource } fro
  * @throws `SNAPSHOT_INVALID` when it is not one of this machine
  */
 export function adoptSnapshot(draft: Draft, persisted: JsonValue): void {
+  for (const ref of restoreActors(draft, persisted)) {
+    const snapshot = draft.snapshotOf(ref) as LiveMachineSnapshot
+    if (snapshot.status !== 'active') continue
+    for (const node of snapshot._nodes) for (const after of afterOf(node)) armAfter(draft, ref, after)
+  }
+}
+
+/**
+ * Restores the root and its children into a draft: those that were active run on, nothing is entered. Gives the machines among
+ * them that run, the root first.
+ *
+ * @throws `SNAPSHOT_INVALID`
+ */
+export function restoreActors(draft: Draft, persisted: JsonValue): readonly ActorRef[] {
   const { root } = draft.system
   try {
     checkActor(root, persisted, '$')
@@ -22,8 +36,9 @@ export function adoptSnapshot(draft: Draft, persisted: JsonValue): void {
     throw XMachinesError.is(thrown) ? thrown : invalid('$', messageOf(thrown), thrown)
   }
   draft.start(root)
-  for (const ref of draft.stepping()) armTimers(draft, ref)
+  const machines = draft.stepping().filter(({ behaviour }) => isMachine(behaviour))
   draft.layAside()
+  return machines
 }
 
 /** What XState would pass over in silence, or find out later: a child whose logic the machine has not got. */
@@ -51,38 +66,20 @@ function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): 
   }
 }
 
-/** Arms the timers of a machine's active states. */
-function armTimers(draft: Draft, ref: ActorRef): void {
-  const { behaviour } = ref
+/** Arms the timer of an `after` transition, with its whole delay. */
+export function armAfter(draft: Draft, ref: ActorRef, { event, id, delay }: After): void {
+  const { delays } = (ref.behaviour as unknown as AnyStateMachine).implementations
+  const ms = typeof delay === 'string' ? delays[delay] : delay
   const snapshot = draft.snapshotOf(ref) as LiveMachineSnapshot
-  if (!isMachine(behaviour) || snapshot.status !== 'active') return
-  for (const node of snapshot._nodes) {
-    for (const { event, id, delay } of afterOf(node)) {
-      const ms = typeof delay === 'string' ? behaviour.implementations.delays[delay] : delay
-      draft.arm(
-        ref,
-        ref,
-        event,
-        typeof ms === 'function' ? ms(argsOf(ref, snapshot), undefined as never) : (ms ?? 0),
-        id,
-      )
-    }
-  }
+  draft.arm(ref, ref, event, typeof ms === 'function' ? ms(argsOf(ref, snapshot), undefined as never) : (ms ?? 0), id)
 }
 
 /** A delay that is computed, as registered. */
 type DelayExpression = Extract<AnyStateMachine['implementations']['delays'][string], (...args: never) => unknown>
 
 /** Expressions are given the context, and no event that anything was entered by. */
-function argsOf(self: ActorRef, { context }: LiveMachineSnapshot): Parameters<DelayExpression>[0] {
+export function argsOf(self: ActorRef, { context }: LiveMachineSnapshot): Parameters<DelayExpression>[0] {
   return { context, event: { type: 'xstate.init' }, self, system: self.system } as never
-}
-
-/** The `after` transitions of a state, as XState arms them at its entry. */
-function afterOf(node: LiveNode): readonly { event: { type: string }; id: string; delay: number | string }[] {
-  return node.entry.filter(
-    action => action.type === 'xstate.raise' && action.id?.startsWith('xstate.after.') === true,
-  ) as never
 }
 
 function invalid(path: string, why: string, cause?: unknown): XMachinesError {

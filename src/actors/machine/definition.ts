@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AnyStateMachine, EventFromLogic } from 'xstate'
 import { XMachinesError } from '../errors.ts'
 import { type InvocationPolicies, type InvocationRules, invocationRules } from './invocation-policy.ts'
+import { type Migration, migrationsOf } from './migration.ts'
 import { refuseUnsupported } from './support.ts'
 import { isMachine } from './xstate.ts'
 
@@ -32,6 +33,8 @@ export interface DefinitionOptions<
    * machine of the run invokes it. Not part of the machine's identity. @default 'retry' after a crash; one attempt if it fails
    */
   readonly invocations?: InvocationPolicies<TMachine>
+  /** How runs of older versions go on with this one. Not part of the machine's identity. @default none: they are refused */
+  readonly migrations?: readonly Migration[]
 }
 
 /** An XState machine with what a durable run needs to know of it. Made by {@link defineMachine}. */
@@ -46,6 +49,7 @@ export interface MachineDefinition<
   readonly errors: ErrorPolicy | ((error: unknown) => ErrorPolicy)
   /** By the name of the logic; what is not in it has the defaults. */
   readonly invocations: ReadonlyMap<string, InvocationRules>
+  readonly migrations: readonly Migration[]
   /** Only a type: what `in` and `apply` take. */
   readonly '~sent'?: TSent
 }
@@ -57,9 +61,7 @@ export type SentEvent<TMachine extends AnyStateMachine, TSchemas> = TSchemas ext
     ? StandardSchemaV1.InferInput<TSchemas[keyof TSchemas]>
     : EventFromLogic<TMachine>
 
-const known: ReadonlySet<string> = new Set(['version', 'events', 'unhandled', 'errors', 'invocations'])
-/** Declared names of the public API that this version does not serve yet: refused, never ignored. */
-const later: ReadonlySet<string> = new Set(['migrations'])
+const known: ReadonlySet<string> = new Set(['version', 'events', 'unhandled', 'errors', 'invocations', 'migrations'])
 
 /**
  * Declares what XState has no word for, once, beside a machine. A plain machine is accepted everywhere too.
@@ -81,12 +83,6 @@ export function defineMachine<
     )
   }
   for (const name of Object.keys(options)) {
-    if (later.has(name))
-      throw new XMachinesError(
-        'MACHINE_UNSUPPORTED',
-        `The option \`${name}\` of the machine '${machine.id}' is not served by this version. Leave it out.`,
-        { details: { option: name } },
-      )
     if (!known.has(name))
       throw new XMachinesError(
         'POLICY_INVALID',
@@ -103,7 +99,8 @@ export function defineMachine<
     throw invalid('events', 'a Standard Schema or a map from event type to one', events)
   refuseUnsupported(machine)
   const invocations = invocationRules(machine, options.invocations)
-  return Object.freeze({ machine, version, events, unhandled, errors, invocations })
+  const migrations = migrationsOf(machine, options.migrations)
+  return Object.freeze({ machine, version, events, unhandled, errors, invocations, migrations })
 }
 
 /** A definition as it is, or that of a plain machine. */

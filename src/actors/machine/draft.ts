@@ -7,7 +7,7 @@ import { type ActorRef, pathOf } from './actor-ref.ts'
 import { kindOfLogic } from './logic-kind.ts'
 import { type ActorTable, emptyTable, type Invocation, isPath, type RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
-import type { Timer, Timers } from './timers.ts'
+import { type Timer, Timers } from './timers.ts'
 import { type ExecutableAction, type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
 
 /** What a step leaves to be done once its unit is durable, in order. */
@@ -61,11 +61,12 @@ export class Draft {
   #armed = 0
   #booked: number
 
-  constructor(system: ActorSystem, from: RunState | undefined, seq: number, at: number) {
+  /** @param booked of a run that begins anew with a state of before: how many session ids it has given out */
+  constructor(system: ActorSystem, from: RunState | undefined, seq: number, at: number, booked?: number) {
     this.system = system
     this.seq = seq
     this.at = at
-    this.#from = from?.table ?? emptyTable
+    this.#from = from?.table ?? (booked === undefined ? emptyTable : { ...emptyTable, booked })
     this.#timers = this.#from.timers
     this.#booked = this.#from.booked
     const status = from === undefined ? 0 : from.snapshot.status === 'active' ? 1 : 2
@@ -139,7 +140,9 @@ export class Draft {
     this.#systemIds.delete(ref.systemId)
   }
   arm(source: ActorRef, target: ActorRef, event: EventObject, delay: number, id: string | undefined): void {
-    const index = this.#armed++
+    let index = this.#armed++
+    // More than one step can make up a unit: the history of another machine version.
+    while (this.#timers.find(this.seq, index) !== undefined) index = this.#armed++
     if (!Number.isFinite(delay)) {
       this.refusal ??= new XMachinesError(
         'STATE_NOT_JSON',
@@ -172,6 +175,12 @@ export class Draft {
   fire(timer: Timer): void {
     this.#timers = this.#timers.fire(timer)
     timer.target._send(timer.event)
+  }
+  /** What was pending before the run went over to this machine keeps its due times and keys. */
+  carry(timers: readonly Timer[], invocations: readonly Invocation[]): void {
+    this.#timers = Timers.of(timers)
+    for (const invocation of invocations)
+      if (this.#invocations?.has(invocation.actor) === true) this.#invocations.set(invocation.actor, invocation)
   }
   #invoke(ref: ActorRef): void {
     this.#invocations ??= new Map(this.#from.invocations)
@@ -253,8 +262,12 @@ export class Draft {
   }
   /** The machines that run, the root first. */
   stepping(): readonly ActorRef[] {
+    return this.touched().filter(ref => ref.stepped)
+  }
+  /** The actors that the step has touched and that run, the root first. */
+  touched(): readonly ActorRef[] {
     const all = [this.#root, ...(this.#others?.values() ?? [])]
-    return all.filter(({ ref, status }) => ref.stepped && status === ProcessingStatus.Running).map(({ ref }) => ref)
+    return all.filter(({ status }) => status === ProcessingStatus.Running).map(({ ref }) => ref)
   }
   /** What was restored and is not to be started is over. */
   layAside(): void {

@@ -7,9 +7,11 @@ import { machineId } from '../identity/commits.ts'
 import { enterStep, leaveStep, type Step } from '../step.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { adoptSnapshot } from './adoption.ts'
+import { carryOver, type Standing, withError } from './carry-over.ts'
 import { type Decided, type Decision, isGoverned, type Refused, type Starved, type StepInput } from './decision.ts'
 import type { MachineDefinition } from './definition.ts'
 import { Draft } from './draft.ts'
+import { type Migration, migrationFailed } from './migration.ts'
 import { normalisedDefinition } from './normalised.ts'
 import { readTold } from './outcome.ts'
 import { findProblem } from './problem.ts'
@@ -80,6 +82,36 @@ export class Program {
   decide(system: ActorSystem, state: RunState, input: StepInput): Decision {
     const draft = new Draft(system, state, input.seq, input.at)
     return this.conclude(draft, state, input, this.attempt(draft, state, input))
+  }
+
+  /**
+   * The step of a migration: from where a run stood with another machine to where it stands with this one.
+   * @throws `MIGRATION_FAILED`
+   */
+  migrate(
+    system: ActorSystem,
+    past: Standing,
+    steps: readonly Migration[],
+    { seq, at, seed }: Pick<StepInput, 'seq' | 'at' | 'seed'>,
+  ): Decided | Starved {
+    const draft = new Draft(system, undefined, seq, at, past.state.table.booked)
+    const step: Step = { at, seed, taken: 0, starved: false }
+    const before = enterStep(step)
+    system.draft = draft
+    try {
+      carryOver(draft, past, steps)
+    } catch (thrown) {
+      if (!step.starved) throw thrown
+    } finally {
+      system.draft = undefined
+      leaveStep(before)
+    }
+    if (step.starved || step.taken > 0) this.drawsRandomness = true
+    if (step.starved) return starved
+    if (past.state.snapshot.status !== 'active') return stands(draft, withError(draft.result()))
+    const problem = findProblem(draft, undefined)
+    if (problem !== undefined) throw migrationFailed(problem.message.replace(/\.$/, ''), problem)
+    return stands(draft, draft.result())
   }
 
   /** The first step, in a draft that may be dropped. */

@@ -1,5 +1,5 @@
-import type { ActorPath } from '../contracts/unit.ts'
-import type { ActorRef } from './actor-ref.ts'
+import type { ActorPath, Origin } from '../contracts/unit.ts'
+import { type ActorRef, pathOf } from './actor-ref.ts'
 import { type Timer, Timers } from './timers.ts'
 import type { LiveMachineSnapshot, LiveSnapshot } from './xstate.ts'
 
@@ -61,6 +61,11 @@ export function findTimer(
   origin: { readonly armed: number; readonly index: number },
 ): Timer | undefined {
   return state.table.timers.find(origin.armed, origin.index)
+}
+
+/** The origin of the unit that a timer falls due in. */
+export function timerOrigin({ source, armed, index }: Timer): Origin {
+  return { kind: 'timer', actor: pathOf(source), armed, index }
 }
 
 /** The timer that falls due first: by due time, then in the order armed. */

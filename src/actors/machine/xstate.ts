@@ -26,6 +26,25 @@ export interface LiveNode {
   readonly transitions: ReadonlyMap<string, readonly LiveTransition[]>
   /** Among them what XState makes of `after`: delayed raises. */
   readonly entry: readonly { readonly type: string; readonly id?: string }[]
+  readonly invoke: readonly LiveInvoke[]
+  readonly machine: { readonly id: string }
+}
+
+/** What a state node invokes. */
+export interface LiveInvoke {
+  readonly id: string
+  /** The name of the logic, or one that XState made for what stands in place. */
+  readonly src: string
+  readonly systemId?: string
+  readonly input?: unknown
+  readonly onSnapshot?: unknown
+}
+
+/** An `after` transition, as XState arms it when its state is entered. */
+export interface After {
+  readonly event: { readonly type: string }
+  readonly id: string
+  readonly delay: number | string
 }
 
 /** A transition of a state node. */
@@ -130,6 +149,18 @@ export interface LiveAssign {
   ): readonly [LiveMachineSnapshot, unknown, unknown]
 }
 
+/** XState's `spawnChild`: gives the snapshot with the child in it, not started. */
+export interface LiveSpawn {
+  resolve(
+    scope: LiveScope,
+    snapshot: LiveMachineSnapshot,
+    args: unknown,
+    params: undefined,
+    action: LiveSpawn,
+    extra: undefined,
+  ): readonly [LiveMachineSnapshot, unknown, unknown]
+}
+
 /** Actor logic, as far as it is stepped. */
 export interface LiveLogic {
   transition(snapshot: LiveSnapshot, event: EventObject, scope: LiveScope): LiveSnapshot
@@ -176,6 +207,13 @@ export function isInside(logic: LiveLogic | AnyActorLogic): boolean {
 /** All state nodes of a machine, by id. */
 export function nodesOf(machine: AnyStateMachine): ReadonlyMap<string, LiveNode> {
   return (machine as unknown as { readonly idMap: ReadonlyMap<string, LiveNode> }).idMap
+}
+
+/** The `after` transitions of a state. */
+export function afterOf(node: LiveNode): readonly After[] {
+  return node.entry.filter(
+    action => action.type === 'xstate.raise' && action.id?.startsWith('xstate.after.') === true,
+  ) as unknown as readonly After[]
 }
 
 /** The logic behind a child's `src`: a registered name, or the generated name of an inline `invoke`. */

@@ -6,9 +6,9 @@ import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
 import { StateHash } from '../machine/state-hash.ts'
-import { HistoryFold } from '../run/history.ts'
+import type { HistoryFold } from '../run/history.ts'
 import type { Machines } from '../run/types.ts'
-import { programOfUnit } from './replay.ts'
+import { foldOf } from './replay.ts'
 
 /** The first unit of a history that two machines decide differently. */
 export interface Disagreement {
@@ -52,7 +52,7 @@ class Side {
   #error: XMachinesError | undefined
 
   constructor(machine: Machines, first: Unit) {
-    this.#fold = new HistoryFold(programOfUnit(machine, first), undefined, false)
+    this.#fold = foldOf(machine, first)
   }
 
   /** What the unit comes to, as text that is the same for the same. */

@@ -5,10 +5,10 @@ import type { ActorPath, Origin, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
-import type { Program } from '../machine/program.ts'
 import type { ActorTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
+import { Lineage } from '../run/lineage.ts'
 import { programsOf } from '../run/open.ts'
 import { snapshotOf } from '../run/snapshot.ts'
 import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
@@ -64,9 +64,18 @@ export function replay<TMachine extends AnyMachine>(
   return new Replay(machine, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep<TMachine>>
 }
 
+/** As {@link replay}, of a history whose machines are known by name. */
+export function replayOf(
+  lineage: Lineage,
+  units: ReadableStream<Unit>,
+  options: ReplayOptions,
+): AsyncIterableIterator<ReplayStep> {
+  return new Replay(lineage, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep>
+}
+
 /** An iterator by hand: a generator costs as much as a third of a step. */
 class Replay implements AsyncIterableIterator<Step> {
-  readonly #machine: Machines
+  readonly #machine: Machines | Lineage
   readonly #batches: AsyncGenerator<readonly Unit[], void, void>
   readonly #until: number
   readonly #comparison: UnitComparison | undefined
@@ -76,7 +85,7 @@ class Replay implements AsyncIterableIterator<Step> {
   #over = false
 
   constructor(
-    machine: Machines,
+    machine: Machines | Lineage,
     batches: AsyncGenerator<readonly Unit[], void, void>,
     { until = Number.POSITIVE_INFINITY, verify = false }: ReplayOptions,
   ) {
@@ -124,7 +133,7 @@ class Replay implements AsyncIterableIterator<Step> {
       this.#over = true
       return { done: true, value: undefined }
     }
-    const fold = (this.#fold ??= new HistoryFold(programOfUnit(this.#machine, unit), undefined, false))
+    const fold = (this.#fold ??= foldOf(this.#machine, unit))
     const before = fold.place?.state.table
     const decided = fold.apply(unit)
     if (decided === undefined) {
@@ -134,7 +143,12 @@ class Replay implements AsyncIterableIterator<Step> {
         { details: { run: unit.run, seq: unit.seq } },
       )
     }
-    const step = new Step(unit, decided, before, this.#comparison?.compare(unit, decided))
+    const step = new Step(
+      unit,
+      decided,
+      before,
+      fold.seenFromLater ? undefined : this.#comparison?.compare(unit, decided),
+    )
     if (step.divergence !== undefined) this.#over = true
     return { done: false, value: step }
   }
@@ -211,8 +225,11 @@ function effectsOf({ effects, state }: Decided, before: ActorTable | undefined):
   return shown
 }
 
-/** The program to decide a history with: that of its machine, or the first that was given. */
-export function programOfUnit(machine: Machines, first: Unit): Program {
-  const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false)
-  return programs.find(({ record }) => record.oid === first.creation?.machine) ?? programs[0]
+/** What decides a history: with its own machines where they are known, else with the first that was given. */
+export function foldOf(machine: Machines | Lineage, first: Unit): HistoryFold {
+  const lineage =
+    machine instanceof Lineage
+      ? machine
+      : new Lineage(programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false))
+  return new HistoryFold(lineage, { fallback: lineage.programs[0] })
 }

@@ -3,8 +3,11 @@ import type { RunHead, Store } from '../contracts/store.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import type { Divergence } from '../run/divergence.ts'
+import { machineAtBegin } from '../run/history.ts'
+import { Lineage } from '../run/lineage.ts'
+import { programsOf } from '../run/open.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
-import { replay } from './replay.ts'
+import { replayOf } from './replay.ts'
 
 /** What verifying one run found. */
 export interface Verification {
@@ -23,7 +26,9 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
   let units = 0
   try {
     let last: { readonly value: JsonValue; readonly status: string; readonly seq: number } | undefined
-    for await (const step of replay(machine, store.read(run), { until: head.seq, verify: true })) {
+    const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
+    if (lineage.migrates) await machineAtBegin(store, head, lineage)
+    for await (const step of replayOf(lineage, store.read(run), { until: head.seq, verify: true })) {
       if (step.divergence !== undefined) return { run, units, divergence: step.divergence }
       if (step.seq > 0) units++
       if (step.seq === head.seq)

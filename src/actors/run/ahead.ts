@@ -4,10 +4,9 @@ import type { NewUnit, SourcePosition, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
-import { pathOf } from '../machine/actor-ref.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
-import { findInvocation, findTimer, nextTimer, type RunState, type Timer } from '../machine/state.ts'
+import { findInvocation, findTimer, nextTimer, type RunState, type Timer, timerOrigin } from '../machine/state.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import type { Command, Pending, Settlement } from './command.ts'
@@ -197,11 +196,10 @@ function besideOf({ source, requestId }: Command): Partial<NewUnit> {
 
 /** A timer falling due, as a command. */
 export function timerCommand(timer: Timer, settle: () => void = () => {}): Command {
-  const { armed, index, due } = timer
   return {
-    origin: { kind: 'timer', actor: pathOf(timer.source), armed, index },
+    origin: timerOrigin(timer),
     events: [],
-    at: due,
+    at: timer.due,
     settle,
     reject: settle,
   }

@@ -9,6 +9,7 @@ import type { ActorSystem } from '../machine/system.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type AdoptedUnit, isKept, type Pending, takesPosition } from './command.ts'
 import { HistoryFold } from './history.ts'
+import { Lineage } from './lineage.ts'
 import type { BesideDraft, RunOutbox } from './outbox.ts'
 import type { Leased, ResidentStart } from './resident.ts'
 
@@ -156,7 +157,9 @@ export class Durable {
         `Run ${run} went over to machine ${head.machine}. Open it again with that machine.`,
         { details: { run } },
       )
-    const fold = new HistoryFold(this.#program, { system, state: this.state, seq: this.#seq, at: this.#at }, true)
+    const program = this.#program
+    const from = { program, system, state: this.state, seq: this.#seq, at: this.#at }
+    const fold = new HistoryFold(new Lineage([program]), { from, compares: true })
     const adopted: AdoptedUnit[] = []
     if (creation?.unit !== undefined) adopted.push({ unit: creation.unit, state: creation.state })
     if (head.seq > this.#seq) {

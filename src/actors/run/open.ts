@@ -14,6 +14,9 @@ import { programOf } from '../machine/programs.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { RunHandle } from './handle.ts'
 import { recover, seedOf } from './history.ts'
+import { Lineage } from './lineage.ts'
+import { migrate } from './migrate.ts'
+import { inUse } from './mismatch.ts'
 import type { RunOutbox } from './outbox.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import { type Leased, Resident } from './resident.ts'
@@ -179,10 +182,11 @@ export async function forkRun(
     : strict === undefined
       ? ([origin.program] as const)
       : ([programOf(origin.program.definition, store.objectFormat, strict)] as const)
-  const program = programFor(programs, head)
   if (!Number.isInteger(at) || at < 0 || at > head.seq)
     throw new TypeError(`Expected \`at\` to be a seq of run ${id}, 0…${head.seq}, got \`${String(at)}\`.`)
-  const place = await recover(store, head, program, { to: at })
+  // Where a run was migrated, its fork is of the machine that it had then.
+  const place = await recover(store, head, new Lineage(programs), { to: at })
+  const { program } = place
   const [parent, replaced] = await unitsAt(
     store,
     id,
@@ -253,12 +257,13 @@ export async function hold(
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
     if (id !== undefined) {
       const resident = await residencyOf(store).hold(id, async () =>
-        loadResident(store, programs, await knownHead(store, id, signal), environment, driver, signal),
+        loadResident(store, programs, id, environment, driver, signal),
       )
       if (driver !== undefined && !isUnder(resident, driver.lease)) {
         await replace(resident, driver.lease)
         continue
       }
+      await checkMachine(resident, programs)
       await checkTime(resident, options.time)
       return { resident, created: false }
     }
@@ -283,14 +288,22 @@ export async function hold(
 async function loadResident(
   store: Store,
   programs: readonly [Program, ...Program[]],
-  head: RunHead,
+  id: string,
   environment: Environment,
   driver: Driver | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Resident> {
-  if (driver !== undefined) checkDriven(head, driver.lease)
-  const program = programFor(programs, head)
-  const place = await recover(store, head, program, { signal })
+  const lineage = new Lineage(programs)
+  let head = await knownHead(store, id, signal)
+  for (;;) {
+    if (driver !== undefined) checkDriven(head, driver.lease)
+    const { machine } = head
+    if (programs.some(({ record }) => record.oid === machine)) break
+    await migrate(store, head, lineage, environment, driver?.lease, signal)
+    head = await knownHead(store, id, signal)
+  }
+  const place = await recover(store, head, lineage, { signal })
+  const { program } = place
   const { run, time, seq, at, revision, beside } = head
   const resident = new Resident({
     run,
@@ -383,16 +396,6 @@ export function programsOf(
   return machines.map(one => programOf(one as never, format, strict)) as unknown as readonly [Program, ...Program[]]
 }
 
-function programFor(programs: readonly Program[], head: RunHead): Program {
-  const program = programs.find(candidate => candidate.record.oid === head.machine)
-  if (program !== undefined) return program
-  const given = programs.map(({ record }) => `${record.id} ${record.version} (${record.oid.slice(0, 12)})`).join(', ')
-  const text = `Run ${head.run} belongs to machine ${head.machineId} ${head.version} (${head.machine.slice(0, 12)}), and none of the machines that were given is that one: ${given}. Pass the old machine too, as a list [new, old].`
-  throw new XMachinesError('MACHINE_MISMATCH', text, {
-    details: { run: head.run, machine: head.machine, given: programs.map(({ record }) => record.oid) },
-  })
-}
-
 async function knownHead(store: Store, id: string, signal?: AbortSignal): Promise<RunHead> {
   const head = await store.head(id, { signal })
   if (head === undefined) throw unknownRun(store, id)
@@ -436,6 +439,14 @@ async function replace(resident: Resident, lease: Leased): Promise<void> {
   }
   resident.end(other === undefined ? leaseHeld(run, outcome) : leaseLost(run, other, outcome))
   await residencyOf(store).forget(resident)
+}
+
+/** A run in memory goes on with its machine: it is migrated when it is opened, not under the hands of others. */
+async function checkMachine(resident: Resident, programs: readonly [Program, ...Program[]]): Promise<void> {
+  const { run, program, store } = resident
+  if (programs.some(({ record }) => record.oid === program.record.oid)) return
+  await residencyOf(store).release(resident, closeTimeout)
+  throw inUse(run, program.record, new Lineage(programs))
 }
 
 async function checkTime(resident: Resident, time: TimeMode | undefined): Promise<void> {

@@ -1,0 +1,269 @@
+import { describe, expect, test } from 'vitest'
+import {
+  createRun,
+  defineMachine,
+  forkRun,
+  type Migration,
+  openRun,
+  type Run,
+  replay,
+  type Store,
+  type Unit,
+  verifyRun,
+} from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { assign, setup } from 'xstate'
+import { persisted } from '../../property/played.ts'
+
+const first = defineMachine(
+  setup({
+    types: {} as { context: { total: number }; events: { type: 'ADD'; by: number } | { type: 'PAY' } },
+  }).createMachine({
+    id: 'order',
+    context: { total: 0 },
+    initial: 'open',
+    states: {
+      open: {
+        on: { ADD: { actions: assign({ total: ({ context, event }) => context.total + event.by }) }, PAY: 'paid' },
+      },
+      paid: {},
+    },
+  }),
+  { version: '1' },
+)
+
+const newer = setup({
+  types: {} as {
+    context: { cents: number }
+    events: { type: 'ADD_CENTS'; cents: number } | { type: 'PAY' }
+  },
+}).createMachine({
+  id: 'order',
+  context: { cents: 0 },
+  initial: 'open',
+  states: {
+    open: {
+      on: {
+        ADD_CENTS: { actions: assign({ cents: ({ context, event }) => context.cents + event.cents }) },
+        PAY: 'settled',
+      },
+    },
+    settled: {},
+  },
+})
+
+const toCents: Migration['state'] = persisted => ({
+  ...persisted,
+  value: persisted.value === 'paid' ? 'settled' : persisted.value,
+  context: { cents: Number(persisted.context.total) * 100 },
+})
+const toCentsAdded: Migration['event'] = event =>
+  event.type === 'ADD' ? { type: 'ADD_CENTS', cents: Number(event.by) * 100 } : event
+
+const byState = defineMachine(newer, { version: '2', migrations: [{ from: first, state: toCents }] })
+const byEvent = defineMachine(newer, { version: '2', migrations: [{ from: '1', event: toCentsAdded }] })
+
+/** A store with a run of the first version: 3 in the order. */
+async function started(store: Store = memoryStore()): Promise<Store> {
+  const run = await openRun(first, { store, key: 'a' })
+  await run.apply({ type: 'ADD', by: 1 })
+  await run.apply({ type: 'ADD', by: 2 })
+  await run.close()
+  return store
+}
+
+async function historyOf(store: Store, run: string): Promise<readonly Unit[]> {
+  const units: Unit[] = []
+  for await (const unit of store.read(run)) units.push(unit)
+  return units
+}
+
+/** The store, as another process sees it that finds no snapshot. */
+function elsewhere(store: Store): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'loadSnapshot') return async () => undefined
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+describe.each([
+  ['by its state', byState],
+  ['by its events', byEvent],
+])('a run goes over %s', (_, second) => {
+  test('when it is opened, as a unit of its history, once', async () => {
+    const store = await started()
+    const run = await openRun(second, { store, key: 'a' })
+    expect(run.getSnapshot()).toMatchObject({ value: 'open', context: { cents: 300 } })
+    await run.apply({ type: 'ADD_CENTS', cents: 5 })
+    await run.close()
+    const units = await historyOf(store, run.id)
+    const [from, to] = [units[0]!.creation!.machine, (await store.head(run.id))!.machine]
+    expect(units.map(unit => unit.origin.kind)).toEqual(['outside', 'outside', 'outside', 'migration', 'outside'])
+    expect(units[3]).toMatchObject({ seq: 3, events: [], outputs: [], machine: to })
+    expect(units[3]!.origin).toEqual({ kind: 'migration', from })
+    expect(await store.machine(to)).toMatchObject({ id: 'order', version: '2' })
+    const again = await openRun(second, { store, key: 'a' })
+    expect(again.getSnapshot()).toMatchObject({ value: 'open', context: { cents: 305 } })
+    expect((await historyOf(store, run.id)).length).toBe(5)
+  })
+
+  test('and comes to the same without a snapshot, in a replay and in a fork', async () => {
+    const store = await started()
+    const run = await openRun(second, { store, key: 'a' })
+    await run.apply({ type: 'ADD_CENTS', cents: 5 })
+    await run.apply({ type: 'PAY' })
+    const live = persisted(run as unknown as Run)
+    await run.close()
+    const head = (await store.head(run.id))!
+    const again = await openRun(second, { store: elsewhere(store), key: 'a' })
+    expect(persisted(again as unknown as Run)).toEqual(live)
+    await again.close()
+    expect(await verifyRun(store, second, head)).toEqual({ run: run.id, units: 5 })
+    expect(await verifyRun(store, [second, first], head)).toEqual({ run: run.id, units: 5 })
+    const cents: unknown[] = []
+    for await (const step of replay([second, first], store.read(run.id))) cents.push(step.snapshot.context)
+    expect(cents).toEqual([{ total: 0 }, { total: 1 }, { total: 3 }, { cents: 300 }, { cents: 305 }, { cents: 305 }])
+    const fork = await forkRun({ store, id: run.id, machine: second }, { at: 4 })
+    expect(fork.getSnapshot()).toMatchObject({ value: 'open', context: { cents: 305 } })
+  })
+
+  test('a fork of what was before is of the machine that it had then, and goes over in its turn', async () => {
+    const store = await started()
+    const run = await openRun(second, { store, key: 'a' })
+    await run.close()
+    const fork = await forkRun({ store: elsewhere(store), id: run.id, machine: [second, first] }, { at: 1, key: 'b' })
+    expect(fork.getSnapshot()).toMatchObject({ context: { total: 1 } })
+    await fork.close()
+    expect((await store.head(fork.id))!.version).toBe('1')
+    const over = await openRun(second, { store, key: 'b' })
+    expect(over.getSnapshot()).toMatchObject({ context: { cents: 100 } })
+  })
+
+  test('wherever the run stood, also at its end', async () => {
+    const store = await started()
+    const paid = await openRun(first, { store, key: 'a' })
+    await paid.stop('tried enough')
+    await paid.close()
+    const run = await openRun(second, { store, key: 'a' })
+    expect(run.getSnapshot()).toMatchObject({ status: 'stopped', context: { cents: 300 } })
+    await run.close()
+    const again = await openRun(second, { store: elsewhere(store), key: 'a' })
+    expect(again.getSnapshot()).toMatchObject({ status: 'stopped', context: { cents: 300 } })
+  })
+
+  test('one of two processes is first, and the other goes on from there', async () => {
+    const store = await started()
+    const runs = await Promise.all([store, elsewhere(store)].map(one => openRun(second, { store: one, key: 'a' })))
+    await Promise.all(runs.map(run => run.apply({ type: 'ADD_CENTS', cents: 1 })))
+    for (const run of runs) expect(run.getSnapshot().context.cents).toBeGreaterThan(300)
+    const units = await historyOf(store, runs[0]!.id)
+    expect(units.map(unit => unit.origin.kind)).toEqual([
+      'outside',
+      'outside',
+      'outside',
+      'migration',
+      'outside',
+      'outside',
+    ])
+  })
+})
+
+describe('a migration that fails', () => {
+  const failing = (migration: Partial<Migration>) =>
+    defineMachine(newer, { version: '2', migrations: [{ from: first, ...migration } as Migration] })
+
+  test.each<[string, Partial<Migration>, RegExp]>([
+    [
+      'throws',
+      {
+        state: () => {
+          throw new Error('no rates today')
+        },
+      },
+      /no rates today/,
+    ],
+    ['gives no object', { state: () => 7 as never }, /returned number/],
+    ['gives what is not JSON', { state: state => ({ ...state, context: { cents: new Date() } }) as never }, /cents/],
+    [
+      'gives a state that is not there',
+      { state: state => ({ ...state, value: 'paid' }) },
+      /\$\.value "paid" is no state/,
+    ],
+    ['gives no context', { state: ({ context: _, ...state }) => state as never }, /no `context`/],
+    [
+      'throws for an event',
+      {
+        event: () => {
+          throw new Error('no rates today')
+        },
+      },
+      /unit 1 .*no rates today/,
+    ],
+    ['gives what is no event', { event: () => ({ name: 'ADD' }) as never }, /unit 1 .*type/],
+  ])('%s: MIGRATION_FAILED, nothing is appended, and the run can be opened again', async (_, migration, message) => {
+    const store = await started()
+    const opening = openRun(failing(migration), { store, key: 'a' })
+    await expect(opening).rejects.toMatchObject({ code: 'MIGRATION_FAILED', message: expect.stringMatching(message) })
+    const old = await openRun(first, { store, key: 'a' })
+    expect(old.getSnapshot()).toMatchObject({ context: { total: 3 } })
+    await old.close()
+    const run = await openRun(byState, { store, key: 'a' })
+    expect((await historyOf(store, run.id)).length).toBe(4)
+  })
+
+  test('without the old machine a state is not known: MACHINE_MISMATCH says what to pass', async () => {
+    const store = await started()
+    const machine = defineMachine(newer, { version: '2', migrations: [{ from: '1', state: toCents }] })
+    await expect(openRun(machine, { store, key: 'a' })).rejects.toMatchObject({
+      code: 'MACHINE_MISMATCH',
+      message: expect.stringContaining('as `from` of the migration'),
+    })
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['no list', {}, /to be a list/],
+    ['no object', [1], /to be an object/],
+    ['an unknown name', [{ from: '1', map: () => ({}) }], /has `map`/],
+    ['no `from`', [{ state: () => ({}) }], /`from`/],
+    ['an empty `to`', [{ from: '1', to: '' }], /`to`/],
+    ['a state that is no function', [{ from: '1', state: {} }], /`state`/],
+    ['an event that is no function', [{ from: '1', event: 'ADD' }], /`event`/],
+  ])('declared with %s: POLICY_INVALID', (_, migrations, message) => {
+    expect(() => defineMachine(newer, { migrations: migrations as never })).toThrow(
+      expect.objectContaining({ code: 'POLICY_INVALID', message: expect.stringMatching(message) }),
+    )
+  })
+})
+
+describe('what is asked of migrations', () => {
+  test('the machine itself goes on; one in the list comes before a migration', async () => {
+    const store = await started()
+    const run = await openRun([byState, first], { store, key: 'a' })
+    expect(run.getSnapshot()).toMatchObject({ context: { total: 3 } })
+    expect(run.id).toBe((await store.find('order', 'a'))!)
+  })
+
+  test('a run that is open with the old machine is not taken from under it', async () => {
+    const store = memoryStore()
+    const old = createRun(first, { store, key: 'a' })
+    await old.apply({ type: 'ADD', by: 3 })
+    await expect(openRun(byState, { store, key: 'a' })).rejects.toMatchObject({
+      code: 'MACHINE_MISMATCH',
+      message: expect.stringContaining('open in this process'),
+    })
+    await old.close()
+    const run = await openRun(byState, { store, key: 'a' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+
+  test('a process that has the run open when another migrates it is told', async () => {
+    const store = await started()
+    const old = await openRun(first, { store, key: 'a' })
+    const run = await openRun(byState, { store: elsewhere(store), key: 'a' })
+    await expect(old.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({ code: 'MACHINE_MISMATCH' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+})
