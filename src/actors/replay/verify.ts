@@ -3,7 +3,7 @@ import type { RunHead, Store } from '../contracts/store.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import type { Divergence } from '../run/divergence.ts'
-import { machineAtBegin } from '../run/history.ts'
+import { learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { programsOf } from '../run/open.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
@@ -27,7 +27,7 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
   try {
     let last: { readonly value: JsonValue; readonly status: string; readonly seq: number } | undefined
     const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
-    if (lineage.migrates) await machineAtBegin(store, head, lineage)
+    await learnMachines(store, head, lineage)
     for await (const step of replayOf(lineage, store.read(run), { until: head.seq, verify: true })) {
       if (step.divergence !== undefined) return { run, units, divergence: step.divergence }
       if (step.seq > 0) units++

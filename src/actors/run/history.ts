@@ -255,7 +255,7 @@ export async function recover(
     const found = await folded(store, head, fold, { ...read, from: snapshot.seq + 1, ids: false })
     if (found !== undefined) return { ...found, at: to === head.seq && next === undefined ? head.at : found.at }
   }
-  const upcasts = await mayUpcast(store, head, lineage, next, signal)
+  const upcasts = await learnMachines(store, head, lineage, { next, signal })
   // Ids cost as much as the steps: they are read where the machine draws randomness, which may show only on the way.
   const known = lineage.find(head.machine)
   for (const ids of known?.drawsRandomness === true ? [true] : [false, true]) {
@@ -265,33 +265,26 @@ export async function recover(
   throw new XMachinesError('RUN_DAMAGED', `The history of run ${head.run} is empty.`, { details: { run: head.run } })
 }
 
-/** Whether the history may go over to a machine by its events. Most never do: they are not decided twice. */
-async function mayUpcast(
+/**
+ * Whether the history may go over to a machine by its events: most never do, and are not decided twice. If so, the lineage
+ * learns what the machines on the way are called.
+ */
+export async function learnMachines(
   store: Store,
   head: RunHead,
   lineage: Lineage,
-  next: Unit | undefined,
-  signal: AbortSignal | undefined,
+  options: Pick<RecoverOptions, 'next' | 'signal'> = {},
 ): Promise<boolean> {
   if (!lineage.migrates) return false
-  const begun = await machineAtBegin(store, head, lineage, signal)
-  return begun !== undefined && begun !== (next?.machine ?? head.machine)
-}
-
-/** The machine that the history begins with; the lineage learns what it is called, and the one that the run is of now. */
-export async function machineAtBegin(
-  store: Store,
-  { run, machine }: RunHead,
-  lineage: Lineage,
-  signal?: AbortSignal,
-): Promise<string | undefined> {
-  await lineage.learn(store, machine, signal)
-  for await (const [unit] of batchesOf(store.read(run, { to: 0, ids: false, signal }))) {
-    if (unit?.creation === undefined) return undefined
-    await lineage.learn(store, unit.creation.machine, signal)
-    return unit.creation.machine
+  const { next, signal } = options
+  await lineage.learn(store, head.machine, signal)
+  for await (const batch of batchesOf(store.read(head.run, { to: head.seq, ids: false, signal }))) {
+    for (const { creation, machine = creation?.machine } of batch) {
+      if (creation !== undefined && machine === (next?.machine ?? head.machine)) return false
+      if (machine !== undefined) await lineage.learn(store, machine, signal)
+    }
   }
-  return undefined
+  return true
 }
 
 async function usableSnapshot(

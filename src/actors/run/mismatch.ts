@@ -1,5 +1,6 @@
 import type { MachineRecord, RunHead } from '../contracts/store.ts'
 import { XMachinesError } from '../errors.ts'
+import { definitionChanges } from '../machine/definition-changes.ts'
 import type { Lineage } from './lineage.ts'
 
 /** What is wrong with the machines that were given for a run. */
@@ -34,11 +35,29 @@ export function oids({ programs }: Lineage): readonly string[] {
   return programs.map(({ record }) => record.oid)
 }
 
+/** How many changes of a definition an error's text lists; its details have all. */
+const listed = 5
+
 /** The error of a run that none of the machines can go on with. */
 export function refused(head: RunHead, lineage: Lineage): XMachinesError {
   const { run, machine } = head
-  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}. Pass the old machine too, as a list [new, old]; or declare in \`migrations\` how its runs go over; or fork the run with the old one.`
-  return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage) } })
+  const diff = changesSince(machine, lineage)
+  const more = diff.length > listed ? `; ${diff.length - listed} more in details.diff` : ''
+  const changes = diff.length === 0 ? '' : ` What differs: ${diff.slice(0, listed).join('; ')}${more}.`
+  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}.${changes} Pass the old machine too, as a list [new, old]; or declare in \`migrations\` how its runs go over; or fork the run with the old one.`
+  return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage), diff } })
+}
+
+/** What the first machine that was given has changed. */
+function changesSince(machine: string, lineage: Lineage): readonly string[] {
+  const before = lineage.record(machine)
+  if (before === undefined) return []
+  const { id, version, definition } = lineage.programs[0].record
+  return [
+    ...(before.id === id ? [] : [`id '${before.id}' is '${id}'`]),
+    ...(before.version === version ? [] : [`version '${before.version}' is '${version}'`]),
+    ...definitionChanges(before.definition, definition),
+  ]
 }
 
 /** The error of a state that has to be mapped, and is not known without its machine. */

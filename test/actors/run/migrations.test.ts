@@ -238,6 +238,89 @@ describe('a migration that fails', () => {
   })
 })
 
+describe('versions', () => {
+  const third = (migrations: readonly Migration[]) => defineMachine(newer, { version: '3', migrations })
+
+  test.each<[string, readonly Migration[]]>([
+    ['steps by state compose', [{ from: first, to: '2', state: toCents }, { from: '2' }]],
+    [
+      'steps by event compose',
+      [
+        { from: '1', to: '2', event: toCentsAdded },
+        { from: '2', event: event => event },
+      ],
+    ],
+    [
+      'a direct one is shorter',
+      [{ from: first, state: toCents }, { from: '1', to: '2', event: () => null }, { from: '2' }],
+    ],
+  ])('%s', async (_, migrations) => {
+    const store = await started()
+    const run = await openRun(third(migrations), { store, key: 'a' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+
+  test('a run goes over again and again, also where the machines between are not known any more', async () => {
+    for (const second of [byState, byEvent]) {
+      const store = await started()
+      const run = await openRun(second, { store, key: 'a' })
+      await run.apply({ type: 'ADD_CENTS', cents: 5 })
+      await run.close()
+      const last = third([
+        { from: '1', to: '2', event: toCentsAdded },
+        { from: '2', event: event => event },
+      ])
+      const over = await openRun(last, { store: elsewhere(store), key: 'a' })
+      expect(over.getSnapshot().context).toEqual({ cents: 305 })
+      await over.close()
+      const head = (await store.head(run.id))!
+      expect(head.seq).toBe(5)
+      expect(await verifyRun(store, last, head)).toEqual({ run: run.id, units: 5 })
+    }
+  })
+
+  test.each<[string, readonly Migration[]]>([
+    ['another version', [{ from: '0' }]],
+    [
+      'by state, then by event',
+      [
+        { from: first, to: '2', state: toCents },
+        { from: '2', event: event => event },
+      ],
+    ],
+    ['to another version', [{ from: first, to: '2', state: toCents }]],
+  ])('no way leads there (%s): MACHINE_MISMATCH', async (_, migrations) => {
+    const store = await started()
+    await expect(openRun(third(migrations), { store, key: 'a' })).rejects.toMatchObject({ code: 'MACHINE_MISMATCH' })
+  })
+
+  test('by the commit of a machine, or the beginning of it', async () => {
+    const store = await started()
+    const { machine } = (await store.head((await store.find('order', 'a'))!))!
+    const run = await openRun(third([{ from: machine.slice(0, 8), event: toCentsAdded }]), { store, key: 'a' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+
+  test('a machine that nothing leads to is refused, with what differs', async () => {
+    const store = await started()
+    const refusal = await openRun(third([]), { store, key: 'a' }).catch(error => error)
+    expect(refusal).toMatchObject({
+      code: 'MACHINE_MISMATCH',
+      message: expect.stringMatching(/What differs: version '1' is '3'; .*\[new, old\]; or declare/),
+      details: {
+        diff: [
+          "version '1' is '3'",
+          'the machine: context changed',
+          "state 'open': on 'ADD' removed",
+          "state 'open': on 'PAY' changed",
+          "state 'open': on 'ADD_CENTS' added",
+          "state 'paid' renamed to 'settled'",
+        ],
+      },
+    })
+  })
+})
+
 describe('what is asked of migrations', () => {
   test('the machine itself goes on; one in the list comes before a migration', async () => {
     const store = await started()
