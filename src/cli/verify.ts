@@ -27,7 +27,7 @@ export type VerifiedRun = Verification &
 /** Units from which on more processes are worth their start. */
 const manyUnits = 100_000
 
-/** `xmachines verify STORE --machine M`: decides every run again and compares. */
+/** `xmachines verify STORE --machine M`: decides every run again and compares; migrations are tried, not written. */
 export function verifyCommand(): Command {
   return new Command('verify')
     .description('decide every run of a store again, and compare with what was recorded')
@@ -74,13 +74,14 @@ async function* verified(
 
 /** Prints what was found, run by run. Answers how many runs are not as recorded. */
 async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sums: boolean): Promise<number> {
-  let [runs, units, wrong] = [0, 0, 0]
+  let [runs, units, wrong, migrating] = [0, 0, 0, 0]
   for await (const one of found) {
-    const { run, key, namespace, ok, divergence, error } = one
+    const { run, key, namespace, ok, divergence, error, migratesTo } = one
     runs++
     units += one.units
     if (!ok) wrong++
-    await terminal.print({ run, key, namespace, units: one.units, ok, divergence, error }, () => {
+    if (migratesTo !== undefined) migrating++
+    await terminal.print({ run, key, namespace, units: one.units, ok, divergence, migratesTo, error }, () => {
       const name = `${shortId(run)} (${printable(nameOf({ namespace, key: key ?? undefined }))})`
       if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
       return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
@@ -88,7 +89,9 @@ async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sum
   }
   if (sums) {
     const outcome = wrong === 0 ? 'all as recorded' : counted(wrong, 'run differs', 'runs differ')
-    terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.`)
+    const over =
+      migrating === 0 ? '' : ` ${counted(migrating, 'run goes', 'runs go')} over to the first machine when opened.`
+    terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.${over}`)
   }
   return wrong
 }

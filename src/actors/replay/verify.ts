@@ -5,6 +5,7 @@ import { firstDifference } from '../json/differences.ts'
 import type { Divergence } from '../run/divergence.ts'
 import { learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
+import { decideMigration } from '../run/migrate.ts'
 import { programsOf } from '../run/open.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
 import { replayOf } from './replay.ts'
@@ -16,11 +17,16 @@ export interface Verification {
   readonly units: number
   /** The first difference, or nothing. */
   readonly divergence?: Divergence
-  /** Why a unit could not be decided at all. */
+  /** The run is of an older machine and would go over to this version of the first one that was given. Nothing was written. */
+  readonly migratesTo?: string
+  /** Why a unit could not be decided at all, or why no machine that was given could open the run. */
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-/** Decides a run's whole history again and compares: every unit's outputs, and the state that the store says it is in. */
+/**
+ * Decides a run's whole history again and compares: every unit's outputs, and the state that the store says it is in. Of a run
+ * of an older machine it also decides the migration that opening it would take.
+ */
 export async function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
   const { run } = head
   let units = 0
@@ -28,6 +34,13 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
     let last: { readonly value: JsonValue; readonly status: string; readonly seq: number } | undefined
     const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
     await learnMachines(store, head, lineage)
+    const { definition } = lineage.programs[0]
+    const migrates = lineage.programs.every(program => program.record.oid !== head.machine)
+    // What a later machine alone makes of the past cannot be compared with what was recorded.
+    if (migrates && lineage.find(head.machine) === undefined && lineage.way(head.machine, lineage.programs[0])) {
+      await decideMigration(store, head, lineage, head.at)
+      return { run, units: head.seq, migratesTo: definition.version }
+    }
     for await (const step of replayOf(lineage, store.read(run), { until: head.seq, verify: true })) {
       if (step.divergence !== undefined) return { run, units, divergence: step.divergence }
       if (step.seq > 0) units++
@@ -43,9 +56,10 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
     const expected = { status: head.status, value: known ? head.value : null }
     const actual = { status: last.status, value: known ? last.value : null }
     const path = firstDifference(expected, actual, '$')
-    return path === undefined
-      ? { run, units }
-      : { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
+    if (path !== undefined) return { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
+    if (!migrates) return { run, units }
+    await decideMigration(store, head, lineage, head.at)
+    return { run, units, migratesTo: definition.version }
   } catch (thrown) {
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'
     return { run, units, error: { code, message: messageOf(thrown) } }

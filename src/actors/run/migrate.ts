@@ -28,7 +28,7 @@ export async function decideMigration(
   head: RunHead,
   lineage: Lineage,
   now: number,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<Migrated> {
   const { run, machine } = head
   const target = lineage.programs[0]

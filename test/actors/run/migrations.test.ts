@@ -238,6 +238,29 @@ describe('a migration that fails', () => {
   })
 })
 
+describe('verifyRun tries what opening would do, and writes nothing', () => {
+  test('a run that would go over; one that would not', async () => {
+    const store = await started()
+    const head = (await store.head((await store.find('order', 'a'))!))!
+    const broken = defineMachine(newer, { version: '2', migrations: [{ from: first }] })
+    for (const machine of [byState, byEvent])
+      expect(await verifyRun(store, machine, head)).toEqual({ run: head.run, units: 2, migratesTo: '2' })
+    expect(await verifyRun(store, broken, head)).toEqual({ run: head.run, units: 2, migratesTo: '2' })
+    const paid = await openRun(first, { store, key: 'a' })
+    await paid.apply({ type: 'PAY' })
+    await paid.close()
+    expect(await verifyRun(store, broken, (await store.head(head.run))!)).toMatchObject({
+      error: { code: 'MIGRATION_FAILED', message: expect.stringContaining('"paid" is no state') },
+    })
+    const same = defineMachine(first.machine, { version: '1b' })
+    expect(await verifyRun(store, same, (await store.head(head.run))!)).toMatchObject({
+      units: 3,
+      error: { code: 'MACHINE_MISMATCH' },
+    })
+    expect((await historyOf(store, head.run)).length).toBe(4)
+  })
+})
+
 describe('versions', () => {
   const third = (migrations: readonly Migration[]) => defineMachine(newer, { version: '3', migrations })
 
