@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   createRun,
@@ -11,6 +14,7 @@ import {
   type Unit,
   verifyRun,
 } from 'xmachines'
+import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, setup } from 'xstate'
 import { persisted } from '../../property/played.ts'
@@ -88,6 +92,30 @@ function elsewhere(store: Store): Store {
     },
   })
 }
+
+test('after a restart on a file store, without a snapshot', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'xmachines-migrations-'))
+  try {
+    for (const second of [byState, byEvent]) {
+      const at = join(dir, second === byState ? 'state' : 'event')
+      const old = fileStore(at)
+      await started(old)
+      await old.close()
+      const store = fileStore(at)
+      const run = await openRun(second, { store: elsewhere(store), key: 'a' })
+      await run.apply({ type: 'ADD_CENTS', cents: 1 })
+      await run.close()
+      await store.close()
+      const again = fileStore(at)
+      const reopened = await openRun(second, { store: elsewhere(again), key: 'a' })
+      expect(reopened.getSnapshot().context).toEqual({ cents: 301 })
+      await reopened.close()
+      await again.close()
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+})
 
 describe.each([
   ['by its state', byState],
