@@ -29,6 +29,7 @@ export type {
 } from './actors/machine/invocation-policy.ts'
 export type { Migration, PersistedChild, PersistedState } from './actors/machine/migration.ts'
 export type { Strictness } from './actors/machine/strict/strictness.ts'
+export { type MailAddress, type TellAction, tell, type UndeliveredEvent } from './actors/machine/tell.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
 export type { Divergence } from './actors/run/divergence.ts'

@@ -165,6 +165,16 @@ export const errorCodes = {
     when: 'The run was created with the other time mode.',
     next: 'Open it with the mode that the error names.',
   },
+  TELL_INVALID: {
+    retryable: false,
+    when: '`tell` was given an address or an event that is none.',
+    next: 'Give `{ machine, key }` or `{ namespace, key }`, and an event: JSON with a type that is not reserved.',
+  },
+  TELL_OUTSIDE_RUN: {
+    retryable: false,
+    when: 'An action made with `tell` was executed by something else than a run: a plain `createActor`, say.',
+    next: 'Run the machine with `openRun` or `createRun`, or provide another action of that name in the test.',
+  },
   MAILBOX_FULL: {
     retryable: true,
     when: 'More events wait in the run than its mailbox holds.',

@@ -32,7 +32,7 @@ export interface BesideLine {
 
 /** The line of a unit. */
 export function unitLine(unit: Unit): UnitLine {
-  const { run, seq, id, at, events, origin, epoch, sources, outputs, requestId, state, creation, machine } = unit
+  const { run, seq, id, at, events, origin, epoch, sources, outputs, mail, requestId, state, creation, machine } = unit
   const line = {
     run,
     seq,
@@ -43,6 +43,7 @@ export function unitLine(unit: Unit): UnitLine {
     epoch,
     sources: sources?.map(written),
     outputs,
+    mail,
     requestId,
     state,
     creation,

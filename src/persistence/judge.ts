@@ -117,6 +117,9 @@ export const emptyBeside: Beside = Object.freeze({
   outbox: Object.freeze([]),
   published: null,
   inbox: Object.freeze([]),
+  mailing: Object.freeze([]),
+  mailed: null,
+  returns: Object.freeze([]),
   refusals: Object.freeze([]),
   attempts: Object.freeze(table<number>({})),
   parked: null,
@@ -133,11 +136,15 @@ export function amend(beside: Beside, item: AppendItem): Beside {
   const sources = takePositions(beside.sources, item)
   if (change === noChange && sources === beside.sources) return beside
   const published = later(beside.published, change.published)
+  const mailed = later(beside.mailed, change.mailed)
   return Object.freeze({
     sources,
     outbox: amendOutbox(beside.outbox, change, published),
     published,
     inbox: change.taken?.length ? without(beside.inbox, change.taken, sameMail) : beside.inbox,
+    mailing: amendMailing(beside.mailing, change, mailed),
+    mailed,
+    returns: amendReturns(beside.returns, change),
     refusals: amendRefusals(beside.refusals, change),
     attempts: amendAttempts(beside.attempts, change.attempts),
     parked: change.parked === undefined ? beside.parked : change.parked && frozen(change.parked),
@@ -182,6 +189,17 @@ function amendOutbox(outbox: readonly number[], change: BesideChange, published:
   if (!change.outbox?.length && change.published === undefined) return outbox
   const sent = published === null ? -1 : published.seq
   return Object.freeze([...outbox, ...(change.outbox ?? [])].filter(seq => seq > sent))
+}
+
+function amendMailing(mailing: readonly number[], change: BesideChange, mailed: OutputMark | null): readonly number[] {
+  if (!change.mailing?.length && change.mailed === undefined) return mailing
+  const first = mailed === null ? 0 : mailed.seq
+  return Object.freeze([...mailing, ...(change.mailing ?? [])].filter(seq => seq >= first))
+}
+
+function amendReturns(returns: Beside['returns'], change: BesideChange): Beside['returns'] {
+  const all = change.returns?.length ? Object.freeze([...returns, ...change.returns.map(frozen)]) : returns
+  return change.returned?.length ? without(all, change.returned, sameMail) : all
 }
 
 function amendRefusals(refusals: Beside['refusals'], change: BesideChange): Beside['refusals'] {

@@ -33,6 +33,13 @@ const change = fc.record(
     outbox: fc.uniqueArray(fc.nat(9), { maxLength: 3 }),
     published: mark,
     taken: fc.array(mailKey, { maxLength: 3 }),
+    mailing: fc.uniqueArray(fc.nat(9), { maxLength: 3 }),
+    mailed: mark,
+    returns: fc.array(
+      mailKey.map(key => ({ ...key, receiver: key.sender, event: { type: 'E' } })),
+      { maxLength: 2 },
+    ),
+    returned: fc.array(mailKey, { maxLength: 2 }),
     refused: fc.array(position.map(refusalAt), { maxLength: 2 }),
     acknowledged: fc.array(position, { maxLength: 2 }),
     attempts: fc.dictionary(fc.constantFrom('a', 'b', '__proto__'), fc.option(fc.nat(5)), { noNullPrototype: false }),

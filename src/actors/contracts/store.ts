@@ -93,6 +93,12 @@ export interface Beside {
   /** The last output that the result topic acknowledged. */
   readonly published: OutputMark | null
   readonly inbox: readonly Mail[]
+  /** Units whose mail is still to be delivered, oldest first. */
+  readonly mailing: readonly number[]
+  /** The first mail that is not known to be delivered: all before it are. It never goes back. `null`: none is. */
+  readonly mailed: OutputMark | null
+  /** Answers to mail that could not be taken, on their way: to mail that the run refused, and to its own that found no receiver. */
+  readonly returns: readonly Mail[]
   readonly refusals: readonly Refusal[]
   /** Attempts made durable, by invocation key. */
   readonly attempts: Readonly<Record<string, number>>
@@ -112,6 +118,14 @@ export interface BesideChange {
   readonly published?: OutputMark
   /** Inbox entries that this item takes. */
   readonly taken?: readonly MailKey[]
+  /** Units of this item whose mail is to be delivered. */
+  readonly mailing?: readonly number[]
+  /** All mail before this one is delivered. */
+  readonly mailed?: OutputMark
+  /** Answers to mail that could not be taken. */
+  readonly returns?: readonly Mail[]
+  /** Answers that are delivered. */
+  readonly returned?: readonly MailKey[]
   /** Each takes its position, as a unit would. */
   readonly refused?: readonly Refusal[]
   /** Refusals whose dead letter is acknowledged. */

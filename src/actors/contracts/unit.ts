@@ -56,6 +56,12 @@ export interface Creation {
   readonly time: TimeMode
 }
 
+/** A mail that a unit sends to another run of its store, by the name that the run has there. */
+export interface SentMail {
+  readonly to: { readonly namespace: string; readonly key: string }
+  readonly event: RecordedEvent
+}
+
 /** A unit as the core hands it to a store: one event or one atomic batch, decided. */
 export interface NewUnit {
   readonly seq: number
@@ -65,6 +71,8 @@ export interface NewUnit {
   readonly origin: Origin
   /** What the machine emitted, in order. Beside the identity. */
   readonly outputs: readonly RecordedEvent[]
+  /** The mail it sends (`tell`), in order. Beside the identity. */
+  readonly mail?: readonly SentMail[]
   /** Positions that this unit takes. Beside the identity. */
   readonly sources?: readonly SourcePosition[]
   /** The caller's idempotency id. Beside the identity. */

@@ -39,7 +39,7 @@ export interface Starved {
 
 export type Decision = Decided | Refused | Starved
 
-/** Events from outside (and, later, mail) are subject to the machine's policies; what the run itself caused is not. */
+/** Events from outside and mail are subject to the machine's policies; what the run itself caused is not. */
 export function isGoverned({ origin, recorded }: StepInput): boolean {
   return recorded !== true && (origin.kind === 'outside' || origin.kind === 'mail')
 }

@@ -1,6 +1,6 @@
 import type { EventObject } from 'xstate'
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { ActorPath } from '../contracts/unit.ts'
+import type { ActorPath, SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
 import { type ActorRef, pathOf } from './actor-ref.ts'
@@ -14,6 +14,7 @@ import { type ExecutableAction, type LiveMachineSnapshot, type LiveSnapshot, Pro
 export type Effect =
   | { readonly kind: 'action'; readonly actor: ActorRef; readonly action: ExecutableAction }
   | { readonly kind: 'receive'; readonly actor: ActorRef; readonly event: EventObject }
+  | ({ readonly kind: 'mail'; readonly actor: ActorRef } & SentMail)
 
 /** An actor that the step has touched: what becomes of it, its mailbox, and what it does after its transition. */
 class Acting {
@@ -203,6 +204,15 @@ export class Draft {
       this.outputs.push(copy)
     } catch (thrown) {
       if (!XMachinesError.is(thrown)) throw thrown
+      this.refusal ??= thrown
+    }
+  }
+  /** A mail that an actor of the run sends: `resolve` says which. */
+  tell(actor: ActorRef, resolve: () => SentMail): void {
+    try {
+      this.effect({ kind: 'mail', actor, ...resolve() })
+    } catch (thrown) {
+      if (!XMachinesError.is(thrown, 'TELL_INVALID')) throw thrown
       this.refusal ??= thrown
     }
   }

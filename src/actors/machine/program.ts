@@ -204,7 +204,12 @@ export class Program {
         if (state.snapshot.status !== 'active') return finished(state.snapshot.status, { type: 'stop' })
         draft.stop(root)
         return undefined
+      case 'undelivered':
+        if (state.snapshot.status !== 'active') return finished(state.snapshot.status, input.events[0]!)
+        draft.send(root, input.events[0]!)
+        return undefined
       case 'outside':
+      case 'mail':
         break
       default:
         throw damaged(input, `this version does not decide units of origin '${origin.kind}'`)

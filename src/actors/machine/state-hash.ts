@@ -116,11 +116,20 @@ function hashEvent(event: EventObject): number {
 function hashEffects(effects: readonly Effect[]): number {
   let hash = effects.length
   for (const effect of effects) {
-    const what =
-      effect.kind === 'receive' ? hashEvent(effect.event) : hashValue(nameOf(effect.actor, effect.action.type))
-    hash = mix(mix(hash, hashPath(effect.actor)), what)
+    hash = mix(mix(hash, hashPath(effect.actor)), hashEffect(effect))
   }
   return hash
+}
+
+function hashEffect(effect: Effect): number {
+  switch (effect.kind) {
+    case 'receive':
+      return hashEvent(effect.event)
+    case 'mail':
+      return mix(hashValue(effect.to), hashValue(effect.event))
+    case 'action':
+      return hashValue(nameOf(effect.actor, effect.action.type))
+  }
 }
 
 /** The name of an action as registered. Functions written in place are called as a build likes. */

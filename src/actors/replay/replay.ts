@@ -1,10 +1,11 @@
 import type { EmittedFrom } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import type { ActorPath, Origin, Unit } from '../contracts/unit.ts'
+import type { ActorPath, Origin, SentMail, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
+import type { Effect } from '../machine/draft.ts'
 import type { ActorTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
@@ -17,6 +18,7 @@ import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.
 export type StepEffect =
   | { readonly kind: 'action'; readonly actor: ActorPath; readonly type: string }
   | { readonly kind: 'receive'; readonly actor: ActorPath; readonly type: string }
+  | ({ readonly kind: 'mail'; readonly actor: ActorPath } & SentMail)
   | { readonly kind: 'invoke'; readonly actor: ActorPath; readonly src: string; readonly input?: JsonValue }
   | { readonly kind: 'timer'; readonly actor: ActorPath; readonly id: string; readonly due: number }
 
@@ -31,7 +33,7 @@ export interface ReplayStep<TMachine extends AnyMachine = AnyMachine> {
   readonly snapshot: RunSnapshot<MachineOf<TMachine>>
   /** What the machine emits now. */
   readonly outputs: readonly EmittedFrom<MachineOf<TMachine>>[]
-  /** What the unit leaves to be done: custom actions, invocations and timers it starts. Shown, not run. */
+  /** What the unit leaves to be done: custom actions, mail, invocations and timers it starts. Shown, not run. */
   readonly effects: readonly StepEffect[]
   /** With `verify`: how what was decided now differs from what was recorded. The iteration ends after it. */
   readonly divergence?: Divergence
@@ -205,11 +207,7 @@ class Step {
 
 function effectsOf({ effects, state }: Decided, before: ActorTable | undefined): readonly StepEffect[] {
   const { table } = state
-  const shown: StepEffect[] = effects.map(effect =>
-    effect.kind === 'action'
-      ? { kind: 'action', actor: pathOf(effect.actor), type: effect.action.type }
-      : { kind: 'receive', actor: pathOf(effect.actor), type: effect.event.type },
-  )
+  const shown = effects.map(shownEffect)
   for (const { actor, path } of table.invocations.values()) {
     if (before?.invocations.has(actor)) continue
     const input = table.actors.get(actor)?.input
@@ -223,6 +221,18 @@ function effectsOf({ effects, state }: Decided, before: ActorTable | undefined):
   for (const [key, { source, id, due }] of table.timers)
     if (!before?.timers.has(key)) shown.push({ kind: 'timer', actor: pathOf(source), id, due })
   return shown
+}
+
+function shownEffect(effect: Effect): StepEffect {
+  const actor = pathOf(effect.actor)
+  switch (effect.kind) {
+    case 'action':
+      return { kind: 'action', actor, type: effect.action.type }
+    case 'receive':
+      return { kind: 'receive', actor, type: effect.event.type }
+    case 'mail':
+      return { kind: 'mail', actor, to: effect.to, event: effect.event }
+  }
 }
 
 /** What decides a history: with its own machines where they are known, else with the first that was given. */

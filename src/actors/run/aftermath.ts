@@ -79,7 +79,7 @@ export class Aftermath implements Sleeper {
       for (const effect of effects) {
         try {
           if (effect.kind === 'receive') this.#invocations?.receive(effect.actor, effect.event)
-          else effect.action.exec?.(effect.action.info, effect.action.params)
+          else if (effect.kind === 'action') effect.action.exec?.(effect.action.info, effect.action.params)
         } catch (thrown) {
           const name =
             effect.kind === 'action' ? `The action '${effect.action.type}'` : `The callback '${effect.actor.id}'`

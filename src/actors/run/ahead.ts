@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { Store } from '../contracts/store.ts'
-import type { NewUnit, SourcePosition, TimeMode } from '../contracts/unit.ts'
+import type { NewUnit, SentMail, SourcePosition, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
@@ -101,10 +101,11 @@ export class Ahead {
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
     const { outputs } = decision
     const hash = this.hashOf(decision.state, decision.effects)
+    const mail = mailOf(decision.effects)
     const unit: NewUnit =
-      source === undefined && requestId === undefined
+      source === undefined && requestId === undefined && mail === undefined
         ? { seq: seq + 1, at, events, origin, outputs, state: hash }
-        : { seq: seq + 1, at, events, origin, outputs, state: hash, ...besideOf(command) }
+        : { seq: seq + 1, at, events, origin, outputs, ...(mail && { mail }), state: hash, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
     if (requestId !== undefined) this.#asked(requestId, unit)
     this.#place = { state: decision.state, seq: unit.seq, at }
@@ -192,6 +193,13 @@ function besideOf({ source, requestId }: Command): Partial<NewUnit> {
     ...(source === undefined ? undefined : { sources: [source] }),
     ...(requestId === undefined ? undefined : { requestId }),
   }
+}
+
+/** The mail that a step sends. */
+export function mailOf(effects: readonly Effect[]): readonly SentMail[] | undefined {
+  if (effects.length === 0) return undefined
+  const mail = effects.flatMap(effect => (effect.kind === 'mail' ? [{ to: effect.to, event: effect.event }] : []))
+  return mail.length > 0 ? mail : undefined
 }
 
 /** A timer falling due, as a command. */

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { Refusal } from '../contracts/store.ts'
+import type { Mail, Refusal } from '../contracts/store.ts'
 import type { NewUnit, Origin, SourcePosition } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Effect } from '../machine/draft.ts'
@@ -37,6 +37,8 @@ export interface Command {
   readonly checking?: Promise<void> | undefined
   /** The border refused it: it only keeps its place in the order. */
   readonly refused?: XMachinesError | undefined
+  /** The mail that it takes out of the inbox. */
+  readonly mail?: Mail | undefined
   /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken. */
   readonly refusal?: ((error: XMachinesError) => Refusal | null) | undefined
   /** Called once, when it is durable, refused, or known to be a duplicate. In the order of the commands. */
@@ -60,7 +62,12 @@ export interface Pending {
 
 /** Whether the store has to be asked before the command can settle. */
 export function needsAppend(pending: Pending): boolean {
-  return pending.unit !== undefined || isKept(pending.refusal) || takesPosition(pending)
+  return (
+    pending.unit !== undefined ||
+    pending.command.mail !== undefined ||
+    isKept(pending.refusal) ||
+    takesPosition(pending)
+  )
 }
 
 /** Whether a refusal is kept with its record. */

@@ -9,8 +9,10 @@ import type { ActorSystem } from '../machine/system.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type AdoptedUnit, isKept, type Pending, takesPosition } from './command.ts'
 import { HistoryFold } from './history.ts'
+import type { Inbox } from './inbox.ts'
 import { Lineage } from './lineage.ts'
 import type { BesideDraft, RunOutbox } from './outbox.ts'
+import type { Postman } from './postman.ts'
 import type { Leased, ResidentStart } from './resident.ts'
 
 /** Units between two snapshots of a run that stays in memory. */
@@ -33,6 +35,8 @@ export class Durable {
   #held: boolean
   /** The hold was lifted, which is still to be appended. */
   #released = false
+  /** The item on its way says so. */
+  #releasing = false
   #snapshotSeq = 0
 
   constructor(start: ResidentStart) {
@@ -78,7 +82,7 @@ export class Durable {
   }
 
   /** What is to be appended for these, or nothing. */
-  item(slice: readonly Pending[], aftermath: Aftermath): AppendItem | undefined {
+  item(slice: readonly Pending[], aftermath: Aftermath, inbox: Inbox, postman: Postman): AppendItem | undefined {
     const units: NewUnit[] = []
     const sources: SourcePosition[] = []
     const refused: Refusal[] = []
@@ -89,11 +93,13 @@ export class Durable {
     }
     const outbox = this.#outbox
     const wanting = aftermath.wanting
-    if (units.length + refused.length + sources.length === 0 && !this.#released && outbox?.dirty !== true && !wanting)
-      return undefined
+    const beside: BesideDraft = {}
+    inbox.enter(slice, beside)
+    const taking = beside.taken !== undefined
+    const quiet = !this.#released && outbox?.dirty !== true && !wanting && !taking && !postman.dirty
+    if (units.length + refused.length + sources.length === 0 && quiet) return undefined
     const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
     const { status, value } = state.snapshot
-    const beside: BesideDraft = {}
     if (refused.length > 0) beside.refused = refused
     if (sources.length > 0) beside.sources = sources
     const item: { -readonly [K in keyof AppendItem]: AppendItem[K] } = {
@@ -105,19 +111,39 @@ export class Durable {
     }
     if (this.#revision === undefined) item.machine = this.#program.record
     if (status !== this.#status) item.status = status
-    if (this.#released) {
-      this.#released = false
-      beside.held = this.#held
-    }
+    if (this.#released) beside.held = this.#held
+    this.#releasing = this.#released
     if (this.#held && this.#revision === undefined) beside.held = true
     // The results of a held run are shown, not sent.
     const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
-    if (calls || wanting || state.table !== this.#table || this.#revision === undefined || beside.held === false) {
+    const mails = postman.enter(this.#held ? [] : units, beside)
+    const posts = taking || mails || beside.mailed !== undefined || beside.returned !== undefined
+    if (
+      calls ||
+      posts ||
+      wanting ||
+      state.table !== this.#table ||
+      this.#revision === undefined ||
+      beside.held === false
+    ) {
       aftermath.declare(state, item, beside)
       if (outbox?.due !== undefined) item.due = Math.min(outbox.due, item.due ?? Number.POSITIVE_INFINITY)
+      // Mail is due at once, whichever way it goes.
+      if (!this.#held && (mails || inbox.holdsMoreThan(slice))) item.due = 0
     }
     if (Object.keys(beside).length > 0) item.beside = beside
     return item
+  }
+
+  /** The hold was lifted, and the store does not know yet. */
+  get released(): boolean {
+    return this.#released
+  }
+
+  /** The last item is durable. */
+  written(revision: number): void {
+    if (this.#releasing) this.#released = false
+    this.exists(revision)
   }
 
   /** The run is in the store, with this revision. */

@@ -58,6 +58,14 @@ export class Residency {
     }
   }
 
+  /** Tells a run, if it is in memory, that mail came in for it. */
+  notice(run: string): void {
+    this.#runs.get(run)?.resident.then(
+      resident => resident.notice(),
+      () => {}, // whoever holds it is told
+    )
+  }
+
   /** Forgets a run that ended by itself: the next to hold it loads it anew. */
   async forget(resident: Resident): Promise<void> {
     const residence = this.#runs.get(resident.run)

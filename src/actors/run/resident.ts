@@ -8,11 +8,13 @@ import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
-import { Ahead } from './ahead.ts'
+import { Ahead, mailOf } from './ahead.ts'
 import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
+import { Inbox } from './inbox.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
 import type { RunOutbox } from './outbox.ts'
+import { Postman } from './postman.ts'
 import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
 /** The lease under which a resident appends. */
@@ -37,6 +39,8 @@ export interface ResidentStart {
   readonly store: Store
   readonly environment: Environment
   readonly time: TimeMode
+  /** What senders of mail call it. */
+  readonly name: { readonly namespace: string; readonly key?: string | undefined }
   readonly system: ActorSystem
   readonly state: RunState
   readonly seq: number
@@ -46,7 +50,7 @@ export interface ResidentStart {
   readonly sources: Readonly<Record<string, bigint | number>>
   readonly held: boolean
   /** What else is kept beside the run, if it is not new. */
-  readonly kept?: Pick<Beside, 'attempts' | 'process'> | undefined
+  readonly kept?: Beside | undefined
   readonly lease: Leased | undefined
   /** What is to be sent out for the run, under a supervisor. */
   readonly outbox?: RunOutbox | undefined
@@ -90,11 +94,19 @@ export class Resident implements Writer {
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
   readonly #durable: Durable
+  readonly #inbox: Inbox
+  readonly #postman: Postman
+  /** As the run was kept when it came into memory. */
+  #kept: Beside | undefined
+  /** Mail came in since the store was last looked into. */
+  #mailCame = false
   readonly #exclusive: boolean
   /** Decided, oldest first; the first {@link #inFlight} are with the store. */
   #pending: Pending[] = []
   #inFlight = 0
-  /** What is with the store is about attempts only, without a lease: who may not write leaves them alone. */
+  /** An item is with the store, with units or without. */
+  #appending = false
+  /** What is with the store is about attempts and mail only, without a lease: who may not write leaves them alone. */
   #optional = false
   /** The run is in this process twice: what is pending is the other one's. */
   #guest = false
@@ -126,6 +138,19 @@ export class Resident implements Writer {
     this.#durable = new Durable(start)
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
+    this.#kept = start.kept
+    this.#inbox = new Inbox({
+      definition: start.program.definition,
+      name: { namespace: start.name.namespace, key: start.name.key ?? '' },
+      submit: command => this.submit(command),
+    })
+    this.#postman = new Postman({
+      run: start.run,
+      store: start.store,
+      environment: start.environment,
+      touch: () => this.touch(),
+      failed: error => readersErrors.has(error.code) || this.report(this.seq, error),
+    })
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -159,7 +184,7 @@ export class Resident implements Writer {
   }
   /** Effects and commands in flight: not to be passivated. */
   get busy(): boolean {
-    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0
+    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0 || this.#postman.busy
   }
   /** Units that are decided, or wait to be. */
   get backlog(): number {
@@ -207,6 +232,8 @@ export class Resident implements Writer {
   async resume(): Promise<void> {
     if (this.held) return
     this.#goOn()
+    if (this.#kept !== undefined) this.#post(this.#kept)
+    this.#kept = undefined
     if (this.#aftermath.wanting) await this.#writing()
     if (this.#over?.error !== undefined) throw this.#over.error
   }
@@ -216,10 +243,31 @@ export class Resident implements Writer {
     this.#aftermath.catchUp()
   }
 
+  /** Goes on with mail, both ways. Gives whether some came in. */
+  #post(kept: Beside): boolean {
+    this.#postman.follow(kept)
+    return this.#inbox.follow(kept.inbox)
+  }
+
+  /** Mail came in: it is looked for, unless an append is about to find out that it did. */
+  notice(): void {
+    if (this.#over !== undefined || this.held) return
+    this.#mailCame = true
+    this.#lookForMail()
+  }
+
+  #lookForMail(): void {
+    if (!this.#mailCame || this.#over !== undefined) return
+    if (this.#appending || this.#pending.length > 0 || this.#blocked > 0) return
+    this.#takeOver(false)
+  }
+
   /** Lifts the hold of a fork or an import, for good. Resolves as {@link resume}. */
   async release(): Promise<void> {
     if (!this.held || this.#over !== undefined) return
     this.#durable.release()
+    // Once that is durable.
+    this.#mailCame = true
     this.#journal.request(this)
     await this.resume()
   }
@@ -244,7 +292,10 @@ export class Resident implements Writer {
 
   /** Drains, ends the effects, keeps a snapshot. Commands that come meanwhile are taken; the caller stops them. */
   async passivate(timeout: number): Promise<void> {
+    this.#inbox.close()
     await this.#aftermath.close(timeout)
+    await this.drained()
+    await this.#postman.close(timeout)
     await this.drained()
     if (this.#over === undefined && this.#aftermath.wanting) await this.#writing()
     if (this.#over !== undefined) return
@@ -269,11 +320,15 @@ export class Resident implements Writer {
   takeItem(): AppendItem | undefined {
     if (this.#over !== undefined || this.#inFlight > 0 || this.#frozen > 0) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
-    const item = this.#durable.item(slice, this.#aftermath)
+    const item = this.#durable.item(slice, this.#aftermath, this.#inbox, this.#postman)
     if (item !== undefined) {
       this.#inFlight = slice.length
+      this.#appending = true
       this.#optional =
-        slice.length === 0 && this.lease === undefined && this.outbox === undefined && item.beside?.held === undefined
+        slice.every(({ command }) => command.mail !== undefined) &&
+        this.lease === undefined &&
+        this.outbox === undefined &&
+        item.beside?.held === undefined
       return item
     }
     this.#settle(this.#pending.splice(0, slice.length))
@@ -284,18 +339,20 @@ export class Resident implements Writer {
   settled(outcome: AppendOutcome): void {
     const count = this.#inFlight
     this.#inFlight = 0
+    this.#appending = false
     this.outbox?.entered(outcome.status === 'appended')
     const attempted = this.#aftermath.settled(outcome.status === 'appended')
+    this.#postman.entered(outcome.status === 'appended')
     if (this.#over !== undefined) return
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
-        this.#durable.exists(outcome.revision)
+        this.#durable.written(outcome.revision)
         this.#created()
         this.#settle(this.#pending.splice(0, count), attempted)
         this.#written()
         if (this.#pending.length > 0) this.#journal.request(this)
-        return
+        return this.#lookForMail()
       case 'conflict':
         return this.#takeOver()
       case 'fenced':
@@ -312,7 +369,9 @@ export class Resident implements Writer {
 
   failed(error: XMachinesError): void {
     this.#inFlight = 0
+    this.#appending = false
     this.#aftermath.settled(false)
+    this.#postman.entered(false)
     if (this.#over !== undefined) return
     if (this.#optional && readersErrors.has(error.code)) this.#forgo()
     else this.#end(error)
@@ -321,8 +380,11 @@ export class Resident implements Writer {
   /** Whoever only reads a run starts nothing of it. */
   #forgo(): void {
     this.#aftermath.forgo()
+    this.#postman.stop()
+    this.#inbox.forgo()
     this.#written()
-    if (this.#pending.length > 0) this.#journal.request(this)
+    // What was decided on top of mail is decided without it.
+    if (this.#pending.length > 0) this.#takeOver(false)
   }
 
   /** Resolves when the next item is written, or is known not to be. */
@@ -338,12 +400,14 @@ export class Resident implements Writer {
   // Deciding ahead.
 
   #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
+    const mail = mailOf(first.effects)
     const unit: NewUnit = {
       seq: start.seq,
       at: start.at,
       events: [],
       origin: { kind: 'outside' },
       outputs: first.outputs,
+      ...(mail && { mail }),
       state: this.#ahead.hashOf(start.state, first.effects),
       creation: first.creation,
     }
@@ -366,7 +430,7 @@ export class Resident implements Writer {
       const error = XMachinesError.is(thrown) ? thrown : undecided(this.run, thrown)
       command.reject(error)
       // What the run caused itself cannot be refused, and nobody would send it again: it stays pending in the store.
-      if (command.origin.kind === 'timer' || command.origin.kind === 'effect') this.end(error)
+      if (command.origin.kind !== 'outside') this.end(error)
     }
   }
 
@@ -377,6 +441,7 @@ export class Resident implements Writer {
           cause: command.signal.reason,
         }),
       )
+    if (command.mail !== undefined && !this.#inbox.holds(command.mail)) return this.#drop(command)
     for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
       const timer = this.#ahead.decide(due)
       if (timer === 'starved') return this.#starve(command)
@@ -423,8 +488,15 @@ export class Resident implements Writer {
         const waiting = this.#waiting
         this.#waiting = []
         for (const command of waiting) this.submit(command)
-        if (this.#pending.length > 0 || this.outbox?.dirty === true || this.#aftermath.wanting)
+        if (
+          this.#pending.length > 0 ||
+          this.outbox?.dirty === true ||
+          this.#aftermath.wanting ||
+          this.#postman.dirty ||
+          this.#durable.released
+        )
           this.#journal.request(this)
+        this.#lookForMail()
         this.#notifyDrained()
       },
       thrown => this.end(asStoreError(thrown)),
@@ -445,18 +517,25 @@ export class Resident implements Writer {
     if ((adopted.length > 0 || attempted) && !this.held) {
       for (const { unit, effects } of settled)
         if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
+      this.#postman.send(adopted.map(({ unit }) => unit))
       this.#aftermath.follow(this.state)
       this.#durable.snapshotNowAndThen()
     }
     this.#notifyDrained()
   }
 
-  /** Somebody else appended first: their units are taken over, and ours are decided again on top of them. */
-  #takeOver(): void {
+  /**
+   * Goes to where the run stands in the store: the units of whoever appended first are taken over, and ours are decided
+   * again on top of them.
+   *
+   * @param conflict an append met it
+   */
+  #takeOver(conflict = true): void {
+    this.#mailCame = false
     if (!this.created && this.#exclusive) return this.#end(runExists(this.run, this.run))
     // A creation that found the run there: it is the same one, made by somebody else.
     const creation = this.created ? undefined : this.#pending.shift()
-    if (++this.#conflicts > conflictLimit) {
+    if (conflict && ++this.#conflicts > conflictLimit) {
       return this.#end(
         new XMachinesError(
           'RUN_CONFLICT',
@@ -471,8 +550,11 @@ export class Resident implements Writer {
       const { adopted, kept } = await this.#durable.takeOver(creation)
       this.#created()
       this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
+      const mine = !this.#guest && !this.held && (!kept.held || this.#durable.released)
+      // Who sends mail is not in the way, however much.
+      if (mine && this.#post(kept) && adopted.length === 0) this.#conflicts = 0
       // A run that was there already is gone on with, as if it had been opened.
-      if (creation !== undefined && !this.#guest && !kept.held) {
+      if (creation !== undefined && mine) {
         this.#aftermath.inherit(kept)
         this.#goOn()
       } else this.#aftermath.foreign(this.state, kept)
@@ -487,6 +569,7 @@ export class Resident implements Writer {
     this.#pending = []
     this.#waiting = []
     this.#aftermath.stop(error)
+    this.#postman.stop()
     this.#written()
     for (const command of rejected) command.reject(error ?? runClosed(this.run))
     for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? runClosed(this.run))

@@ -62,6 +62,7 @@ function unitRest(unit: NewUnit): string {
   let rest = unit.state === undefined ? '' : `,"state":${JSON.stringify(unit.state)}`
   if (unit.origin.kind !== 'outside') rest += `,"origin":${JSON.stringify(unit.origin)}`
   if (unit.outputs.length > 0) rest += `,"outputs":${JSON.stringify(unit.outputs)}`
+  if (unit.mail !== undefined) rest += `,"mail":${JSON.stringify(unit.mail)}`
   if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
   if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
   if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
@@ -139,6 +140,7 @@ export function renewalText({ process, until, holder }: Renewal): string {
 export interface WrittenRest {
   readonly origin?: NewUnit['origin']
   readonly outputs?: NewUnit['outputs']
+  readonly mail?: NonNullable<NewUnit['mail']>
   readonly sources?: readonly WrittenPosition[]
   readonly requestId?: string
   readonly state?: string

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type { Creation, ObjectFormat, Origin, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
+import type { Creation, ObjectFormat, Origin, SentMail, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type ChainAnchor, type UnitChain, unitChain } from '../../actors/identity/index.ts'
 import { stride } from './line.ts'
@@ -58,6 +58,10 @@ class StoredUnit {
     return this.#read().outputs ?? none
   }
 
+  get mail(): readonly SentMail[] | undefined {
+    return this.#read().mail
+  }
+
   get sources(): readonly SourcePosition[] | undefined {
     const { sources } = this.#read()
     return sources && deepFreeze(readPositions(sources))
@@ -89,9 +93,9 @@ class StoredUnit {
   }
 
   toJSON(): object {
-    const { run, seq, at, events, origin, outputs, sources, requestId, state, creation, machine, epoch } = this
+    const { run, seq, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch } = this
     const id = this.#ids === undefined ? undefined : this.id
-    return { run, seq, id, at, events, origin, outputs, sources, requestId, state, creation, machine, epoch }
+    return { run, seq, id, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch }
   }
 
   #read(): WrittenRest {

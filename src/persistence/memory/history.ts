@@ -1,5 +1,13 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type { Creation, NewUnit, ObjectFormat, Origin, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
+import type {
+  Creation,
+  NewUnit,
+  ObjectFormat,
+  Origin,
+  SentMail,
+  SourcePosition,
+  Unit,
+} from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type UnitChain, unitChain } from '../../actors/identity/index.ts'
 
@@ -68,6 +76,7 @@ class MemoryUnit implements Unit {
   readonly events: readonly RecordedEvent[]
   readonly origin: Origin
   readonly outputs: readonly RecordedEvent[]
+  declare readonly mail?: readonly SentMail[]
   declare readonly sources?: readonly SourcePosition[]
   declare readonly requestId?: string
   declare readonly state?: string
@@ -83,6 +92,7 @@ class MemoryUnit implements Unit {
     this.events = unit.events
     this.origin = unit.origin
     this.outputs = unit.outputs
+    if (unit.mail !== undefined) this.mail = unit.mail
     if (unit.sources !== undefined) this.sources = unit.sources
     if (unit.requestId !== undefined) this.requestId = unit.requestId
     if (unit.state !== undefined) this.state = unit.state

@@ -27,6 +27,7 @@ export const appendChecks: readonly StoreCheck[] = [
       events: [{ type: 'A' }, { type: 'B', list: [null, true, 1.5, 'x', { deep: [] }] }],
       origin: { kind: 'timer', actor: ['a', 'b'], armed: 0, index: 2 },
       outputs: [{ type: 'OUT', z: 1, a: 2 }],
+      mail: [{ to: { namespace: 'n', key: 'k' }, event: { type: 'HELLO', z: 1, a: [{}] } }],
       sources: [{ id: 'cluster/topic/3', position: 9_007_199_254_740_993n }],
       requestId: 'request 1',
       state: 'f'.repeat(16),

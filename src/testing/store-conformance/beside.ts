@@ -103,6 +103,36 @@ export const besideChecks: readonly StoreCheck[] = [
     equal([beside.outbox, beside.published], [[4], { seq: 3, index: 0 }], 'outbox and mark after both at once')
   }),
 
+  on('beside: units with mail wait until the mark of what is delivered has passed them', async store => {
+    const run = await new TestRun('sha1').create(store, { beside: { mailing: [0] } })
+    await run.goOn(store, 3, { beside: { mailing: [1, 3] } })
+    equal((await besideOf(store, run)).mailing, [0, 1, 3], 'the units')
+    await run.change(store, { mailed: { seq: 1, index: 2 } })
+    const beside = await besideOf(store, run)
+    equal([beside.mailing, beside.mailed], [[1, 3], { seq: 1, index: 2 }], 'the units and the mark within one')
+    await run.change(store, { mailed: { seq: 0, index: 9 } })
+    equal((await besideOf(store, run)).mailed, { seq: 1, index: 2 }, 'the mark after an older one')
+    await run.goOn(store, 1, { beside: { mailing: [4], mailed: { seq: 4, index: 0 } } })
+    equal((await besideOf(store, run)).mailing, [4], 'the units after both at once')
+  }),
+
+  on('beside: answers to mail stay until they are returned', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const answer = (seq: number) => ({
+      receiver: 'a'.repeat(40),
+      sender: 'a'.repeat(40),
+      seq,
+      index: 0,
+      failure: true,
+      event: { type: 'NO', why: { code: 'X' } },
+    })
+    await run.change(store, { returns: [answer(1), answer(2)] })
+    equal((await besideOf(store, run)).returns, [answer(1), answer(2)], 'the answers')
+    const { sender, seq, index, failure } = answer(1)
+    await run.change(store, { returns: [answer(3)], returned: [{ sender, seq, index, failure }] })
+    equal((await besideOf(store, run)).returns, [answer(2), answer(3)], 'the answers after one was returned')
+  }),
+
   on('beside: refusals take their position and stay until they are acknowledged', async store => {
     const run = await new TestRun('sha1').create(store)
     const [first, second, other] = [refusal('s', 4), refusal('s', 9_007_199_254_740_993n), refusal('t', 4)]

@@ -144,6 +144,8 @@ export class DecidedRun {
   #run(effect: Effect): void {
     if (effect.kind === 'receive') {
       this.#told.push(`receive ${effect.actor.id} ${effect.event.type}`)
+    } else if (effect.kind === 'mail') {
+      this.#told.push(`mail ${effect.to.namespace}/${effect.to.key} ${effect.event.type}`)
     } else if (effect.action.type === 'xstate.log') {
       const { label, value } = effect.action.params as { label?: string; value: unknown }
       this.#told.push(`log ${label === undefined ? '' : `${label} `}${String(value)}`)
@@ -176,7 +178,7 @@ export class DecidedRun {
     if (decision.kind === 'refused') return `refused: ${decision.error.message}`
     if (decision.kind === 'starved') return 'starved'
     const { state, outputs, effects, fatal } = decision
-    const names = effects.map(effect => (effect.kind === 'receive' ? effect.event.type : effect.action.type))
+    const names = effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type))
     return JSON.stringify([encodeState(this.system, state), outputs, names, fatal?.message])
   }
 }

@@ -25,6 +25,8 @@ const beside = fc.oneof(
     .record({
       sources: fc.array(fc.tuple(text, fc.oneof(fc.bigInt(), fc.maxSafeInteger()))),
       outbox: fc.array(fc.nat(9)),
+      mailing: fc.array(fc.nat(9)),
+      mailed: fc.option(fc.constant({ seq: 3, index: 1 })),
       process: fc.option(fc.constant('p')),
       held: fc.boolean(),
     })

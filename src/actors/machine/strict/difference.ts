@@ -50,6 +50,7 @@ function shown(snapshot: LiveSnapshot): object {
 function effectOf(effect: Effect): unknown {
   const { kind, actor } = effect
   if (kind === 'receive') return { kind, actor, event: effect.event }
+  if (kind === 'mail') return { kind, actor, to: effect.to, event: effect.event }
   return { kind, actor, type: effect.action.type, params: effect.action.params }
 }
 

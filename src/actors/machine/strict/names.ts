@@ -1,4 +1,5 @@
 import type { AnyStateMachine } from 'xstate'
+import { readTell, withTell } from '../tell.ts'
 import { isInside, isLogic, isMachine, type LiveLogic, nodesOf } from '../xstate.ts'
 import { InPlaceChanges } from './in-place.ts'
 import { doing } from './watch.ts'
@@ -104,6 +105,8 @@ class Namer {
     if (typeof action === 'object' && action !== null) return withNamedParams(action as Fields, name)
     if (typeof action !== 'function') return action
     const part = action as AnyFunction & { readonly resolve?: AnyFunction }
+    const tell = readTell(part)
+    if (tell !== undefined) return withTell(named(tell, name) as typeof tell)
     if (part.resolve === undefined) return this.#custom(part, name)
     return Object.assign((...args: unknown[]) => part(...args), part, { resolve: this.#resolve(part.resolve, name) })
   }
