@@ -9,9 +9,11 @@ import {
   type MachineDefinition,
   openRun,
   replay,
+  tell,
+  type UndeliveredEvent,
 } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createMachine, fromPromise, setup } from 'xstate'
+import { createMachine, enqueueActions, fromPromise, setup } from 'xstate'
 import { z } from 'zod'
 import { light, order } from './machines.ts'
 
@@ -104,3 +106,39 @@ defineMachine(order, { invocations: { charge: { retries: 3 } } })
 defineMachine(order, { invocations: { charge: { timeout: '1s' } } })
 const { key, attempt, signal } = invocation()
 expectTypeOf({ key, attempt, signal }).toEqualTypeOf<{ key: string; attempt: number; signal: AbortSignal }>()
+
+// Mail: an action wherever XState takes one, with context, event and params as there.
+const teller = setup({
+  types: {} as { context: { to: string }; events: { type: 'PAY'; amount: number } | UndeliveredEvent },
+  actions: {
+    greet: tell({ machine: order, key: 'o-1' }, { type: 'HELLO', from: 'teller' }),
+    pay: tell(
+      ({ context }) => ({ namespace: 'account', key: context.to }),
+      (_, params: { amount: number }) => ({ type: 'DEPOSIT', amount: params.amount }),
+    ),
+  },
+})
+teller.createMachine({
+  context: { to: 'a' },
+  entry: ['greet', tell(({ context }) => ({ machine: 'account', key: context.to }), { type: 'HELLO' })],
+  exit: enqueueActions(({ enqueue }) => enqueue(tell({ machine: 'account', key: 'a' }, { type: 'BYE', now: 1 }))),
+  on: {
+    PAY: {
+      actions: [
+        { type: 'pay', params: ({ event }) => ({ amount: event.amount }) },
+        tell(
+          ({ context }) => ({ machine: 'account', key: context.to }),
+          ({ event }) => {
+            expectTypeOf(event.amount).toEqualTypeOf<number>()
+            return { type: 'DEPOSIT', amount: event.amount }
+          },
+        ),
+      ],
+    },
+    'xmachines.undelivered': { actions: ({ event }) => void event.reason.code },
+  },
+})
+// @ts-expect-error: a receiver has a key
+tell({ machine: 'account' }, { type: 'HELLO' })
+// @ts-expect-error: a mail is an event
+tell({ machine: 'account', key: 'a' }, { amount: 1 })

@@ -16,6 +16,7 @@ export const closeTimeout = 5000
  */
 export class Residency {
   readonly #runs = new Map<string, Residence>()
+  readonly #wakers = new Set<(run: string) => void>()
   readonly #leaving = new Map<string, Promise<void>>()
 
   /** How many runs are in memory. */
@@ -58,12 +59,20 @@ export class Residency {
     }
   }
 
-  /** Tells a run, if it is in memory, that mail came in for it. */
+  /** Tells a run that mail came in for it, or, if it is not in memory, whoever wakes runs. */
   notice(run: string): void {
-    this.#runs.get(run)?.resident.then(
+    const residence = this.#runs.get(run)
+    if (residence === undefined) for (const wake of this.#wakers) wake(run)
+    residence?.resident.then(
       resident => resident.notice(),
       () => {}, // whoever holds it is told
     )
+  }
+
+  /** Asks to be told of mail for runs that are not in memory. Gives what ends that. */
+  onMail(wake: (run: string) => void): () => void {
+    this.#wakers.add(wake)
+    return () => this.#wakers.delete(wake)
   }
 
   /** Forgets a run that ended by itself: the next to hold it loads it anew. */

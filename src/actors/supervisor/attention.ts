@@ -1,6 +1,7 @@
 import type { DueRun, LeaseKey, Store } from '../contracts/store.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
+import { residencyOf } from '../run/residency.ts'
 import { asError } from './failures.ts'
 
 /** Whose runs are looked after: a partition's, or those of a namespace that are pinned to none. */
@@ -38,10 +39,12 @@ export class Attention {
   #over = false
   /** Runs that were woken for what is still due: waking them again would not help. */
   #seen = new Map<string, number>()
+  readonly #deaf: () => void
 
   constructor(scope: AttentionScope, home: AttentionHome) {
     this.#scope = scope
     this.#home = home
+    this.#deaf = residencyOf(home.store).onMail(run => this.lookAgain(run))
   }
 
   /** Looks which runs are due. */
@@ -69,6 +72,7 @@ export class Attention {
 
   end(): void {
     this.#over = true
+    this.#deaf()
     this.#disarm()
   }
 
@@ -92,6 +96,8 @@ export class Attention {
     const limit = awake.size + this.#seen.size + atOnce
     const due = await store.due({ ...this.#scope, before, limit })
     if (this.#over) return
+    // What another process has put into their inboxes.
+    for (const { run, due: at } of due) if (at === 0 && awake.has(run)) residencyOf(store).notice(run)
     const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const now = environment.now()
     const overdue = asleep.filter(entry => entry.due <= now)

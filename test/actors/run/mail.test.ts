@@ -10,7 +10,7 @@ import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
-import { otherProcess } from '../supervisor/world.ts'
+import { otherProcess, World } from '../supervisor/world.ts'
 import { account } from './accounts.ts'
 import { all } from './collect.ts'
 
@@ -216,6 +216,45 @@ describe('mail across processes and crashes', () => {
     onTestFinished(() => host.close())
     await environment.advance(20_000)
     expect(await store.head(b.id)).toMatchObject({ seq: 1, due: null, beside: { inbox: [] } })
+  })
+
+  test('a host in the process of the sender wakes the receiver at once', async () => {
+    const [store, environment] = [memoryStore(), new VirtualEnvironment()]
+    const host = createHostIn(environment, { machine: account, store, idle: 1000 })
+    onTestFinished(() => host.close())
+    const b = await host.open({ key: 'b' })
+    await b.close()
+    await environment.advance(2000)
+    const a = await host.open({ key: 'a', input: { balance: 10 } })
+    await a.apply({ type: 'PAY', to: 'b', amounts: [1] })
+    await environment.advance(0)
+    expect(await store.head(b.id)).toMatchObject({ seq: 1, due: null })
+  })
+
+  test('a host tells a run that is in memory of mail from another process', async () => {
+    const [store, environment] = [memoryStore(), new VirtualEnvironment()]
+    const host = createHostIn(environment, { machine: account, store: otherProcess(store), idle: 1e6 })
+    onTestFinished(() => host.close())
+    const b = await host.open({ key: 'b' })
+    const a = await openAccount(store, 'a', 10)
+    await a.apply({ type: 'PAY', to: 'b', amounts: [1] })
+    await environment.advance(20_000)
+    expect(b.getSnapshot().context.balance).toBe(1)
+  })
+
+  test('under a supervisor, in a partition of its own', async () => {
+    const world = new World()
+    const { supervisor } = world.supervise({ machine: account, namespace: 'account' })
+    await world.broker.producer({ topic: 't' }).send([
+      { key: 'b', value: JSON.stringify({ type: 'DEPOSIT', amount: 5, note: 'x' }) },
+      { key: 'a', value: JSON.stringify({ type: 'DEPOSIT', amount: 9, note: 'y' }) },
+      { key: 'a', value: JSON.stringify({ type: 'PAY', to: 'b', amounts: [4, 2] }) },
+      { key: 'a', value: JSON.stringify({ type: 'PAY', to: 'nobody', amounts: [3] }) },
+    ])
+    await supervisor.caughtUp()
+    await world.environment.advance(1000)
+    expect((await world.head('b', 'account')).seq).toBe(3)
+    expect(await world.head('a', 'account')).toMatchObject({ seq: 4, due: null, beside: { mailing: [], inbox: [] } })
   })
 
   test('a host wakes a sender that crashed before it delivered', async () => {
