@@ -1,10 +1,10 @@
-import { batchesOf } from '../batch-stream.ts'
 import type { Beside, Mail, MailKey, OutputMark, Store } from '../contracts/store.ts'
 import type { NewUnit, SentMail } from '../contracts/unit.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { undelivered } from '../machine/tell.ts'
 import { keyOf, nameOf } from './inbox.ts'
+import { type Letter, Letters } from './letters.ts'
 import type { BesideDraft } from './outbox.ts'
 import { residencyOf } from './residency.ts'
 
@@ -19,23 +19,8 @@ export interface PostmanHome {
   failed(error: XMachinesError): unknown
 }
 
-/** A durable unit with mail; what it sends is read again where it is not at hand. */
-interface Letters {
-  readonly seq: number
-  mail: readonly SentMail[] | undefined
-}
-
-/** One mail, and the mark after it. */
-interface Letter extends SentMail {
-  readonly seq: number
-  readonly index: number
-  readonly next: OutputMark
-}
-
 /** Mails that are delivered in one call. */
 const batchSize = 256
-/** Units whose mail stays at hand while it waits; that of others is read from the store. */
-const unitsAtHand = 1024
 
 /**
  * Delivers the mail of a run to inboxes of its store, in the order sent: what a crash interrupts is delivered again, and known
@@ -43,7 +28,7 @@ const unitsAtHand = 1024
  */
 export class Postman {
   readonly #home: PostmanHome
-  #queue: Letters[] = []
+  readonly #letters: Letters
   /** Where it stands, and where the store knows that it stands. */
   #mark: OutputMark = { seq: 0, index: 0 }
   #written: OutputMark = this.#mark
@@ -65,6 +50,7 @@ export class Postman {
 
   constructor(home: PostmanHome) {
     this.#home = home
+    this.#letters = new Letters(home.run, home.store)
   }
 
   /** Something is to be written. */
@@ -78,7 +64,7 @@ export class Postman {
   }
 
   get #waits(): boolean {
-    return this.#queue.length + this.#returns.length > 0
+    return this.#letters.units + this.#returns.length > 0
   }
 
   /** What the store says is to be delivered: when the run comes into memory, or somebody else wrote to it. */
@@ -89,9 +75,8 @@ export class Postman {
       // Whoever wrote the mark has answered, or delivered, what comes before it.
       this.#failed = this.#failed.filter(({ seq, index }) => !isBefore({ seq, index }, mailed))
     }
-    const known = new Map(this.#queue.map(letters => [letters.seq, letters]))
-    for (const seq of mailing) if (!known.has(seq)) known.set(seq, { seq, mail: undefined })
-    this.#queue = [...known.values()].filter(({ seq }) => seq >= this.#mark.seq).sort((a, b) => a.seq - b.seq)
+    this.#letters.merge(mailing)
+    this.#letters.pass(this.#mark)
     this.#returned = this.#returned.filter(key => returns.some(other => nameOf(other) === nameOf(key)))
     const done = new Set(this.#returned.map(nameOf))
     this.#returns = returns.filter(mail => !done.has(nameOf(mail)))
@@ -100,8 +85,7 @@ export class Postman {
 
   /** These units became durable. */
   send(units: Iterable<NewUnit>): void {
-    for (const { seq, mail } of units)
-      if (mail !== undefined) this.#queue.push({ seq, mail: this.#queue.length < unitsAtHand ? mail : undefined })
+    this.#letters.add(units)
     this.#start()
   }
 
@@ -197,7 +181,7 @@ export class Postman {
 
   async #deliverLetters(): Promise<void> {
     const { run: sender } = this.#home
-    const batch = await this.#nextLetters()
+    const batch = await this.#letters.next(this.#mark, batchSize)
     const last = batch.at(-1)
     if (last === undefined) return
     const receivers = await this.#find(batch)
@@ -220,33 +204,8 @@ export class Postman {
       }
       this.#mark = last.next
     }
-    this.#queue = this.#queue.filter(({ seq }) => seq >= this.#mark.seq)
+    this.#letters.pass(this.#mark)
     this.#home.touch()
-  }
-
-  /** The next mails to be delivered, from several units. */
-  async #nextLetters(): Promise<readonly Letter[]> {
-    const batch: Letter[] = []
-    for (const letters of this.#queue) {
-      const { seq } = letters
-      const mail = (letters.mail ??= await this.#read(seq))
-      const from = seq === this.#mark.seq ? this.#mark.index : 0
-      for (let index = from; index < mail.length && batch.length < batchSize; index++) {
-        const next = index + 1 < mail.length ? { seq, index: index + 1 } : { seq: seq + 1, index: 0 }
-        batch.push({ ...mail[index]!, seq, index, next })
-      }
-      if (batch.length === batchSize) break
-    }
-    // A unit without mail is in no outbox; what is there anyway is passed over.
-    if (batch.length === 0) this.#queue = []
-    return batch
-  }
-
-  async #read(seq: number): Promise<readonly SentMail[]> {
-    const { store, run } = this.#home
-    for await (const batch of batchesOf(store.read(run, { from: seq, to: seq, ids: false })))
-      for (const unit of batch) return unit.mail ?? []
-    return []
   }
 
   async #find(batch: readonly Letter[]): Promise<ReadonlyMap<string, string | undefined>> {

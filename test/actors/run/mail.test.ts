@@ -2,7 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createRun, defineMachine, forkRun, openRun, replay, type Store, tell, verifyRun } from 'xmachines'
+import {
+  createRun,
+  defineMachine,
+  forkRun,
+  openRun,
+  replay,
+  type Store,
+  tell,
+  verifyRun,
+  XMachinesError,
+} from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { type AnyStateMachine, assign, createActor, setup } from 'xstate'
@@ -357,6 +367,26 @@ describe('mail across processes and crashes', () => {
     const taken = await openRun(account, { store: third, key: 'b' })
     await expect.poll(() => taken.getSnapshot().context.seen).toEqual(['1', '2'])
     for (const run of [a, b]) expect(await isVerified(third, account, run)).toBe(true)
+  })
+
+  test('whoever may only read opens a run with full boxes, and leaves them alone', async () => {
+    const memory = memoryStore()
+    const store = faultyStore(memory)
+    const a = await openAccount(store, 'a', 10)
+    store.faults.plan('find.delay')
+    await a.apply({ type: 'PAY', to: 'b', amounts: [1] })
+    const c = await openAccount(memory, 'c', 10)
+    await c.apply({ type: 'PAY', to: 'a', amounts: [1] })
+    await settled()
+    const refuse = () => Promise.reject(new XMachinesError('STORE_READ_ONLY', 'Read only.'))
+    const reader: Store = new Proxy(otherProcess(memory), {
+      get: (target, key) => (key === 'append' || key === 'deliver' ? refuse : target[key as keyof Store]),
+    })
+    const run = await openRun(account, { store: reader, key: 'a' })
+    await settled()
+    expect(run.getSnapshot().context).toEqual({ balance: 9, seen: [] })
+    await run.close()
+    expect(await memory.head(a.id)).toMatchObject({ seq: 1, beside: { mailing: [1], inbox: [{ sender: c.id }] } })
   })
 
   test('a long inbox and a long outbox', async () => {
