@@ -147,11 +147,12 @@ class Selection {
 }
 
 /**
- * Whether every active node has its active children. XState before 5.32 can lose some (a region that was exited by an event
- * that its own exit raised), and then searches among nodes that are not active.
+ * Whether every active node has its active children, and its parent. XState can lose some (a region that was exited by an event
+ * that its own exit raised, or the root that a transition of its own exits), and then searches among nodes that are not active.
  */
 function isWhole(nodes: readonly LiveNode[]): boolean {
-  return nodes.every(({ type, states }) => {
+  return nodes.every(({ type, states, parent }) => {
+    if (parent !== undefined && !nodes.includes(parent)) return false
     if (type !== 'compound' && type !== 'parallel') return true
     const children = Object.values(states).filter(child => child.type !== 'history')
     return type === 'parallel'

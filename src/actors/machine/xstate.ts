@@ -22,6 +22,8 @@ export interface LiveNode {
   readonly id: string
   readonly type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history'
   readonly states: Readonly<Record<string, LiveNode>>
+  /** Of all but the root. */
+  readonly parent?: LiveNode | undefined
   readonly always?: readonly unknown[]
   readonly transitions: ReadonlyMap<string, readonly LiveTransition[]>
   /** Among them what XState makes of `after`: delayed raises. */
