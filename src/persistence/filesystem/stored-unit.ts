@@ -85,6 +85,8 @@ class StoredUnit {
   }
 
   get machine(): string | undefined {
+    // Asked for of every unit: only migrations name one.
+    if (this.#rest === undefined && !this.#text.includes('"machine":')) return undefined
     return this.#read().machine
   }
 
