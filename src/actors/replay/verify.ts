@@ -24,8 +24,8 @@ export interface Verification {
 }
 
 /**
- * Decides a run's whole history again and compares: every unit's outputs, and the state that the store says it is in. Of a run
- * of an older machine it also decides the migration that opening it would take.
+ * Decides a run's whole history again and compares: every unit's outputs, state and effects, and where the store says it stands.
+ * Of a run of an older machine it also decides the migration that opening it would take.
  */
 export async function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
   const { run } = head

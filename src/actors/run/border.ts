@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import { XMachinesError } from '../errors.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, copyEvents, type EventLimits } from '../json/event-copy.ts'
 import { type EventSchema, isSchema, type MachineDefinition } from '../machine/definition.ts'
 
@@ -23,6 +23,14 @@ export function checkEvents(
     checked.push(result)
   }
   return waits ? Promise.all(checked) : (checked as RecordedEvent[])
+}
+
+/** Why the border refused. A schema that throws by itself has refused too: nothing else can be said of the event. */
+export function refusalOf(thrown: unknown): XMachinesError {
+  if (XMachinesError.is(thrown)) return thrown
+  return new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
+    cause: thrown,
+  })
 }
 
 function checkEvent(

@@ -5,7 +5,7 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { createActorRef } from './actor-ref.ts'
-import { checkEvents } from './border.ts'
+import { checkEvents, refusalOf } from './border.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
 import { LivePort } from './live-port.ts'
 import { OutPort } from './out-port.ts'
@@ -380,7 +380,7 @@ class SentCommand implements Command {
       if (checked instanceof Promise) this.checking = this.#check(checked)
       else this.events = checked
     } catch (thrown) {
-      this.#refuse(thrown)
+      this.refused = refusalOf(thrown)
     }
   }
 
@@ -388,18 +388,9 @@ class SentCommand implements Command {
     try {
       this.events = await checked
     } catch (thrown) {
-      this.#refuse(thrown)
+      this.refused = refusalOf(thrown)
     }
     this.checking = undefined
-  }
-
-  /** A schema that throws by itself has refused too: nothing else can be said of the event. */
-  #refuse(thrown: unknown): void {
-    this.refused = XMachinesError.is(thrown)
-      ? thrown
-      : new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
-          cause: thrown,
-        })
   }
 
   settle(_settlement: Settlement): void {

@@ -1,11 +1,11 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { Mail, MailKey } from '../contracts/store.ts'
 import type { Origin } from '../contracts/unit.ts'
-import { messageOf, XMachinesError } from '../errors.ts'
+import type { XMachinesError } from '../errors.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 import { undelivered } from '../machine/tell.ts'
-import { checkEvents } from './border.ts'
+import { checkEvents, refusalOf } from './border.ts'
 import type { Command, Pending } from './command.ts'
 import type { BesideDraft } from './outbox.ts'
 
@@ -117,7 +117,7 @@ class MailCommand implements Command {
       if (checked instanceof Promise) this.checking = this.#check(checked)
       else this.events = checked
     } catch (thrown) {
-      this.#refuse(thrown)
+      this.refused = refusalOf(thrown)
     }
   }
 
@@ -128,17 +128,9 @@ class MailCommand implements Command {
     try {
       this.events = await checked
     } catch (thrown) {
-      this.#refuse(thrown)
+      this.refused = refusalOf(thrown)
     }
     this.checking = undefined
-  }
-
-  #refuse(thrown: unknown): void {
-    this.refused = XMachinesError.is(thrown)
-      ? thrown
-      : new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
-          cause: thrown,
-        })
   }
 }
 
