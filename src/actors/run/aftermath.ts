@@ -187,10 +187,11 @@ export class Aftermath implements Sleeper {
       run: resident.run,
       environment: resident.environment,
       rules: resident.program.definition.invocations,
-      tell: ({ path, entered }, event) =>
+      tell: ({ path, entered }, event, attempts) =>
         resident.submit({
           origin: { kind: 'effect', actor: path, entered },
           events: [event],
+          beside: attempts > 1 ? { attempts } : undefined,
           settle: nothing,
           reject: nothing,
         }),

@@ -32,6 +32,8 @@ export interface Command {
   readonly at?: number | undefined
   readonly source?: SourcePosition | undefined
   readonly requestId?: string | undefined
+  /** What is known of it that its unit keeps beside its identity. */
+  readonly beside?: Pick<NewUnit, 'trace' | 'attempts'> | undefined
   readonly signal?: AbortSignal | undefined
   /** Pending while the events are still being checked; what comes after waits for it. */
   readonly checking?: Promise<void> | undefined

@@ -12,6 +12,7 @@ import { OutPort } from './out-port.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Observer, Resident } from './resident.ts'
 import { snapshotOf } from './snapshot.ts'
+import { toTraceContext } from './trace-context.ts'
 import type {
   ApplyOptions,
   CloseOptions,
@@ -348,6 +349,7 @@ class SentCommand implements Command {
   readonly source: SourcePosition | undefined
   readonly requestId: string | undefined
   readonly signal: AbortSignal | undefined
+  readonly beside: Command['beside']
   events: readonly RecordedEvent[] = []
   checking: Promise<void> | undefined
   refused: XMachinesError | undefined
@@ -374,6 +376,7 @@ class SentCommand implements Command {
       this.source = options.source
       this.requestId = options.id
       this.signal = options.signal
+      if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
     }
     try {
       const checked = checkEvents(resident.program.definition, limits, events)

@@ -12,8 +12,8 @@ import { admit, enter, hasRoom } from './slots.ts'
 /** What a pending invocation needs of its run. */
 export interface InvocationHome {
   readonly environment: Environment
-  /** Takes what running logic told, to be recorded as a unit. */
-  tell(invocation: Invocation, event: RecordedEvent): void
+  /** Takes what running logic told, to be recorded as a unit, with the number of attempts so far. */
+  tell(invocation: Invocation, event: RecordedEvent, attempts: number): void
   /** Asks for an item soon: an attempt is to be made durable. */
   want(): void
   /** One ended, or was stopped. */
@@ -84,7 +84,10 @@ export class PendingInvocation implements Identified {
     const { crash, attempts } = this.rules
     this.#attempt = made + 1
     if (made === 0 || (crash === 'retry' && made < attempts.crashed)) this.#queue()
-    else this.#settle(failureOf(this.invocation, interrupted(this.key, made, this.rules)))
+    else {
+      this.#attempt = made
+      this.#settle(failureOf(this.invocation, interrupted(this.key, made, this.rules)))
+    }
   }
 
   /** Its attempt is durable. */
@@ -164,7 +167,7 @@ export class PendingInvocation implements Identified {
   }
 
   #tell(told: Told): void {
-    this.#home.tell(this.invocation, toRecord(told, this.invocation))
+    this.#home.tell(this.invocation, toRecord(told, this.invocation), this.#attempt)
   }
 
   #end(phase: 'waiting' | 'ended' | 'left'): void {

@@ -1,5 +1,13 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type { Creation, ObjectFormat, Origin, SentMail, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
+import type {
+  Creation,
+  ObjectFormat,
+  Origin,
+  SentMail,
+  SourcePosition,
+  TraceContext,
+  Unit,
+} from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type ChainAnchor, type UnitChain, unitChain } from '../../actors/identity/index.ts'
 import { stride } from './line.ts'
@@ -71,6 +79,14 @@ class StoredUnit {
     return this.#read().requestId
   }
 
+  get trace(): TraceContext | undefined {
+    return this.#read().trace
+  }
+
+  get attempts(): number | undefined {
+    return this.#read().attempts
+  }
+
   get state(): string | undefined {
     // Asked for by every verifying replay.
     if (this.#rest === undefined && this.#text.startsWith(stateKey)) {
@@ -95,9 +111,11 @@ class StoredUnit {
   }
 
   toJSON(): object {
-    const { run, seq, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch } = this
+    const { run, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts } = this
+    const { state, creation, machine, epoch } = this
     const id = this.#ids === undefined ? undefined : this.id
-    return { run, seq, id, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch }
+    const content = { run, seq, id, at, events, origin, outputs, mail, sources, requestId, trace, attempts }
+    return { ...content, state, creation, machine, epoch }
   }
 
   #read(): WrittenRest {

@@ -1,0 +1,20 @@
+import type { TraceContext } from '../contracts/unit.ts'
+
+/** Version, trace id, span id and flags; later versions may add parts. */
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/
+/** More is not carried: the W3C asks for 512 characters at least. */
+const longest = 1024
+
+/** A caller's trace context, copied. @throws TypeError when it is none */
+export function toTraceContext(given: TraceContext): TraceContext {
+  const { traceparent: parent, tracestate } = given
+  if (!isText(parent) || !traceparent.test(parent) || !(tracestate === undefined || isText(tracestate)))
+    throw new TypeError(
+      `Expected \`trace\` to be { traceparent, tracestate? } as W3C Trace Context has them, got \`${JSON.stringify(given)}\`.`,
+    )
+  return Object.freeze(tracestate === undefined ? { traceparent: parent } : { traceparent: parent, tracestate })
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= longest
+}
