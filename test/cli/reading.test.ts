@@ -273,6 +273,39 @@ describe('xmachines verify', () => {
   })
 })
 
+describe('xmachines verify, of runs that would go over to another machine', () => {
+  const next = (name: string) => `test/cli/machines/counter-migrated.ts#${name}`
+  const verified = (...machines: string[]) =>
+    xmachines('verify', store, ...machines.flatMap(machine => ['--machine', machine]), '--json')
+
+  it('decides the migration of each, says where it leads, and writes nothing', async () => {
+    const before = await runs()
+    for (const machines of [[next('migrated')], [next('migrated'), counter]]) {
+      const { code, stdout, stderr } = await verified(...machines)
+      expect(code, stderr).toBe(0)
+      expect(jsonLines(stdout)).toHaveLength(5)
+      for (const line of jsonLines(stdout)) expect(line).toMatchObject({ ok: true, units: expect.any(Number) })
+      const goesOver = jsonLines(stdout).map(({ migratesTo }) => migratesTo)
+      // A run whose own machine is among those given goes on with it.
+      expect(goesOver).toEqual(Array(5).fill(machines.length === 1 ? '2' : undefined))
+      if (machines.length === 1) expect(stderr).toContain('5 runs go over to the first machine when opened.')
+    }
+    expect(await runs()).toEqual(before)
+  })
+
+  it('exits with 1 where a migration throws, and where none leads there', async () => {
+    const thrown = await verified(next('mistaken'))
+    expect(thrown.code).toBe(1)
+    for (const line of jsonLines(thrown.stdout))
+      expect(line).toMatchObject({ ok: false, error: { code: 'MIGRATION_FAILED' } })
+    const unrelated = await verified(next('unrelated'))
+    expect(unrelated.code).toBe(1)
+    // Decided with the machine that was given, it comes out otherwise.
+    for (const line of jsonLines(unrelated.stdout))
+      expect(line).toMatchObject({ ok: false, divergence: { kind: expect.any(String) } })
+  })
+})
+
 describe('xmachines diff and fork', () => {
   it('shows where a fork goes another way', async () => {
     const copy = space.copy(store)
