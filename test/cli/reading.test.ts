@@ -61,6 +61,29 @@ describe('xmachines replay, looking closer', () => {
   })
 })
 
+describe('xmachines replay --inspect', () => {
+  it('prints what the Stately Inspector is sent, with the times of the units', async () => {
+    const [run] = await runs()
+    const { code, stdout } = await xmachines('replay', store, run!.key, '--machine', counter, '--inspect')
+    expect(code).toBe(0)
+    const events = jsonLines(stdout)
+    expect(events[0]).toMatchObject({ type: '@xstate.actor', name: run!.key, rootId: run!.run, sessionId: run!.run })
+    expect(JSON.parse(events[0]!.definition as string)).toMatchObject({ id: 'counter', initial: 'awake' })
+    const units = jsonLines((await xmachines('log', store, run!.key, '--json')).stdout)
+    const shown = events.filter(({ type }) => type === '@xstate.snapshot')
+    expect(shown.map(({ seq, createdAt }) => [seq, createdAt])).toEqual(units.map(({ seq, at }) => [seq, String(at)]))
+    expect(shown.at(-1)).toMatchObject({ snapshot: { context: { count: expect.any(Number) } }, _version: '0.7.2' })
+    const part = await xmachines('replay', store, run!.key, '--machine', counter, '--inspect', '--until', '1')
+    expect(jsonLines(part.stdout)).toEqual(events.filter(({ seq }) => (seq as number) <= 1))
+  })
+
+  it('shows whole histories', async () => {
+    const { code, stderr } = await xmachines('replay', store, '--machine', counter, '--inspect', '--diff')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^USAGE_INVALID: --inspect/)
+  })
+})
+
 describe('xmachines verify, in several processes', () => {
   const byRun = (text: string) => jsonLines<{ run: string }>(text).toSorted((a, b) => (a.run < b.run ? -1 : 1))
 

@@ -3,6 +3,7 @@ import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Origin, SourcePosition } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { createActorRef } from './actor-ref.ts'
 import { checkEvents, refusalOf } from './border.ts'
@@ -11,6 +12,7 @@ import { LivePort } from './live-port.ts'
 import { OutPort } from './out-port.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Observer, Resident } from './resident.ts'
+import { RunInspection } from './run-inspection.ts'
 import { snapshotOf } from './snapshot.ts'
 import { toTraceContext } from './trace-context.ts'
 import type {
@@ -56,6 +58,12 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#resident = resident
     this.#from = from
     this.#limits = limits
+  }
+
+  /** Shows the run to an inspector until the handle is closed. */
+  inspect(inspect: Inspect): void {
+    this.#watch()
+    this.#listeners.add(new RunInspection(this.#resident, inspect))
   }
 
   get id(): string {

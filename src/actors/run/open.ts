@@ -9,6 +9,7 @@ import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import { copyJson } from '../json/json-copy.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import { programOf } from '../machine/programs.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -41,6 +42,11 @@ export interface CreationOptions<TMachine extends AnyMachine> {
    * @default outside production, where `NODE_ENV` is not 'production'
    */
   readonly strict?: Strictness | undefined
+  /**
+   * Shows the run to an inspector, as `createActor(machine, { inspect })` does: its actors as they are found, then each unit
+   * once it is durable, until this handle is closed. One that throws is shown nothing more. @default nobody inspects
+   */
+  readonly inspect?: Inspect | undefined
 }
 
 /** Options of {@link createRun}. */
@@ -114,7 +120,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     driver: undefined,
   })
   if (!residencyOf(store).admit(resident)) resident.beGuest()
-  return handle(resident, 0, options.limits)
+  return handle(resident, 0, options)
 }
 
 /**
@@ -153,7 +159,7 @@ export async function openHeld<TMachine extends AnyMachine>(
     throw new TypeError('Expected either `key` or `id`: the run to open.')
   const { resident, created } = await hold(store, programs, options, environment, undefined)
   if (options.effects !== undefined) await resident.release()
-  return { run: handle(resident, created ? 0 : resident.seq + 1, options.limits), resident }
+  return { run: handle(resident, created ? 0 : resident.seq + 1, options), resident }
 }
 
 /**
@@ -222,7 +228,7 @@ export async function forkRun(
     first: { creation, outputs: [], effects: [] },
   })
   residencyOf(store).admit(resident)
-  const fork = handle<AnyStateMachine>(resident, at + 1, undefined)
+  const fork = handle<AnyStateMachine>(resident, at + 1, {})
   await fork.ready
   if (options.replace !== undefined)
     await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
@@ -474,11 +480,13 @@ function unknownRun(store: Store, name: string): XMachinesError {
 function handle<TMachine extends AnyMachine>(
   resident: Resident,
   from: number,
-  limits: Partial<EventLimits> | undefined,
+  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  return new RunHandle(
+  const made = new RunHandle(
     resident,
     from,
     limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
-  ) as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
+  )
+  if (inspect !== undefined) made.inspect(inspect)
+  return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

@@ -90,6 +90,8 @@ export class Resident implements Writer {
   readonly lease: Leased | undefined
   readonly outbox: RunOutbox | undefined
   readonly environment: Environment
+  /** What senders of mail call it; `key` is '' where it has none. */
+  readonly name: { readonly namespace: string; readonly key: string }
   readonly #journal: Journal
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
@@ -133,6 +135,7 @@ export class Resident implements Writer {
     this.lease = start.lease
     this.outbox = start.outbox
     this.environment = start.environment
+    this.name = { namespace: start.name.namespace, key: start.name.key ?? '' }
     this.#journal = journalOf(start.store)
     this.#exclusive = start.first?.exclusive === true
     this.#durable = new Durable(start)
@@ -141,7 +144,7 @@ export class Resident implements Writer {
     this.#kept = start.kept
     this.#inbox = new Inbox({
       definition: start.program.definition,
-      name: { namespace: start.name.namespace, key: start.name.key ?? '' },
+      name: this.name,
       submit: command => this.submit(command),
     })
     this.#postman = new Postman({

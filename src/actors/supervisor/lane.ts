@@ -6,6 +6,7 @@ import { nextTimer } from '../machine/state.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
+import { inspectResident } from '../run/run-inspection.ts'
 import { refusalOf } from './dead-letter.ts'
 import { undecodable } from './decode.ts'
 import type { Epoch } from './epoch.ts'
@@ -353,6 +354,7 @@ export class Lane implements RecordOwner, Observer, Resting {
     this.#home.named(this, resident.run)
     this.#resident = resident
     resident.watch(this)
+    if (settings.inspect !== undefined) inspectResident(resident, settings.inspect)
     this.#takeOn(resident, resident.outbox as Outbox)
   }
 
