@@ -1,4 +1,5 @@
 import type { Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
@@ -38,6 +39,7 @@ export interface HostSettings {
   readonly residents: number
   readonly idle: number
   readonly inspect: Inspect | undefined
+  readonly telemetry: Telemetry | undefined
 }
 
 /** How many events wait for a reader. */
@@ -126,9 +128,9 @@ export class HostKeeper {
   }
 
   async #wake(run: string): Promise<void> {
-    const { store, programs } = this.#settings
+    const { store, programs, telemetry } = this.#settings
     try {
-      const { resident } = await hold(store, programs, { id: run }, this.#environment, undefined)
+      const { resident } = await hold(store, programs, { id: run, telemetry }, this.#environment, undefined)
       this.#failures = 0
       await this.lodge(resident)
       await resident.drained()

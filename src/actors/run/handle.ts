@@ -411,6 +411,7 @@ class SentCommand implements Command {
 
 /** Sent by `apply`: the answer is a receipt. */
 class ApplyCommand extends SentCommand {
+  readonly ambient = true
   readonly #receive: (receipt: Receipt<Machine>) => void
   readonly #run: string
 

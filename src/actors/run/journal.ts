@@ -1,4 +1,5 @@
 import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 
 /** Whoever has something to append to one run. */
@@ -18,6 +19,7 @@ export class Journal {
   readonly #store: Store
   #ready = new Set<Writer>()
   #flushing = false
+  telemetry: Telemetry | undefined = undefined
 
   constructor(store: Store) {
     this.#store = store
@@ -44,10 +46,13 @@ export class Journal {
         items.push(item)
       }
       if (items.length === 0) continue
+      const measured = this.telemetry?.append(items.length)
       try {
         const outcomes = await this.#store.append(items)
+        measured?.(false)
         for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
       } catch (thrown) {
+        measured?.(true)
         const error = asStoreError(thrown)
         for (const writer of writers) writer.failed(error)
       }

@@ -2,6 +2,7 @@ import type { AnyStateMachine, InputFrom, Snapshot } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, LeaseKey, RunHead, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, ObjectFormat, TimeMode, Unit } from '../contracts/unit.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
@@ -47,6 +48,11 @@ export interface CreationOptions<TMachine extends AnyMachine> {
    * once it is durable, until this handle is closed. One that throws is shown nothing more. @default nobody inspects
    */
   readonly inspect?: Inspect | undefined
+  /**
+   * Measures the run: see `createTelemetry` of `xmachines/otel`. Handles share a run: the first to bring it into memory decides.
+   * @default nobody measures
+   */
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** Options of {@link createRun}. */
@@ -118,6 +124,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     environment,
     ...creationOf(program, options, environment),
     driver: undefined,
+    telemetry: options.telemetry,
   })
   if (!residencyOf(store).admit(resident)) resident.beGuest()
   return handle(resident, 0, options)
@@ -259,13 +266,13 @@ export async function hold(
   environment: Environment,
   driver: Driver | undefined,
 ): Promise<{ readonly resident: Resident; readonly created: boolean }> {
-  const { signal } = options
+  const { signal, telemetry } = options
   const namespace = options.namespace ?? programs[0].record.id
   for (;;) {
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
     if (id !== undefined) {
       const resident = await residencyOf(store).hold(id, async () =>
-        loadResident(store, programs, id, environment, driver, signal),
+        loadResident(store, programs, id, environment, driver, options),
       )
       if (driver !== undefined && !isUnder(resident, driver.lease)) {
         await replace(resident, driver.lease)
@@ -281,7 +288,7 @@ export async function hold(
     const run = runId(store.objectFormat, creation.creation)
     try {
       const resident = await residencyOf(store).hold(run, async () => {
-        const made = newResident({ store, program, environment, ...creation, driver, exclusive: true })
+        const made = newResident({ store, program, environment, ...creation, driver, telemetry, exclusive: true })
         await made.whenCreated()
         return made
       })
@@ -299,7 +306,7 @@ async function loadResident(
   id: string,
   environment: Environment,
   driver: Driver | undefined,
-  signal: AbortSignal | undefined,
+  { signal, telemetry }: AbortOptions & Pick<CreationOptions<never>, 'telemetry'>,
 ): Promise<Resident> {
   const lineage = new Lineage(programs)
   let head = await knownHead(store, id, signal)
@@ -330,6 +337,7 @@ async function loadResident(
     kept: beside,
     lease: driver?.lease,
     outbox: driver?.outbox(run, head.key, head),
+    telemetry,
     first: undefined,
   })
   await resident.resume()
@@ -343,9 +351,10 @@ function newResident(start: {
   readonly creation: Creation
   readonly at: number
   readonly driver: Driver | undefined
+  readonly telemetry: Telemetry | undefined
   readonly exclusive?: boolean
 }): Resident {
-  const { store, program, environment, creation, at, driver, exclusive } = start
+  const { store, program, environment, creation, at, driver, telemetry, exclusive } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -365,6 +374,7 @@ function newResident(start: {
     held: false,
     lease: driver?.lease,
     outbox: driver?.outbox(run, creation.key, undefined),
+    telemetry,
     first: { creation, outputs, effects, exclusive },
   })
 }

@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { type ErrorCode, XMachinesError } from '../errors.ts'
@@ -13,6 +14,7 @@ import { type AdoptedUnit, type Command, needsAppend, type Pending } from './com
 import { Durable } from './durable.ts'
 import { Inbox } from './inbox.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
+import { RunTelemetry } from './measured.ts'
 import type { RunOutbox } from './outbox.ts'
 import { Postman } from './postman.ts'
 import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
@@ -54,6 +56,8 @@ export interface ResidentStart {
   readonly lease: Leased | undefined
   /** What is to be sent out for the run, under a supervisor. */
   readonly outbox?: RunOutbox | undefined
+  /** Measures the run. */
+  readonly telemetry?: Telemetry | undefined
   /** A run that is new: its creation, with what the first step left to be done. */
   readonly first:
     | {
@@ -92,6 +96,7 @@ export class Resident implements Writer {
   readonly environment: Environment
   /** What senders of mail call it; `key` is '' where it has none. */
   readonly name: { readonly namespace: string; readonly key: string }
+  readonly telemetry: RunTelemetry | undefined
   readonly #journal: Journal
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
@@ -137,6 +142,7 @@ export class Resident implements Writer {
     this.environment = start.environment
     this.name = { namespace: start.name.namespace, key: start.name.key ?? '' }
     this.#journal = journalOf(start.store)
+    this.telemetry = this.#measuredBy(start.telemetry)
     this.#exclusive = start.first?.exclusive === true
     this.#durable = new Durable(start)
     this.#ahead = new Ahead(start)
@@ -151,6 +157,7 @@ export class Resident implements Writer {
       run: start.run,
       store: start.store,
       environment: start.environment,
+      telemetry: this.telemetry,
       touch: () => this.touch(),
       failed: error => readersErrors.has(error.code) || this.report(this.seq, error),
     })
@@ -201,8 +208,16 @@ export class Resident implements Writer {
     this.#observers = this.#observers.filter(other => other !== observer)
   }
 
+  #measuredBy(telemetry: Telemetry | undefined): RunTelemetry | undefined {
+    if (telemetry === undefined) return undefined
+    this.#journal.telemetry = telemetry
+    const { id, version } = this.program.record
+    return new RunTelemetry(telemetry, { run: this.run, ...this.name, machine: id, version })
+  }
+
   /** Takes a command: the one queue that everything goes through which changes the run. */
-  submit(command: Command): void {
+  submit(sent: Command): void {
+    const command = this.telemetry?.command(sent) ?? sent
     if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
     if (this.#winding !== undefined) return command.reject(this.#winding)
     // What the run itself caused has nowhere else to wait.
@@ -404,17 +419,25 @@ export class Resident implements Writer {
 
   #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
     const mail = mailOf(first.effects)
+    const created: Command = {
+      origin: { kind: 'outside' },
+      events: [],
+      settle: () => {},
+      reject: () => {},
+      ambient: start.lease === undefined,
+    }
+    const command = this.telemetry?.command(created) ?? created
     const unit: NewUnit = {
       seq: start.seq,
       at: start.at,
       events: [],
-      origin: { kind: 'outside' },
+      origin: command.origin,
       outputs: first.outputs,
       ...(mail && { mail }),
+      ...command.beside,
       state: this.#ahead.hashOf(start.state, first.effects),
       creation: first.creation,
     }
-    const command: Command = { origin: unit.origin, events: [], settle: () => {}, reject: () => {} }
     this.#push({
       command,
       unit,
@@ -452,8 +475,9 @@ export class Resident implements Writer {
     }
     const pending = this.#ahead.decide(command)
     if (pending === 'starved') return this.#starve(command)
-    if (pending !== undefined) this.#push(pending)
-    else this.#drop(command)
+    if (pending === undefined) return this.#drop(command)
+    command.decided?.()
+    this.#push(pending)
   }
 
   #push(pending: Pending): void {
@@ -568,6 +592,7 @@ export class Resident implements Writer {
 
   #end(error: XMachinesError | undefined): void {
     this.#over = { error }
+    this.telemetry?.end()
     const rejected = [...this.#pending.map(pending => pending.command), ...this.#waiting]
     this.#pending = []
     this.#waiting = []

@@ -318,7 +318,7 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   async #load(): Promise<void> {
     const { settings, namespace, epoch, residents } = this.#home
-    const { store, programs, environment, time } = settings
+    const { store, programs, environment, time, telemetry } = settings
     const first = this.#waiting[0]
     if (first?.checking !== undefined) await first.checking
     await residents.admit()
@@ -334,6 +334,7 @@ export class Lane implements RecordOwner, Observer, Resting {
         time,
         at,
         create,
+        telemetry,
         // Asked for only where a run is made.
         get input(): never {
           return inputOf(settings, first) as never

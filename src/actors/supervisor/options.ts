@@ -1,6 +1,7 @@
 import type { InputFrom } from 'xstate'
 import type { BrokerConsumer, BrokerProducer, BrokerRecord } from '../contracts/broker.ts'
 import type { Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
@@ -70,6 +71,8 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly strict?: Strictness | undefined
   /** Shows every run that comes into memory to an inspector, as `openRun` does. @default nobody inspects */
   readonly inspect?: Inspect | undefined
+  /** Measures the runs, and how far the leases are behind, as for `openRun`. @default nobody measures */
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** The options, checked and complete. */
@@ -93,6 +96,7 @@ export interface Settings {
   readonly time: TimeMode
   readonly limits: EventLimits
   readonly inspect: Inspect | undefined
+  readonly telemetry: Telemetry | undefined
 }
 
 /** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
@@ -136,6 +140,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     time,
     limits: { ...defaultEventLimits, ...options.limits },
     inspect: options.inspect,
+    telemetry: options.telemetry,
   }
 }
 
