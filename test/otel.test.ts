@@ -255,16 +255,18 @@ describe('a trace that the caller names', () => {
     const span = named('apply t').at(-1)!
     expect(span.parentSpanContext?.spanId).toBe('b7ad6b7169203331')
     // The first look asks the broker, the next one knows.
-    await expect.poll(() => metric('xmachines.lease.lag')).toMatchObject([
-      {
-        value: 0,
-        attributes: {
-          'messaging.destination.name': 't',
-          'messaging.destination.partition.id': '0',
-          'messaging.consumer.group.name': 'g',
+    await expect
+      .poll(() => metric('xmachines.lease.lag'))
+      .toMatchObject([
+        {
+          value: 0,
+          attributes: {
+            'messaging.destination.name': 't',
+            'messaging.destination.partition.id': '0',
+            'messaging.consumer.group.name': 'g',
+          },
         },
-      },
-    ])
+      ])
   })
 })
 
