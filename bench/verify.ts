@@ -8,10 +8,10 @@ import { createActor } from 'xstate'
 import { type Comparison, compare, type Side } from './compare.ts'
 import { order, orderEvents } from './machines.ts'
 
-const runs = 200
+const runs = 100
 const each = 2_000
 
-/** A store of 200 runs of 2,000 units each, gone after the bench. */
+/** A store of 100 runs of 2,000 units each, gone after the bench. */
 async function recorded(): Promise<string> {
   const path = mkdtempSync(join(tmpdir(), 'xmachines-bench-'))
   const store = fileStore(path, { fsync: false })
@@ -31,6 +31,7 @@ const bare: Side = {
     const events = orderEvents(each)
     for (let i = 0; i < runs; i++) {
       const actor = createActor(order).start()
+      actor.subscribe(() => {})
       for (const event of events) actor.send(event)
     }
     return runs * each
@@ -73,7 +74,7 @@ export async function verified(): Promise<Comparison[]> {
   const path = await recorded()
   try {
     return [
-      await compare('verify: 400 k units of a file', 1, bare, library(path), 5),
+      await compare('verify: 200 k units of a file', 1, bare, library(path), 5),
       await compare('verify: two processes for one', 1.5, command(path, 1), command(path, 2), 3),
     ]
   } finally {
