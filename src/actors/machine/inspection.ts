@@ -55,11 +55,11 @@ export class Inspection {
   }
 
   /** The run as it is found at `unit`: every actor is shown anew. */
-  begin(unit: Pick<InspectedUnit, 'seq' | 'at' | 'creation'>, state: RunState, machine: AnyStateMachine): void {
+  begin(unit: Pick<InspectedUnit, 'seq' | 'at'>, state: RunState, machine: AnyStateMachine, input?: unknown): void {
     this.#refs.clear()
     this.#table = emptyTable
     const root = this.#enter(this.#run, undefined, machine, state.snapshot)
-    const init = { type: 'xstate.init', input: unit.creation?.input } as EventObject
+    const init = { type: 'xstate.init', input } as EventObject
     this.#say(unit, { type: '@xstate.actor', actorRef: root })
     this.#say(unit, { type: '@xstate.event', actorRef: root, event: init, sourceRef: undefined })
     this.#follow(unit, state, init)
@@ -67,7 +67,8 @@ export class Inspection {
 
   /** The next unit, and what it led to. @param machine as its author made it */
   next(unit: InspectedUnit, state: RunState, machine: AnyStateMachine): void {
-    if (this.#refs.size === 0 || unit.machine !== undefined) return this.begin(unit, state, machine)
+    if (this.#refs.size === 0 || unit.machine !== undefined)
+      return this.begin(unit, state, machine, unit.creation?.input)
     const events = this.#received(unit)
     for (const { to, event, from } of events)
       this.#say(unit, { type: '@xstate.event', actorRef: to, event, sourceRef: from })

@@ -10,11 +10,14 @@ export class RunInspection implements Observer {
   #over = false
 
   constructor(resident: Resident, inspect: Inspect) {
-    const { run, name, seq, at, state, program } = resident
+    const { run, name, seq, at, state, program, system } = resident
     this.#resident = resident
     this.#inspection = new Inspection(inspect, run, name.key || undefined)
     // Of a run whose creation is on its way, the first unit that comes begins it.
-    if (resident.created) this.#show(seq, () => this.#inspection.begin({ seq, at }, state, program.definition.machine))
+    if (resident.created)
+      this.#show(seq, () =>
+        this.#inspection.begin({ seq, at }, state, program.definition.machine, system.root.options.input),
+      )
   }
 
   adopted(units: readonly AdoptedUnit[]): void {

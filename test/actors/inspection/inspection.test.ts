@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createHost,
   createRun,
+  defineMachine,
   forkRun,
   type Inspect,
   inspectHistory,
@@ -237,6 +238,32 @@ describe('a history that is inspected', () => {
     await inspectHistory(parent, store.read(fork.id), event => events.push(event), { run: fork.id })
     expect(new Set(events.map(({ rootId }) => rootId))).toEqual(new Set([fork.id]))
     expect(told(events.at(-1)!)).toBe('p-1 "waiting" after WAIT')
+  })
+
+  test('of a run that went over to another machine shows the new machine from there on', async () => {
+    const store = memoryStore()
+    const newer = defineMachine(parent.provide({}), {
+      version: '2',
+      migrations: [{ from: parent, state: state => ({ ...state, context: { answer: 7 } }) }],
+    })
+    const { id } = await inspectedRun(store)
+    const run = await openRun(newer, { store, id })
+    await run.apply({ type: 'WAIT' }, { at: 2000 })
+    await run.close()
+    const events: RunInspectionEvent[] = []
+    await inspectHistory([newer, parent], store.read(id), event => events.push(event))
+    const later = events.filter(({ seq }) => seq > 5)
+    expect(later.map(told)).toEqual([
+      '@xstate.actor p-1',
+      '→p-1 xstate.init',
+      '@xstate.actor counter',
+      'p-1→counter xstate.init',
+      'counter {} after xstate.init',
+      'p-1 "idle" after xstate.init',
+      '→p-1 WAIT',
+      'p-1 "waiting" after WAIT',
+    ])
+    expect(later.at(-1)).toMatchObject({ snapshot: { context: { answer: 7 } } })
   })
 
   test('is written down as the Stately Inspector is sent it', async () => {
