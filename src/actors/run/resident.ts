@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { type ErrorCode, XMachinesError } from '../errors.ts'
+import { XMachinesError } from '../errors.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
@@ -11,11 +11,10 @@ import { Aftermath } from './aftermath.ts'
 import { Ahead, mailOf } from './ahead.ts'
 import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
-import { Inbox } from './inbox.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
+import { Mailroom } from './mailroom.ts'
 import type { RunOutbox } from './outbox.ts'
-import { Postman } from './postman.ts'
-import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
+import { isReadersError, leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -70,8 +69,6 @@ export interface ResidentStart {
 const mailboxLimit = 65_536
 /** Commands of one append item. */
 const itemLimit = 1024
-/** What the store says to somebody who may read it, but not write. */
-const readersErrors: ReadonlySet<ErrorCode> = new Set(['STORE_LOCKED', 'STORE_READ_ONLY'])
 /** How many times in a row another writer may be first. */
 const conflictLimit = 64
 
@@ -82,6 +79,7 @@ const conflictLimit = 64
  * to become durable is dropped with everything decided on top of it, and is decided again or rejected.
  */
 export class Resident implements Writer {
+  requested = false
   readonly run: string
   readonly program: Program
   readonly store: Store
@@ -94,8 +92,7 @@ export class Resident implements Writer {
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
   readonly #durable: Durable
-  readonly #inbox: Inbox
-  readonly #postman: Postman
+  readonly #mailroom: Mailroom
   /** As the run was kept when it came into memory. */
   #kept: Beside | undefined
   /** Mail came in since the store was last looked into. */
@@ -139,18 +136,7 @@ export class Resident implements Writer {
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
     this.#kept = start.kept
-    this.#inbox = new Inbox({
-      definition: start.program.definition,
-      name: { namespace: start.name.namespace, key: start.name.key ?? '' },
-      submit: command => this.submit(command),
-    })
-    this.#postman = new Postman({
-      run: start.run,
-      store: start.store,
-      environment: start.environment,
-      touch: () => this.touch(),
-      failed: error => readersErrors.has(error.code) || this.report(this.seq, error),
-    })
+    this.#mailroom = new Mailroom(this, start.name)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -184,7 +170,7 @@ export class Resident implements Writer {
   }
   /** Effects and commands in flight: not to be passivated. */
   get busy(): boolean {
-    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0 || this.#postman.busy
+    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0 || this.#mailroom.busy
   }
   /** Units that are decided, or wait to be. */
   get backlog(): number {
@@ -232,7 +218,7 @@ export class Resident implements Writer {
   async resume(): Promise<void> {
     if (this.held) return
     this.#goOn()
-    if (this.#kept !== undefined) this.#post(this.#kept)
+    if (this.#kept !== undefined) this.#mailroom.follow(this.#kept)
     this.#kept = undefined
     if (this.#aftermath.wanting) await this.#writing()
     if (this.#over?.error !== undefined) throw this.#over.error
@@ -241,12 +227,6 @@ export class Resident implements Writer {
   #goOn(): void {
     this.#aftermath.follow(this.state)
     this.#aftermath.catchUp()
-  }
-
-  /** Goes on with mail, both ways. Gives whether some came in. */
-  #post(kept: Beside): boolean {
-    this.#postman.follow(kept)
-    return this.#inbox.follow(kept.inbox)
   }
 
   /** Mail came in: it is looked for, unless an append is about to find out that it did. */
@@ -292,10 +272,10 @@ export class Resident implements Writer {
 
   /** Drains, ends the effects, keeps a snapshot. Commands that come meanwhile are taken; the caller stops them. */
   async passivate(timeout: number): Promise<void> {
-    this.#inbox.close()
+    this.#mailroom.close()
     await this.#aftermath.close(timeout)
     await this.drained()
-    await this.#postman.close(timeout)
+    await this.#mailroom.delivered(timeout)
     await this.drained()
     if (this.#over === undefined && this.#aftermath.wanting) await this.#writing()
     if (this.#over !== undefined) return
@@ -320,7 +300,7 @@ export class Resident implements Writer {
   takeItem(): AppendItem | undefined {
     if (this.#over !== undefined || this.#inFlight > 0 || this.#frozen > 0) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
-    const item = this.#durable.item(slice, this.#aftermath, this.#inbox, this.#postman)
+    const item = this.#durable.item(slice, this.#aftermath, this.#mailroom)
     if (item !== undefined) {
       this.#inFlight = slice.length
       this.#appending = true
@@ -331,7 +311,7 @@ export class Resident implements Writer {
         item.beside?.held === undefined
       return item
     }
-    this.#settle(this.#pending.splice(0, slice.length))
+    this.#settle(this.#take(slice.length))
     if (this.#pending.length > 0) this.#journal.request(this)
     return undefined
   }
@@ -342,14 +322,14 @@ export class Resident implements Writer {
     this.#appending = false
     this.outbox?.entered(outcome.status === 'appended')
     const attempted = this.#aftermath.settled(outcome.status === 'appended')
-    this.#postman.entered(outcome.status === 'appended')
+    this.#mailroom.entered(outcome.status === 'appended')
     if (this.#over !== undefined) return
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
         this.#durable.written(outcome.revision)
         this.#created()
-        this.#settle(this.#pending.splice(0, count), attempted)
+        this.#settle(this.#take(count), attempted)
         this.#written()
         if (this.#pending.length > 0) this.#journal.request(this)
         return this.#lookForMail()
@@ -371,17 +351,16 @@ export class Resident implements Writer {
     this.#inFlight = 0
     this.#appending = false
     this.#aftermath.settled(false)
-    this.#postman.entered(false)
+    this.#mailroom.entered(false)
     if (this.#over !== undefined) return
-    if (this.#optional && readersErrors.has(error.code)) this.#forgo()
+    if (this.#optional && isReadersError(error)) this.#forgo()
     else this.#end(error)
   }
 
   /** Whoever only reads a run starts nothing of it. */
   #forgo(): void {
     this.#aftermath.forgo()
-    this.#postman.stop()
-    this.#inbox.forgo()
+    this.#mailroom.forgo()
     this.#written()
     // What was decided on top of mail is decided without it.
     if (this.#pending.length > 0) this.#takeOver(false)
@@ -441,7 +420,7 @@ export class Resident implements Writer {
           cause: command.signal.reason,
         }),
       )
-    if (command.mail !== undefined && !this.#inbox.holds(command.mail)) return this.#drop(command)
+    if (command.mail !== undefined && !this.#mailroom.holds(command.mail)) return this.#drop(command)
     for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
       const timer = this.#ahead.decide(due)
       if (timer === 'starved') return this.#starve(command)
@@ -455,7 +434,9 @@ export class Resident implements Writer {
 
   #push(pending: Pending): void {
     if (this.#pending.length === 0 && !needsAppend(pending)) return this.#settle([pending])
-    this.#pending.push(pending)
+    // Most runs have one at a time, and an array that grows has room for many.
+    if (this.#pending.length === 0) this.#pending = [pending]
+    else this.#pending.push(pending)
     if (this.#inFlight === 0) this.#journal.request(this)
   }
 
@@ -492,7 +473,7 @@ export class Resident implements Writer {
           this.#pending.length > 0 ||
           this.outbox?.dirty === true ||
           this.#aftermath.wanting ||
-          this.#postman.dirty ||
+          this.#mailroom.dirty ||
           this.#durable.released
         )
           this.#journal.request(this)
@@ -504,6 +485,14 @@ export class Resident implements Writer {
   }
 
   // Becoming durable.
+
+  /** Takes the first ones out of what is pending. */
+  #take(count: number): readonly Pending[] {
+    if (count < this.#pending.length) return this.#pending.splice(0, count)
+    const all = this.#pending
+    this.#pending = []
+    return all
+  }
 
   /** These are durable, or need not be: shows them, answers, starts what they left to be done. */
   #settle(settled: readonly Pending[], attempted = false): void {
@@ -517,7 +506,7 @@ export class Resident implements Writer {
     if ((adopted.length > 0 || attempted) && !this.held) {
       for (const { unit, effects } of settled)
         if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
-      this.#postman.send(adopted.map(({ unit }) => unit))
+      this.#mailroom.send(adopted)
       this.#aftermath.follow(this.state)
       this.#durable.snapshotNowAndThen()
     }
@@ -552,7 +541,7 @@ export class Resident implements Writer {
       this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
       const mine = !this.#guest && !this.held && (!kept.held || this.#durable.released)
       // Who sends mail is not in the way, however much.
-      if (mine && this.#post(kept) && adopted.length === 0) this.#conflicts = 0
+      if (mine && this.#mailroom.follow(kept) && adopted.length === 0) this.#conflicts = 0
       // A run that was there already is gone on with, as if it had been opened.
       if (creation !== undefined && mine) {
         this.#aftermath.inherit(kept)
@@ -569,7 +558,7 @@ export class Resident implements Writer {
     this.#pending = []
     this.#waiting = []
     this.#aftermath.stop(error)
-    this.#postman.stop()
+    this.#mailroom.stop()
     this.#written()
     for (const command of rejected) command.reject(error ?? runClosed(this.run))
     for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? runClosed(this.run))
