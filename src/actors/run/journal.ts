@@ -66,23 +66,35 @@ export class Journal {
         writers.push(writer)
         items.push(item)
       }
-      if (items.length > 0) void this.#append(writers, items)
+      if (items.length > 0) this.#append(writers, items)
     }
     this.#taking = false
   }
 
-  async #append(writers: readonly Writer[], items: readonly AppendItem[]): Promise<void> {
+  /** Keeps no item while the store has it: what is in flight is most of what a collection of garbage has to copy. */
+  #append(writers: readonly Writer[], items: readonly AppendItem[]): void {
     this.#appends++
+    this.#asked(items)
+      .then(outcomes => {
+        for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
+      })
+      .catch(thrown => {
+        const error = asStoreError(thrown)
+        for (const writer of writers) writer.failed(error)
+      })
+      .then(() => {
+        this.#appends--
+        // Whoever was answered goes on first, and is in time for the next one.
+        if (this.#ready.length > 0) this.#schedule()
+      })
+  }
+
+  #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {
     try {
-      const outcomes = await this.#store.append(items)
-      for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
+      return this.#store.append(items)
     } catch (thrown) {
-      const error = asStoreError(thrown)
-      for (const writer of writers) writer.failed(error)
+      return Promise.reject(thrown)
     }
-    this.#appends--
-    // Whoever was answered goes on first, and is in time for the next one.
-    if (this.#ready.length > 0) this.#schedule()
   }
 }
 

@@ -391,14 +391,9 @@ export class Resident implements Writer {
       creation: first.creation,
     }
     const command: Command = { origin: unit.origin, events: [], settle: () => {}, reject: () => {} }
-    this.#push({
-      command,
-      unit,
-      state: start.state,
-      effects: first.effects,
-      settlement: { kind: 'applied', unit, state: start.state, fatal: undefined },
-      refusal: undefined,
-    })
+    const { state } = start
+    const { effects } = first
+    this.#push({ kind: 'applied', command, unit, state, effects, fatal: undefined, refusal: undefined })
   }
 
   #decide(command: Command): void {
@@ -498,10 +493,11 @@ export class Resident implements Writer {
   #settle(settled: readonly Pending[], attempted = false): void {
     const adopted = this.#durable.adopt(settled)
     if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
-    for (const { command, settlement } of settled) {
-      if (settlement.kind === 'refused')
-        for (const observer of this.#observers) observer.refused(settlement.seq, command.events, settlement.error)
-      command.settle(settlement)
+    for (const pending of settled) {
+      const { command } = pending
+      if (pending.kind === 'refused')
+        for (const observer of this.#observers) observer.refused(pending.seq, command.events, pending.error)
+      command.settle(pending)
     }
     if ((adopted.length > 0 || attempted) && !this.held) {
       for (const { unit, effects } of settled)
