@@ -41,6 +41,11 @@ export function enterStep(step: Step): Step | undefined {
   return before
 }
 
+/** The step that runs now. */
+export function currentStep(): Step | undefined {
+  return current.step
+}
+
 /** Leaves a step. */
 export function leaveStep(before: Step | undefined): void {
   current.step = before

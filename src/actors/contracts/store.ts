@@ -158,7 +158,7 @@ export interface AppendItem {
   readonly beside?: BesideChange
   /** The run's status after the item. @default as before; `'active'` in a creation */
   readonly status?: RunStatus
-  /** The state's value after the item, for listings. */
+  /** The state's value after the item, for listings. @default as before */
   readonly value?: JsonValue
   /** When the run needs something next, ms; `null`: nothing. Absent: as before. The one attention index is made of these. */
   readonly due?: number | null

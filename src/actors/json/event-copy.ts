@@ -43,8 +43,13 @@ function isArray(value: unknown): value is readonly unknown[] {
   }
 }
 
+let known: WalkOptions | undefined
+
+/** The limits are nearly always those of before. */
 function walkOptions(limits: EventLimits): WalkOptions {
-  return { name: 'The event', code: 'EVENT_INVALID', tooLarge: 'EVENT_TOO_LARGE', limits, undefinedIsAbsent: false }
+  if (known?.limits === limits) return known
+  known = { name: 'The event', code: 'EVENT_INVALID', tooLarge: 'EVENT_TOO_LARGE', limits, undefinedIsAbsent: false }
+  return known
 }
 
 function copyAt(value: unknown, options: WalkOptions, path: string): RecordedEvent {

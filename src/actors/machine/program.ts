@@ -215,7 +215,9 @@ export class Program {
         throw damaged(input, `this version does not decide units of origin '${origin.kind}'`)
     }
     const refuses = this.definition.unhandled === 'reject' && input.recorded !== true
-    for (const event of input.events as readonly EventObject[]) {
+    const events = input.events as readonly EventObject[]
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index]!
       const { status } = draft.snapshot
       // An error that an event of this unit caused is what the unit comes to.
       if (status === 'error' && state.snapshot.status === 'active') return undefined

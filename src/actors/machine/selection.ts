@@ -1,4 +1,5 @@
 import type { AnyStateMachine, EventObject } from 'xstate'
+import { currentStep } from '../step.ts'
 import {
   type LiveAssign,
   type LiveMachineSnapshot,
@@ -17,7 +18,7 @@ const mostConfigurations = 4096
 interface Selected {
   readonly transitions: readonly LiveTransition[]
   /** The assignments that are all the event does; `undefined` where it does more. */
-  readonly assigns: readonly LiveAssign[] | undefined
+  assigns: readonly LiveAssign[] | undefined
 }
 
 /** What is known of a sequence of active nodes, by event type, and the sequences that begin with it. */
@@ -26,16 +27,13 @@ interface Configuration {
   readonly longer: Map<LiveNode, Configuration>
 }
 
-const noNodes: readonly LiveNode[] = Object.freeze([])
-const nothingQueued = Object.freeze({ internalQueue: Object.freeze([]), deferredActorIds: undefined })
-
 /**
  * Has a machine remember which transitions an event selects: replaces its `getTransitionData` and `transition`.
  *
  * Without guards the selection depends on the set of active nodes and the event's type alone, so XState's search for it
  * is done once for each pair (the whole set: with one node of it parallel states would go wrong). Where such an event
- * only assigns, in a machine without `always`, there is nothing to exit, enter or settle, and XState's own `assign` is all
- * that runs. Both are held to XState by the differential suite.
+ * only assigns, in a machine without `always`, there is nothing to exit, enter or settle: the context changes and nothing
+ * else. Both are held to XState by the differential suite.
  *
  * @param machine a copy that nobody else has
  */
@@ -73,19 +71,26 @@ class Selection {
   /** The next snapshot, if the event only assigns; `undefined` sends the caller the whole way through XState. */
   assign(snapshot: LiveMachineSnapshot, event: EventObject, scope: LiveScope): LiveMachineSnapshot | undefined {
     if (!this.#settles) return undefined
-    const assigns = this.#selected(snapshot, event)?.assigns
-    if (assigns === undefined) return undefined
-    if (assigns.length === 0) return snapshot
-    // The nodes stay, and with them the value and the tags: without nodes XState has nothing to derive them from again.
-    let { context, children } = snapshot
-    for (const action of assigns) {
-      const args = { context, event, self: scope.self, system: scope.system }
-      const bare = { status: snapshot.status, machine: snapshot.machine, _nodes: noNodes, context, children }
-      const after = action.resolve(scope, bare, args, undefined, action, nothingQueued)[0]
-      context = after.context
-      children = after.children
+    const selected = this.#selected(snapshot, event)
+    if (selected?.assigns === undefined || !snapshot.context) return undefined
+    if (selected.assigns.length === 0) return snapshot
+    const step = currentStep()
+    const taken = step?.taken ?? 0
+    let context: LiveMachineSnapshot['context'] | undefined
+    try {
+      context = snapshot.context
+      for (const { assignment } of selected.assigns) context = assigned(assignment, context, event, scope)
+    } finally {
+      if (spawning.asked) {
+        // Actors are XState's to spawn: this event goes the whole way, now and always.
+        spawning.asked = false
+        selected.assigns = undefined
+        if (step !== undefined) step.taken = taken
+        // biome-ignore lint/correctness/noUnsafeFinally: what the refused spawn made the assigner throw is nobody's concern
+        return undefined
+      }
     }
-    return snapshotWith(snapshot, context, children)
+    return snapshotWith(snapshot, context)
   }
 
   #selected(snapshot: LiveMachineSnapshot, event: EventObject): Selected | null {
@@ -161,11 +166,36 @@ function isWhole(nodes: readonly LiveNode[]): boolean {
   })
 }
 
+/** Whether an assigner asked for an actor. */
+const spawning = { asked: false }
+
+function spawn(): never {
+  spawning.asked = true
+  throw new Error("This assigner spawns an actor: its event is XState's alone.")
+}
+
+/** The context after XState's `assign`. */
+function assigned(
+  assignment: LiveAssign['assignment'],
+  context: LiveMachineSnapshot['context'],
+  event: EventObject,
+  { self, system }: LiveScope,
+): LiveMachineSnapshot['context'] {
+  const args = { context, event, spawn, self, system }
+  if (typeof assignment === 'function') return Object.assign({}, context, assignment(args, undefined))
+  const after: LiveMachineSnapshot['context'] = Object.assign({}, context)
+  for (const key of Object.keys(assignment)) {
+    const assigner = assignment[key]
+    after[key] = typeof assigner === 'function' ? assigner(args, undefined) : assigner
+  }
+  return after
+}
+
 /** Types that XState does more about, or refuses. */
 function isSpecial(type: string): boolean {
   return type === '*' || type.startsWith('xstate.')
 }
 
 function isAssign(action: unknown): boolean {
-  return typeof action === 'function' && 'type' in action && action.type === 'xstate.assign' && 'resolve' in action
+  return typeof action === 'function' && 'type' in action && action.type === 'xstate.assign' && 'assignment' in action
 }

@@ -80,7 +80,6 @@ export interface LiveMachineSnapshot extends LiveSnapshot {
 export function snapshotWith(
   snapshot: LiveMachineSnapshot,
   context: LiveMachineSnapshot['context'],
-  children: LiveMachineSnapshot['children'],
 ): LiveMachineSnapshot {
   return {
     status: snapshot.status,
@@ -91,7 +90,7 @@ export function snapshotWith(
     _nodes: snapshot._nodes,
     value: snapshot.value,
     tags: snapshot.tags,
-    children,
+    children: snapshot.children,
     historyValue: snapshot.historyValue,
     matches: snapshot.matches,
     hasTag: snapshot.hasTag,
@@ -139,17 +138,21 @@ export interface ExecutableAction {
   readonly exec: ((info: unknown, params: unknown) => void) | undefined
 }
 
-/** XState's `assign`, resolved by XState itself: gives a new snapshot, with value and tags derived from its nodes. */
+/** XState's `assign`: resolved by XState itself, it gives a new snapshot, with value and tags derived from its nodes. */
 export interface LiveAssign {
+  readonly assignment: LiveAssigner | Readonly<Record<string, unknown>>
   resolve(
     scope: LiveScope,
-    snapshot: Pick<LiveMachineSnapshot, 'status' | 'machine' | 'context' | 'children' | '_nodes'>,
+    snapshot: LiveMachineSnapshot,
     args: unknown,
     params: undefined,
     action: LiveAssign,
     extra: unknown,
   ): readonly [LiveMachineSnapshot, unknown, unknown]
 }
+
+/** A function of `assign`, for the whole context or a property. */
+export type LiveAssigner = (args: unknown, params: undefined) => unknown
 
 /** XState's `spawnChild`: gives the snapshot with the child in it, not started. */
 export interface LiveSpawn {

@@ -9,7 +9,7 @@ import type { Program } from '../machine/program.ts'
 import { findInvocation, findTimer, nextTimer, type RunState, type Timer, timerOrigin } from '../machine/state.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
-import type { Command, Pending, Settlement } from './command.ts'
+import type { Command, Pending } from './command.ts'
 import { seedOf } from './history.ts'
 
 /** Where a run stands once everything decided so far is durable. */
@@ -24,6 +24,7 @@ type Answer = Pick<NewUnit, 'seq' | 'at' | 'outputs'>
 
 /** How many requests with an id are remembered (api: the last 1,000 of a run). */
 const requestsKept = 1000
+const none: readonly never[] = Object.freeze([])
 
 /**
  * Decides commands on top of one another, ahead of what is durable: the state, the taken positions and the head's id that
@@ -36,7 +37,9 @@ export class Ahead {
   readonly #time: TimeMode
   readonly #environment: Environment
   readonly #hash = new StateHash()
-  #place: AheadPlace
+  #state: RunState
+  #seq: number
+  #at: number
   #sources: Map<string, bigint | number> | undefined
   /** The answers to the last requests that had an id; read when the first one comes. */
   #requests: Map<string, Answer> | undefined
@@ -58,16 +61,24 @@ export class Ahead {
     this.#system = start.system
     this.#time = start.time
     this.#environment = start.environment
-    this.#place = { state: start.state, seq: start.seq, at: start.at }
+    this.#state = start.state
+    this.#seq = start.seq
+    this.#at = start.at
     this.#take(start.sources)
   }
 
   /** Falls back to what is durable: everything decided on top of it is dropped. */
   reset(place: AheadPlace, sources: Readonly<Record<string, bigint | number>>): void {
-    this.#place = place
+    this.#stand(place.state, place.seq, place.at)
     this.#chain = undefined
     this.#requests = undefined
     this.#take(sources)
+  }
+
+  #stand(state: RunState, seq: number, at: number): void {
+    this.#state = state
+    this.#seq = seq
+    this.#at = at
   }
 
   #take(sources: Readonly<Record<string, bigint | number>>): void {
@@ -77,16 +88,17 @@ export class Ahead {
 
   /** Under source time: the timer that falls due before the command, as a command of its own (semantics 10). */
   dueBefore(command: Command): Command | undefined {
-    if (this.#time !== 'source' || command.origin.kind === 'timer' || this.#place.state.table.timers.size === 0)
+    if (this.#time !== 'source' || command.origin.kind === 'timer' || this.#state.table.timers.size === 0)
       return undefined
-    const timer = nextTimer(this.#place.state)
+    const timer = nextTimer(this.#state)
     return timer !== undefined && timer.due <= this.#stamp(command) ? timerCommand(timer) : undefined
   }
 
   /** `undefined`: what it belongs to is gone, there is no unit. `'starved'`: the head's id is needed first. */
   decide(command: Command): Pending | 'starved' | undefined {
     const { origin, events, source, requestId, refused } = command
-    const { state, seq } = this.#place
+    const state = this.#state
+    const seq = this.#seq + 1
     if (origin.kind === 'timer' && findTimer(state, origin) === undefined) return undefined
     if (origin.kind === 'effect' && findInvocation(state, origin) === undefined) return undefined
     if (source !== undefined && this.#isTaken(source)) return this.#unchanged(command, true)
@@ -95,8 +107,8 @@ export class Ahead {
     if (refused !== undefined) return this.#refuse(command, refused)
     if (events.length === 0 && origin.kind === 'outside') return this.#unchanged(command, false)
     const at = this.#stamp(command)
-    const seed = this.#chain === undefined ? undefined : () => seedOf(this.#chain!.id, seq + 1)
-    const decision = this.#program.decide(this.#system, state, { seq: seq + 1, at, events, origin, seed })
+    const seed = this.#chain === undefined ? undefined : () => seedOf(this.#chain!.id, seq)
+    const decision = this.#program.decide(this.#system, state, { seq, at, events, origin, seed })
     if (decision.kind === 'starved') return 'starved'
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
     const { outputs } = decision
@@ -104,14 +116,14 @@ export class Ahead {
     const mail = mailOf(decision.effects)
     const unit: NewUnit =
       source === undefined && requestId === undefined && mail === undefined && command.beside === undefined
-        ? { seq: seq + 1, at, events, origin, outputs, state: hash }
-        : { seq: seq + 1, at, events, origin, outputs, ...(mail && { mail }), state: hash, ...besideOf(command) }
+        ? { seq, at, events, origin, outputs, state: hash }
+        : { seq, at, events, origin, outputs, ...(mail && { mail }), state: hash, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
     if (requestId !== undefined) this.#asked(requestId, unit)
-    this.#place = { state: decision.state, seq: unit.seq, at }
+    this.#stand(decision.state, seq, at)
     if (this.#chain !== undefined) this.#chain.next(unit)
-    const settlement: Settlement = { kind: 'applied', unit, state: decision.state, fatal: decision.fatal }
-    return { command, unit, state: decision.state, effects: decision.effects, settlement, refusal: undefined }
+    const { effects, fatal } = decision
+    return { kind: 'applied', command, unit, state: decision.state, effects, fatal, refusal: undefined }
   }
 
   /** The hash that is kept beside a unit. */
@@ -145,7 +157,7 @@ export class Ahead {
 
   /** Semantics 8: never before the unit before. */
   #stamp(command: Command): number {
-    const last = this.#place.at
+    const last = this.#at
     const stamp = command.at ?? (this.#time === 'arrival' ? this.#environment.now() : last)
     return Math.max(stamp, last)
   }
@@ -170,21 +182,14 @@ export class Ahead {
   #refuse(command: Command, error: XMachinesError): Pending {
     const refusal = command.refusal?.(error)
     if (command.source !== undefined && refusal !== null) this.#taken(command.source)
-    const { state, seq } = this.#place
-    return { command, unit: undefined, state, effects: [], settlement: { kind: 'refused', seq, error }, refusal }
+    const seq = this.#seq
+    return { kind: 'refused', command, unit: undefined, state: this.#state, effects: none, seq, error, refusal }
   }
 
-  #unchanged(command: Command, duplicate: boolean, answer: Answer = { ...this.#place, outputs: [] }): Pending {
-    const { state } = this.#place
-    const { seq, at, outputs } = answer
-    return {
-      command,
-      unit: undefined,
-      state,
-      effects: [],
-      settlement: { kind: 'unchanged', seq, at, outputs, state, duplicate },
-      refusal: undefined,
-    }
+  #unchanged(command: Command, duplicate: boolean, answer?: Answer): Pending {
+    const { seq, at, outputs } = answer ?? { seq: this.#seq, at: this.#at, outputs: none }
+    const unchanged = { kind: 'unchanged', seq, at, outputs, duplicate } as const
+    return { ...unchanged, command, unit: undefined, state: this.#state, effects: none, refusal: undefined }
   }
 }
 

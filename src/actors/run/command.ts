@@ -53,15 +53,14 @@ export interface Command {
   reject(error: XMachinesError): void
 }
 
-/** A command that is decided and not yet durable. */
-export interface Pending {
+/** A command that is decided and not yet durable, with what becomes of it: its settlement once it is. */
+export type Pending = Settlement & {
   readonly command: Command
   /** The unit, unless it is refused or a duplicate. */
   readonly unit: NewUnit | undefined
   /** The state after it. */
   readonly state: RunState
   readonly effects: readonly Effect[]
-  readonly settlement: Settlement
   /** Kept of a refusal under a supervisor; `null`: it leaves no trace. */
   readonly refusal: Refusal | null | undefined
 }
@@ -82,8 +81,8 @@ export function isKept(refusal: Pending['refusal']): refusal is Refusal {
 }
 
 /** Whether all that is kept of the command is the position that it took. */
-export function takesPosition({ unit, refusal, command, settlement }: Pending): boolean {
-  return unit === undefined && refusal === undefined && settlement.kind === 'refused' && command.source !== undefined
+export function takesPosition({ kind, refusal, command }: Pending): boolean {
+  return kind === 'refused' && refusal === undefined && command.source !== undefined
 }
 
 /** A unit that became durable, for whoever watches the run. */

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { AppendItem, Beside, Refusal, RunStatus, Store } from '../contracts/store.ts'
-import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
+import type { SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
 import type { Program } from '../machine/program.ts'
@@ -9,10 +9,9 @@ import type { ActorSystem } from '../machine/system.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type AdoptedUnit, isKept, type Pending, takesPosition } from './command.ts'
 import { HistoryFold } from './history.ts'
-import type { Inbox } from './inbox.ts'
 import { Lineage } from './lineage.ts'
+import type { Mailroom } from './mailroom.ts'
 import type { BesideDraft, RunOutbox } from './outbox.ts'
-import type { Postman } from './postman.ts'
 import type { Leased, ResidentStart } from './resident.ts'
 
 /** Units between two snapshots of a run that stays in memory. */
@@ -31,6 +30,8 @@ export class Durable {
   /** `undefined`: the creation is not durable. */
   #revision: number | undefined
   #status: RunStatus = 'active'
+  /** `undefined`: the store is told with the next item. */
+  #value: unknown
   #table: ActorTable
   #held: boolean
   /** The hold was lifted, which is still to be appended. */
@@ -82,45 +83,44 @@ export class Durable {
   }
 
   /** What is to be appended for these, or nothing. */
-  item(slice: readonly Pending[], aftermath: Aftermath, inbox: Inbox, postman: Postman): AppendItem | undefined {
-    const units: NewUnit[] = []
-    const sources: SourcePosition[] = []
-    const refused: Refusal[] = []
+  item(slice: readonly Pending[], aftermath: Aftermath, mailroom: Mailroom): AppendItem | undefined {
+    const [only] = slice
+    const units =
+      slice.length === 1 && only!.unit !== undefined ? [only!.unit] : slice.flatMap(({ unit }) => unit ?? [])
+    let refused: Refusal[] | undefined
+    let sources: SourcePosition[] | undefined
     for (const pending of slice) {
-      if (pending.unit !== undefined) units.push(pending.unit)
-      else if (isKept(pending.refusal)) refused.push(pending.refusal)
-      else if (takesPosition(pending)) sources.push(pending.command.source!)
+      if (pending.unit !== undefined) continue
+      if (isKept(pending.refusal)) (refused ??= []).push(pending.refusal)
+      else if (takesPosition(pending)) (sources ??= []).push(pending.command.source!)
     }
     const outbox = this.#outbox
-    const wanting = aftermath.wanting
+    const { wanting } = aftermath
     const beside: BesideDraft = {}
-    inbox.enter(slice, beside)
-    const taking = beside.taken !== undefined
-    const quiet = !this.#released && outbox?.dirty !== true && !wanting && !taking && !postman.dirty
-    if (units.length + refused.length + sources.length === 0 && quiet) return undefined
+    const mail = mailroom.enter(slice, this.#held, beside)
+    const speaks = this.#released || outbox?.dirty === true || wanting || beside.taken !== undefined || mailroom.dirty
+    if (!speaks && units.length === 0 && refused === undefined && sources === undefined) return undefined
     const state = slice.length > 0 ? slice[slice.length - 1]!.state : this.state
     const { status, value } = state.snapshot
-    if (refused.length > 0) beside.refused = refused
-    if (sources.length > 0) beside.sources = sources
+    if (refused !== undefined) beside.refused = refused
+    if (sources !== undefined) beside.sources = sources
     const item: { -readonly [K in keyof AppendItem]: AppendItem[K] } = {
       run: this.run,
       expected: this.#revision === undefined ? null : { seq: this.#seq, revision: this.#revision },
       units,
       lease: this.#lease,
-      value: value as NonNullable<AppendItem['value']>,
     }
+    if (value !== this.#value) item.value = value as NonNullable<AppendItem['value']>
     if (this.#revision === undefined) item.machine = this.#program.record
     if (status !== this.#status) item.status = status
     if (this.#released) beside.held = this.#held
     this.#releasing = this.#released
     if (this.#held && this.#revision === undefined) beside.held = true
     // The results of a held run are shown, not sent.
-    const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
-    const mails = postman.enter(this.#held ? [] : units, beside)
-    const posts = taking || mails || beside.mailed !== undefined || beside.returned !== undefined
+    const calls = outbox?.enter(this.#held ? [] : units, refused?.length ?? 0, beside) === true
     if (
       calls ||
-      posts ||
+      mail !== 'nothing' ||
       wanting ||
       state.table !== this.#table ||
       this.#revision === undefined ||
@@ -129,9 +129,9 @@ export class Durable {
       aftermath.declare(state, item, beside)
       if (outbox?.due !== undefined) item.due = Math.min(outbox.due, item.due ?? Number.POSITIVE_INFINITY)
       // Mail is due at once, whichever way it goes.
-      if (!this.#held && (mails || inbox.holdsMoreThan(slice))) item.due = 0
+      if (mail === 'due') item.due = 0
     }
-    if (Object.keys(beside).length > 0) item.beside = beside
+    if (says(beside)) item.beside = beside
     return item
   }
 
@@ -153,15 +153,12 @@ export class Durable {
 
   /** These are durable, or need not be. Gives what is new in the history. */
   adopt(settled: readonly Pending[]): readonly AdoptedUnit[] {
-    const adopted: AdoptedUnit[] = []
-    for (const { unit, state } of settled) {
-      if (unit === undefined) continue
-      this.#seq = unit.seq
-      this.#at = unit.at
-      adopted.push({ unit, state })
-    }
+    const adopted: readonly AdoptedUnit[] = settled.every(hasUnit) ? settled : settled.filter(hasUnit)
     const last = adopted[adopted.length - 1]
-    if (last !== undefined) this.#show(last.state)
+    if (last === undefined) return adopted
+    this.#seq = last.unit.seq
+    this.#at = last.unit.at
+    this.#show(last.state)
     return adopted
   }
 
@@ -211,6 +208,7 @@ export class Durable {
   #show(state: RunState): void {
     this.system.visible = state
     this.#status = state.snapshot.status
+    this.#value = state.snapshot.value
     this.#table = state.table
   }
 
@@ -231,4 +229,14 @@ export class Durable {
       .saveSnapshot(this.run, { seq: this.#seq, machine, format: stateFormat, state: encodeState(system, state) })
       .catch(() => {})
   }
+}
+
+function hasUnit(pending: Pending): pending is Pending & AdoptedUnit {
+  return pending.unit !== undefined
+}
+
+/** Whether a change says anything. */
+function says(beside: BesideDraft): boolean {
+  for (const _ in beside) return true
+  return false
 }

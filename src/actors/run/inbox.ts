@@ -66,13 +66,13 @@ export class Inbox {
   enter(slice: readonly Pending[], beside: BesideDraft): void {
     const taken: MailKey[] = []
     const returns: Mail[] = []
-    for (const { command, settlement } of slice) {
-      const { mail } = command
+    for (const pending of slice) {
+      const { mail } = pending.command
       if (mail === undefined) continue
       taken.push(keyOf(mail))
       // An answer is never answered.
-      if (settlement.kind !== 'refused' || mail.failure === true) continue
-      const event = undelivered({ to: this.#home.name, event: mail.event as RecordedEvent }, settlement.error)
+      if (pending.kind !== 'refused' || mail.failure === true) continue
+      const event = undelivered({ to: this.#home.name, event: mail.event as RecordedEvent }, pending.error)
       returns.push({ ...keyOf(mail), receiver: mail.sender, failure: true, event })
     }
     if (taken.length > 0) beside.taken = taken

@@ -4,6 +4,8 @@ import { messageOf, XMachinesError } from '../errors.ts'
 
 /** Whoever has something to append to one run. */
 export interface Writer {
+  /** It asked, and was not asked for its item yet: kept by the journal. */
+  requested: boolean
   /** What is to be appended now, or nothing. Not asked again before {@link settled} or {@link failed}. */
   takeItem(): AppendItem | undefined
   settled(outcome: AppendOutcome): void
@@ -11,53 +13,104 @@ export interface Writer {
   failed(error: XMachinesError): void
 }
 
+/** So many items make an append of their own: what a run is about to write is still at hand in the processor's cache. */
+const wholeAppend = 256
+/** Appends under way at a time. */
+const mostAppends = 4
+
 /**
  * One for each store: whatever runs want appended while an append is under way goes into the next one together, so that a
  * flush serves them all. A run has at most one item in flight.
  */
 export class Journal {
   readonly #store: Store
-  #ready = new Set<Writer>()
-  #flushing = false
+  #ready: Writer[] = []
+  #appends = 0
+  #scheduled = false
+  #taking = false
   telemetry: Telemetry | undefined = undefined
 
   constructor(store: Store) {
     this.#store = store
   }
 
-  /** Asks for `writer`'s item to be taken soon: at the end of this microtask, or with the append after the one under way. */
+  /** Asks for `writer`'s item to be taken soon: at the end of this microtask, with the append after the one under way, or as one of many at once. */
   request(writer: Writer): void {
-    this.#ready.add(writer)
-    if (this.#flushing) return
-    this.#flushing = true
-    queueMicrotask(() => void this.#flush())
+    if (writer.requested) return
+    writer.requested = true
+    this.#ready.push(writer)
+    if (this.#ready.length >= wholeAppend) this.#take()
+    else if (this.#appends === 0) this.#schedule()
   }
 
-  async #flush(): Promise<void> {
-    while (this.#ready.size > 0) {
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#take()
+    })
+  }
+
+  /** Starts an append with what is ready, unless one is under way that more can wait for. */
+  #take(): void {
+    if (this.#taking) return
+    this.#taking = true
+    while (this.#ready.length >= (this.#appends === 0 ? 1 : wholeAppend) && this.#appends < mostAppends) {
       const ready = this.#ready
-      this.#ready = new Set()
+      this.#ready = []
       const writers: Writer[] = []
       const items: AppendItem[] = []
       for (const writer of ready) {
+        writer.requested = false
         const item = writer.takeItem()
         if (item === undefined) continue
         writers.push(writer)
         items.push(item)
       }
-      if (items.length === 0) continue
-      const measured = this.telemetry?.append(items.length)
-      try {
-        const outcomes = await this.#store.append(items)
-        measured?.(false)
+      if (items.length > 0) this.#append(writers, items)
+    }
+    this.#taking = false
+  }
+
+  /** Keeps no item while the store has it: what is in flight is most of what a collection of garbage has to copy. */
+  #append(writers: readonly Writer[], items: readonly AppendItem[]): void {
+    this.#appends++
+    this.#asked(items)
+      .then(outcomes => {
         for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
-      } catch (thrown) {
-        measured?.(true)
+      })
+      .catch(thrown => {
         const error = asStoreError(thrown)
         for (const writer of writers) writer.failed(error)
-      }
+      })
+      .then(() => {
+        this.#appends--
+        // Whoever was answered goes on first, and is in time for the next one.
+        if (this.#ready.length > 0) this.#schedule()
+      })
+  }
+
+  #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {
+    try {
+      const { telemetry } = this
+      if (telemetry === undefined) return this.#store.append(items)
+      return measured(telemetry.append(items.length), this.#store.append(items))
+    } catch (thrown) {
+      return Promise.reject(thrown)
     }
-    this.#flushing = false
+  }
+}
+
+/** The same, told to whoever measures how long it takes. */
+async function measured<T>(over: (failed: boolean) => void, asked: Promise<T>): Promise<T> {
+  let failed = true
+  try {
+    const answer = await asked
+    failed = false
+    return answer
+  } finally {
+    over(failed)
   }
 }
 

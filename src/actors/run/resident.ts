@@ -3,7 +3,7 @@ import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../cont
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { type ErrorCode, XMachinesError } from '../errors.ts'
+import { XMachinesError } from '../errors.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
@@ -12,12 +12,11 @@ import { Aftermath } from './aftermath.ts'
 import { Ahead, mailOf } from './ahead.ts'
 import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
-import { Inbox } from './inbox.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
+import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
 import type { RunOutbox } from './outbox.ts'
-import { Postman } from './postman.ts'
-import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
+import { isReadersError, leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -74,8 +73,6 @@ export interface ResidentStart {
 const mailboxLimit = 65_536
 /** Commands of one append item. */
 const itemLimit = 1024
-/** What the store says to somebody who may read it, but not write. */
-const readersErrors: ReadonlySet<ErrorCode> = new Set(['STORE_LOCKED', 'STORE_READ_ONLY'])
 /** How many times in a row another writer may be first. */
 const conflictLimit = 64
 
@@ -86,6 +83,7 @@ const conflictLimit = 64
  * to become durable is dropped with everything decided on top of it, and is decided again or rejected.
  */
 export class Resident implements Writer {
+  requested = false
   readonly run: string
   readonly program: Program
   readonly store: Store
@@ -101,8 +99,7 @@ export class Resident implements Writer {
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
   readonly #durable: Durable
-  readonly #inbox: Inbox
-  readonly #postman: Postman
+  readonly #mailroom: Mailroom
   /** As the run was kept when it came into memory. */
   #kept: Beside | undefined
   /** Mail came in since the store was last looked into. */
@@ -148,19 +145,7 @@ export class Resident implements Writer {
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
     this.#kept = start.kept
-    this.#inbox = new Inbox({
-      definition: start.program.definition,
-      name: this.name,
-      submit: command => this.submit(command),
-    })
-    this.#postman = new Postman({
-      run: start.run,
-      store: start.store,
-      environment: start.environment,
-      telemetry: this.telemetry,
-      touch: () => this.touch(),
-      failed: error => readersErrors.has(error.code) || this.report(this.seq, error),
-    })
+    this.#mailroom = new Mailroom(this, this.name)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -194,7 +179,7 @@ export class Resident implements Writer {
   }
   /** Effects and commands in flight: not to be passivated. */
   get busy(): boolean {
-    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0 || this.#postman.busy
+    return this.#pending.length + this.#waiting.length > 0 || this.#aftermath.running > 0 || this.#mailroom.busy
   }
   /** Units that are decided, or wait to be. */
   get backlog(): number {
@@ -250,7 +235,7 @@ export class Resident implements Writer {
   async resume(): Promise<void> {
     if (this.held) return
     this.#goOn()
-    if (this.#kept !== undefined) this.#post(this.#kept)
+    if (this.#kept !== undefined) this.#mailroom.follow(this.#kept)
     this.#kept = undefined
     if (this.#aftermath.wanting) await this.#writing()
     if (this.#over?.error !== undefined) throw this.#over.error
@@ -259,12 +244,6 @@ export class Resident implements Writer {
   #goOn(): void {
     this.#aftermath.follow(this.state)
     this.#aftermath.catchUp()
-  }
-
-  /** Goes on with mail, both ways. Gives whether some came in. */
-  #post(kept: Beside): boolean {
-    this.#postman.follow(kept)
-    return this.#inbox.follow(kept.inbox)
   }
 
   /** Mail came in: it is looked for, unless an append is about to find out that it did. */
@@ -310,10 +289,10 @@ export class Resident implements Writer {
 
   /** Drains, ends the effects, keeps a snapshot. Commands that come meanwhile are taken; the caller stops them. */
   async passivate(timeout: number): Promise<void> {
-    this.#inbox.close()
+    this.#mailroom.close()
     await this.#aftermath.close(timeout)
     await this.drained()
-    await this.#postman.close(timeout)
+    await this.#mailroom.delivered(timeout)
     await this.drained()
     if (this.#over === undefined && this.#aftermath.wanting) await this.#writing()
     if (this.#over !== undefined) return
@@ -338,7 +317,7 @@ export class Resident implements Writer {
   takeItem(): AppendItem | undefined {
     if (this.#over !== undefined || this.#inFlight > 0 || this.#frozen > 0) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
-    const item = this.#durable.item(slice, this.#aftermath, this.#inbox, this.#postman)
+    const item = this.#durable.item(slice, this.#aftermath, this.#mailroom)
     if (item !== undefined) {
       this.#inFlight = slice.length
       this.#appending = true
@@ -349,7 +328,7 @@ export class Resident implements Writer {
         item.beside?.held === undefined
       return item
     }
-    this.#settle(this.#pending.splice(0, slice.length))
+    this.#settle(this.#take(slice.length))
     if (this.#pending.length > 0) this.#journal.request(this)
     return undefined
   }
@@ -360,14 +339,14 @@ export class Resident implements Writer {
     this.#appending = false
     this.outbox?.entered(outcome.status === 'appended')
     const attempted = this.#aftermath.settled(outcome.status === 'appended')
-    this.#postman.entered(outcome.status === 'appended')
+    this.#mailroom.entered(outcome.status === 'appended')
     if (this.#over !== undefined) return
     switch (outcome.status) {
       case 'appended':
         this.#conflicts = 0
         this.#durable.written(outcome.revision)
         this.#created()
-        this.#settle(this.#pending.splice(0, count), attempted)
+        this.#settle(this.#take(count), attempted)
         this.#written()
         if (this.#pending.length > 0) this.#journal.request(this)
         return this.#lookForMail()
@@ -389,17 +368,16 @@ export class Resident implements Writer {
     this.#inFlight = 0
     this.#appending = false
     this.#aftermath.settled(false)
-    this.#postman.entered(false)
+    this.#mailroom.entered(false)
     if (this.#over !== undefined) return
-    if (this.#optional && readersErrors.has(error.code)) this.#forgo()
+    if (this.#optional && isReadersError(error)) this.#forgo()
     else this.#end(error)
   }
 
   /** Whoever only reads a run starts nothing of it. */
   #forgo(): void {
     this.#aftermath.forgo()
-    this.#postman.stop()
-    this.#inbox.forgo()
+    this.#mailroom.forgo()
     this.#written()
     // What was decided on top of mail is decided without it.
     if (this.#pending.length > 0) this.#takeOver(false)
@@ -438,14 +416,9 @@ export class Resident implements Writer {
       state: this.#ahead.hashOf(start.state, first.effects),
       creation: first.creation,
     }
-    this.#push({
-      command,
-      unit,
-      state: start.state,
-      effects: first.effects,
-      settlement: { kind: 'applied', unit, state: start.state, fatal: undefined },
-      refusal: undefined,
-    })
+    const { state } = start
+    const { effects } = first
+    this.#push({ kind: 'applied', command, unit, state, effects, fatal: undefined, refusal: undefined })
   }
 
   #decide(command: Command): void {
@@ -467,7 +440,7 @@ export class Resident implements Writer {
           cause: command.signal.reason,
         }),
       )
-    if (command.mail !== undefined && !this.#inbox.holds(command.mail)) return this.#drop(command)
+    if (command.mail !== undefined && !this.#mailroom.holds(command.mail)) return this.#drop(command)
     for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
       const timer = this.#ahead.decide(due)
       if (timer === 'starved') return this.#starve(command)
@@ -482,7 +455,9 @@ export class Resident implements Writer {
 
   #push(pending: Pending): void {
     if (this.#pending.length === 0 && !needsAppend(pending)) return this.#settle([pending])
-    this.#pending.push(pending)
+    // Most runs have one at a time, and an array that grows has room for many.
+    if (this.#pending.length === 0) this.#pending = [pending]
+    else this.#pending.push(pending)
     if (this.#inFlight === 0) this.#journal.request(this)
   }
 
@@ -519,7 +494,7 @@ export class Resident implements Writer {
           this.#pending.length > 0 ||
           this.outbox?.dirty === true ||
           this.#aftermath.wanting ||
-          this.#postman.dirty ||
+          this.#mailroom.dirty ||
           this.#durable.released
         )
           this.#journal.request(this)
@@ -532,19 +507,28 @@ export class Resident implements Writer {
 
   // Becoming durable.
 
+  /** Takes the first ones out of what is pending. */
+  #take(count: number): readonly Pending[] {
+    if (count < this.#pending.length) return this.#pending.splice(0, count)
+    const all = this.#pending
+    this.#pending = []
+    return all
+  }
+
   /** These are durable, or need not be: shows them, answers, starts what they left to be done. */
   #settle(settled: readonly Pending[], attempted = false): void {
     const adopted = this.#durable.adopt(settled)
     if (adopted.length > 0) for (const observer of this.#observers) observer.adopted(adopted)
-    for (const { command, settlement } of settled) {
-      if (settlement.kind === 'refused')
-        for (const observer of this.#observers) observer.refused(settlement.seq, command.events, settlement.error)
-      command.settle(settlement)
+    for (const pending of settled) {
+      const { command } = pending
+      if (pending.kind === 'refused')
+        for (const observer of this.#observers) observer.refused(pending.seq, command.events, pending.error)
+      command.settle(pending)
     }
     if ((adopted.length > 0 || attempted) && !this.held) {
       for (const { unit, effects } of settled)
         if (unit !== undefined && effects.length > 0) this.#aftermath.perform(unit, effects)
-      this.#postman.send(adopted.map(({ unit }) => unit))
+      this.#mailroom.send(adopted)
       this.#aftermath.follow(this.state)
       this.#durable.snapshotNowAndThen()
     }
@@ -579,7 +563,7 @@ export class Resident implements Writer {
       this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
       const mine = !this.#guest && !this.held && (!kept.held || this.#durable.released)
       // Who sends mail is not in the way, however much.
-      if (mine && this.#post(kept) && adopted.length === 0) this.#conflicts = 0
+      if (mine && this.#mailroom.follow(kept) && adopted.length === 0) this.#conflicts = 0
       // A run that was there already is gone on with, as if it had been opened.
       if (creation !== undefined && mine) {
         this.#aftermath.inherit(kept)
@@ -597,7 +581,7 @@ export class Resident implements Writer {
     this.#pending = []
     this.#waiting = []
     this.#aftermath.stop(error)
-    this.#postman.stop()
+    this.#mailroom.stop()
     this.#written()
     for (const command of rejected) command.reject(error ?? runClosed(this.run))
     for (const { reject } of this.#whenCreated.splice(0)) reject(error ?? runClosed(this.run))

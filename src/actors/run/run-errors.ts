@@ -1,6 +1,14 @@
 import type { LeaseKey } from '../contracts/store.ts'
-import { messageOf, XMachinesError } from '../errors.ts'
+import { type ErrorCode, messageOf, XMachinesError } from '../errors.ts'
 import type { Leased } from './resident.ts'
+
+/** What the store says to somebody who may read it, but not write. */
+const readersErrors: ReadonlySet<ErrorCode> = new Set(['STORE_LOCKED', 'STORE_READ_ONLY'])
+
+/** Whether the store may be read, but not written. */
+export function isReadersError({ code }: XMachinesError): boolean {
+  return readersErrors.has(code)
+}
 
 /** A policy of the machine threw, or there is a defect: the unit is neither applied nor refused. */
 export function undecided(run: string, thrown: unknown): XMachinesError {

@@ -26,6 +26,7 @@ interface Waiting {
  * order, as items without units.
  */
 export class ParkedRun implements Writer, OutboxWriter {
+  requested = false
   readonly run: string
   readonly #journal: Journal
   readonly #lease: Leased

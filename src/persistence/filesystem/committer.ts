@@ -37,7 +37,7 @@ class Waiter<T = unknown> {
   }
 }
 
-/** Start a flush at once when so much waits: encoding goes on while the disk works. */
+/** Start a flush at once when so many calls wait, or lines: encoding goes on while the disk works. */
 const eager = 256
 
 /**
@@ -91,7 +91,7 @@ export class Committer {
     return new Promise((resolve, reject) => {
       group.waiting.push(new Waiter(value, resolve, reject) as Waiter)
       if (this.#inFlight !== undefined) return
-      if (group.waiting.length >= eager) this.#flush()
+      if (group.waiting.length >= eager || this.frame.lines >= eager) this.#flush()
       else this.#schedule()
     })
   }
