@@ -72,6 +72,13 @@ module.exports = {
       to: { path: 'node_modules/xstate/', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'otel-in-one-folder',
+      comment: 'The core knows contracts/telemetry.ts, not who measures.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/otel/' },
+      to: { path: 'node_modules/@opentelemetry/' },
+    },
+    {
       name: 'drivers-know-the-core-only',
       comment: 'A store or transport imports the core and itself: never a sibling, never a root.',
       severity: 'error',

@@ -7,6 +7,7 @@ export const entries: Readonly<Record<string, string>> = {
   'transports/memory': 'src/transports/memory/index.ts',
   'transports/framing': 'src/transports/framing/index.ts',
   'transports/rxjs': 'src/transports/rxjs.ts',
+  otel: 'src/otel/index.ts',
 }
 
 /** Built, but not importable: the command line. */

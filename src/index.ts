@@ -5,6 +5,7 @@ import { memoryStore } from './persistence/memory.ts'
 export type * from './actors/contracts/broker.ts'
 export type { JsonObject, JsonValue, RecordedEvent } from './actors/contracts/json.ts'
 export type * from './actors/contracts/store.ts'
+export type { Telemetry } from './actors/contracts/telemetry.ts'
 export type * from './actors/contracts/unit.ts'
 export { type ErrorCode, type ErrorDetails, errorCodes, XMachinesError } from './actors/errors.ts'
 export { createHost, type Host, type HostEvent, type HostOptions } from './actors/host/index.ts'
@@ -18,6 +19,7 @@ export {
   type EventSchemas,
   type MachineDefinition,
 } from './actors/machine/definition.ts'
+export type { Inspect, RunInspectionEvent } from './actors/machine/inspection.ts'
 export type {
   CrashPolicy,
   InvocationNames,
@@ -30,6 +32,7 @@ export type {
 export type { Migration, PersistedChild, PersistedState } from './actors/machine/migration.ts'
 export type { Strictness } from './actors/machine/strict/strictness.ts'
 export { type MailAddress, type TellAction, tell, type UndeliveredEvent } from './actors/machine/tell.ts'
+export { type InspectHistoryOptions, inspectHistory } from './actors/replay/inspect-history.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
 export type { Divergence } from './actors/run/divergence.ts'

@@ -187,7 +187,7 @@ export const errorCodes = {
   },
   EFFECT_FAILED: {
     retryable: false,
-    when: 'A custom action threw after its unit was durable.',
+    when: 'A custom action, or an inspector, threw after the unit was durable.',
     next: 'The run is not affected. Use an invocation for what must succeed.',
   },
 

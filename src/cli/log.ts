@@ -1,14 +1,20 @@
 import { Command } from 'commander'
 import { batchesOf } from '../actors/batch-stream.ts'
+import type { Unit } from '../actors/contracts/unit.ts'
+import { PendingReplay } from '../actors/replay/pending-replay.ts'
 import { findRun } from './find-run.ts'
+import { loadMachines } from './load-machine.ts'
+import { logNotes, notesText } from './log-line.ts'
+import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { Table } from './table.ts'
 import type { Terminal } from './terminal.ts'
-import { originText, printable, timeText, typesText } from './text.ts'
+import { durationText, originText, printable, timeText, typesText } from './text.ts'
 import { forkLine, unitLine } from './unit-line.ts'
 
 interface LogOptions {
+  readonly machine?: readonly string[]
   readonly namespace?: string
 }
 
@@ -18,23 +24,42 @@ export function logCommand(): Command {
     .description('show the history of a run')
     .argument('<store>', 'a directory')
     .argument('<run>', 'a key, an id, or the beginning of an id')
+    .addOption(
+      machineOption('to show timers and invocations too: what decided the run, again for the machines of older parts'),
+    )
     .option('--namespace <name>', 'where to look for the key')
     .action(perform(showLog))
 }
 
-async function showLog(terminal: Terminal, location: string, name: string, { namespace }: LogOptions): Promise<number> {
+async function showLog(terminal: Terminal, location: string, name: string, options: LogOptions): Promise<number> {
   const { signal } = terminal
+  const { namespace } = options
+  const machines = options.machine === undefined ? undefined : await loadMachines(options.machine)
   await withStore(terminal, location, { access: 'read' }, async store => {
     const head = await findRun(store, name, { namespace, signal })
-    const table = new Table(terminal, ['SEQ', 'TIME', 'ORIGIN', 'EVENTS', 'OUTPUTS'])
+    const table = new Table(terminal, ['SEQ', 'TIME', 'AFTER', 'ORIGIN', 'EVENTS', 'OUTPUTS', 'NOTES'])
+    const replayed = machines && new PendingReplay(machines, head.run)
     let forked = head.fork === undefined
+    let before: Unit | undefined
     for await (const batch of batchesOf(store.read(head.run, { signal }))) {
       for (const unit of batch) {
         if (!forked && unit.run === head.run) forked = await addFork()
+        const notes = logNotes(head.run, unit, before, head.beside.attempts, replayed?.changes(unit))
+        const { seq, at, origin } = unit
         const outputs = unit.outputs.map(({ type }) => printable(type)).join(', ')
-        await table.add(unitLine(unit), () => {
-          return [String(unit.seq), timeText(unit.at), originText(unit.origin), typesText(unit), outputs]
+        const after = notes.since === undefined ? '' : durationText(notes.since)
+        await table.add({ ...unitLine(unit), ...notes }, () => {
+          return [
+            String(seq),
+            timeText(at),
+            after,
+            originText(origin),
+            typesText(unit),
+            outputs,
+            notesText(unit, notes),
+          ]
         })
+        before = unit
       }
     }
     if (!forked) await addFork()
@@ -44,7 +69,7 @@ async function showLog(terminal: Terminal, location: string, name: string, { nam
       const fork = head.fork!
       const from = fork.creation!.fork!
       await table.add(forkLine({ ...head, fork }), () => {
-        return ['', timeText(fork.at), '', `(forked from ${from.run.slice(0, 12)} at ${from.at})`, '']
+        return ['', timeText(fork.at), '', '', `(forked from ${from.run.slice(0, 12)} at ${from.at})`, '', '']
       })
       return true
     }

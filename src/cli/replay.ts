@@ -3,7 +3,9 @@ import { Command } from 'commander'
 import type { JsonValue } from '../actors/contracts/json.ts'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
 import { differences } from '../actors/json/differences.ts'
+import type { RunInspectionEvent } from '../actors/machine/inspection.ts'
 import type { StateValue } from '../actors/machine/xstate.ts'
+import { inspected } from '../actors/replay/inspect-history.ts'
 import { replay } from '../actors/replay/replay.ts'
 import type { Machines, RunSnapshot } from '../actors/run/types.ts'
 import { breakpointAt } from './breakpoint.ts'
@@ -13,7 +15,8 @@ import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import type { Terminal } from './terminal.ts'
+import { statelyEvent } from './stately-events.ts'
+import { type Terminal, usage } from './terminal.ts'
 import { changeText, divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
 
@@ -24,6 +27,7 @@ interface ReplayOptions {
   readonly break?: readonly string[]
   readonly diff?: boolean
   readonly verify?: boolean
+  readonly inspect?: boolean
   readonly namespace?: string
 }
 
@@ -43,6 +47,7 @@ export function replayCommand(): Command {
     )
     .option('--diff', 'show what each unit changes in the context')
     .option('--verify', 'compare with what was recorded, and stop a run at the first difference')
+    .option('--inspect', 'print what the Stately Inspector is sent instead, as NDJSON; with --until only')
     .option('--namespace <name>', 'where to look for the key')
     .action(perform(replayRuns))
 }
@@ -53,6 +58,9 @@ async function replayRuns(
   name: string | undefined,
   options: ReplayOptions,
 ): Promise<number> {
+  const { from, diff, verify, break: breaks } = options
+  if (options.inspect === true && [from, diff, verify, breaks].some(other => other !== undefined))
+    throw usage('--inspect shows whole histories: of the other options, only --until goes with it.')
   const machines = await loadMachines(options.machine)
   if (await isLog(place)) {
     return withLogStore(terminal, place, { machines, key: name }, async (store, refused) => {
@@ -84,8 +92,33 @@ async function replayStore(
   const runs =
     name === undefined ? store.list({ namespace, signal }) : [await findRun(store, name, { namespace, signal })]
   let code = 0
-  for await (const head of runs) if (!(await replayRun(terminal, store, machines, head, options))) code = 1
+  for await (const head of runs) {
+    if (options.inspect === true) await inspectRun(terminal, store, machines, head, options)
+    else if (!(await replayRun(terminal, store, machines, head, options))) code = 1
+  }
   return code
+}
+
+/** Prints what an inspector would be shown. */
+async function inspectRun(
+  terminal: Terminal,
+  store: Store,
+  machines: Machines,
+  head: RunHead,
+  { until = head.seq }: ReplayOptions,
+): Promise<void> {
+  const { run, key } = head
+  const units = store.read(run, { to: Math.min(head.seq, until), signal: terminal.signal })
+  // A unit's events go out before the next unit is decided.
+  let events: object[] = []
+  const inspect = (event: RunInspectionEvent): void => {
+    const line = statelyEvent(event)
+    if (line !== undefined) events.push(line)
+  }
+  for await (const _shown of inspected(machines, units, inspect, { run, name: key })) {
+    for (const event of events) await terminal.printLine(JSON.stringify(event))
+    events = []
+  }
 }
 
 /** Answers whether it went as it was recorded, as far as was asked. */

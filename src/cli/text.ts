@@ -30,15 +30,33 @@ export function timeText(at: number): string {
   return Number.isNaN(date.getTime()) ? String(at) : date.toISOString()
 }
 
+const durations = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+] as const
+
+/** A span of time in its two largest units: `2 d 3 h`, `1 min 5 s`, `1.5 s`, `20 ms`. */
+export function durationText(ms: number): string {
+  for (const [index, [length, name]] of durations.entries()) {
+    if (ms < length) continue
+    const whole = Math.floor(ms / length)
+    const [smaller, smallerName] = durations[index + 1] ?? [1000, 's']
+    const rest = Math.floor((ms - whole * length) / smaller)
+    return rest === 0 ? `${whole} ${name}` : `${whole} ${name} ${rest} ${smallerName}`
+  }
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.floor(ms / 10) / 100} s`
+}
+
 /** Why a unit exists, in a word or two. */
 export function originText(origin: Origin): string {
   switch (origin.kind) {
     case 'outside':
       return 'outside'
     case 'effect':
-      return `effect ${printable(origin.actor.join('/'))}`
+      return `effect ${printable(origin.actor.join('/'))} of ${origin.entered}`
     case 'timer':
-      return `timer ${origin.armed}.${origin.index}`
+      return `timer ${origin.index} of ${origin.armed}`
     case 'mail':
     case 'undelivered':
       return `${origin.kind} ${shortId(origin.run)}/${origin.seq}`

@@ -32,7 +32,8 @@ export interface BesideLine {
 
 /** The line of a unit. */
 export function unitLine(unit: Unit): UnitLine {
-  const { run, seq, id, at, events, origin, epoch, sources, outputs, mail, requestId, state, creation, machine } = unit
+  const { run, seq, id, at, events, origin, epoch, sources, outputs, mail, requestId, trace, attempts } = unit
+  const { state, creation, machine } = unit
   const line = {
     run,
     seq,
@@ -45,6 +46,8 @@ export function unitLine(unit: Unit): UnitLine {
     outputs,
     mail,
     requestId,
+    trace,
+    attempts,
     state,
     creation,
     machine,

@@ -61,6 +61,29 @@ describe('xmachines replay, looking closer', () => {
   })
 })
 
+describe('xmachines replay --inspect', () => {
+  it('prints what the Stately Inspector is sent, with the times of the units', async () => {
+    const [run] = await runs()
+    const { code, stdout } = await xmachines('replay', store, run!.key, '--machine', counter, '--inspect')
+    expect(code).toBe(0)
+    const events = jsonLines(stdout)
+    expect(events[0]).toMatchObject({ type: '@xstate.actor', name: run!.key, rootId: run!.run, sessionId: run!.run })
+    expect(JSON.parse(events[0]!.definition as string)).toMatchObject({ id: 'counter', initial: 'awake' })
+    const units = jsonLines((await xmachines('log', store, run!.key, '--json')).stdout)
+    const shown = events.filter(({ type }) => type === '@xstate.snapshot')
+    expect(shown.map(({ seq, createdAt }) => [seq, createdAt])).toEqual(units.map(({ seq, at }) => [seq, String(at)]))
+    expect(shown.at(-1)).toMatchObject({ snapshot: { context: { count: expect.any(Number) } }, _version: '0.7.2' })
+    const part = await xmachines('replay', store, run!.key, '--machine', counter, '--inspect', '--until', '1')
+    expect(jsonLines(part.stdout)).toEqual(events.filter(({ seq }) => (seq as number) <= 1))
+  })
+
+  it('shows whole histories', async () => {
+    const { code, stderr } = await xmachines('replay', store, '--machine', counter, '--inspect', '--diff')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^USAGE_INVALID: --inspect/)
+  })
+})
+
 describe('xmachines verify, in several processes', () => {
   const byRun = (text: string) => jsonLines<{ run: string }>(text).toSorted((a, b) => (a.run < b.run ? -1 : 1))
 
@@ -270,6 +293,39 @@ describe('xmachines verify', () => {
     expect(code).toBe(1)
     for (const line of jsonLines(stdout))
       expect(line).toMatchObject({ ok: false, divergence: { kind: 'outputs', seq: expect.any(Number) } })
+  })
+})
+
+describe('xmachines verify, of runs that would go over to another machine', () => {
+  const next = (name: string) => `test/cli/machines/counter-migrated.ts#${name}`
+  const verified = (...machines: string[]) =>
+    xmachines('verify', store, ...machines.flatMap(machine => ['--machine', machine]), '--json')
+
+  it('decides the migration of each, says where it leads, and writes nothing', async () => {
+    const before = await runs()
+    for (const machines of [[next('migrated')], [next('migrated'), counter]]) {
+      const { code, stdout, stderr } = await verified(...machines)
+      expect(code, stderr).toBe(0)
+      expect(jsonLines(stdout)).toHaveLength(5)
+      for (const line of jsonLines(stdout)) expect(line).toMatchObject({ ok: true, units: expect.any(Number) })
+      const goesOver = jsonLines(stdout).map(({ migratesTo }) => migratesTo)
+      // A run whose own machine is among those given goes on with it.
+      expect(goesOver).toEqual(Array(5).fill(machines.length === 1 ? '2' : undefined))
+      if (machines.length === 1) expect(stderr).toContain('5 runs go over to the first machine when opened.')
+    }
+    expect(await runs()).toEqual(before)
+  })
+
+  it('exits with 1 where a migration throws, and where none leads there', async () => {
+    const thrown = await verified(next('mistaken'))
+    expect(thrown.code).toBe(1)
+    for (const line of jsonLines(thrown.stdout))
+      expect(line).toMatchObject({ ok: false, error: { code: 'MIGRATION_FAILED' } })
+    const unrelated = await verified(next('unrelated'))
+    expect(unrelated.code).toBe(1)
+    // Decided with the machine that was given, it comes out otherwise.
+    for (const line of jsonLines(unrelated.stdout))
+      expect(line).toMatchObject({ ok: false, divergence: { kind: expect.any(String) } })
   })
 })
 

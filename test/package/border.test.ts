@@ -77,6 +77,13 @@ const planted: Readonly<Record<string, { readonly files: Readonly<Record<string,
     },
     at: 'src/actors/run/one.ts',
   },
+  'otel-in-one-folder': {
+    files: {
+      'src/actors/run/one.ts': "import type { Span } from '@opentelemetry/api'\nexport type One = Span",
+      'src/otel/two.ts': "import { trace } from '@opentelemetry/api'\nexport const two = trace",
+    },
+    at: 'src/actors/run/one.ts',
+  },
   'drivers-know-the-core-only': {
     files: {
       'src/persistence/memory.ts': "import { two } from './filesystem/two.ts'\nexport const one = two",

@@ -10,7 +10,15 @@ import { exclusively } from './lock.ts'
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 
 /** What an example or a document may import beside the package itself. The versions are those that this repository is tested with. */
-const beside = ['xstate', 'rxjs', 'zod']
+const beside = [
+  'xstate',
+  'rxjs',
+  'zod',
+  '@statelyai/inspect',
+  '@opentelemetry/api',
+  '@opentelemetry/sdk-trace-base',
+  '@opentelemetry/context-async-hooks',
+]
 
 const folderPrefix = 'xmachines-packed-'
 

@@ -1,4 +1,4 @@
-import { openRun, type Receipt, type Run, type Store, type Strictness, type Unit } from 'xmachines'
+import { type OpenRunOptions, openRun, type Receipt, type Run, type Store, type Strictness, type Unit } from 'xmachines'
 import type { AnyStateMachine } from 'xstate'
 import type { ScriptStep } from '../arbitraries/machine-description.ts'
 
@@ -18,6 +18,8 @@ export interface Manner {
   readonly reopen?: (step: number) => boolean
   /** @default as tests do: strictly */
   readonly strict?: Strictness
+  /** Who looks on. */
+  readonly watched?: Pick<OpenRunOptions, 'inspect' | 'telemetry'>
 }
 
 /** Plays a script on the run of a key, in source time. */
@@ -27,7 +29,8 @@ export async function play(
   store: Store,
   manner: Manner = {},
 ): Promise<Played> {
-  let run = await openPlayed(machine, store, manner.strict)
+  const open = () => openPlayed(machine, store, manner.strict, manner.watched)
+  let run = await open()
   const receipts: Promise<unknown>[] = []
   let at = 0
   for (const [index, step] of script.entries()) {
@@ -41,7 +44,7 @@ export async function play(
     if (manner.reopen?.(index) === true) {
       await settled
       await run.close()
-      run = await openPlayed(machine, store, manner.strict)
+      run = await open()
     }
   }
   const played = {
@@ -55,8 +58,20 @@ export async function play(
 }
 
 /** The run that {@link play} plays on. */
-export function openPlayed(machine: AnyStateMachine, store: Store, strict?: Strictness): Promise<Run> {
-  return openRun(machine, { store, key: 'played', time: 'source', at: 0, strict }) as unknown as Promise<Run>
+export function openPlayed(
+  machine: AnyStateMachine,
+  store: Store,
+  strict?: Strictness,
+  watched?: Manner['watched'],
+): Promise<Run> {
+  return openRun(machine, {
+    store,
+    key: 'played',
+    time: 'source',
+    at: 0,
+    strict,
+    ...watched,
+  }) as unknown as Promise<Run>
 }
 
 /** The state as XState persists it: value, context, status, history, and all children. */

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from './json.ts'
-import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from './unit.ts'
+import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, TraceContext, Unit } from './unit.ts'
 
 /** Every async operation takes one: aborting rejects with `ABORTED`, and a write then has happened or has not, never in part. */
 export interface AbortOptions {
@@ -66,6 +66,8 @@ export interface Mail extends MailKey {
   /** The receiving run. */
   readonly receiver: string
   readonly event: JsonObject
+  /** The trace of the unit that sent it. */
+  readonly trace?: TraceContext
 }
 
 /** Which output of which unit, counted from 0. */

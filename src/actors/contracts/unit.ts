@@ -62,6 +62,13 @@ export interface SentMail {
   readonly event: RecordedEvent
 }
 
+/** Where a unit stands in a distributed trace, as the W3C's Trace Context writes it into headers. */
+export interface TraceContext {
+  /** `<version>-<trace id>-<span id>-<flags>`. */
+  readonly traceparent: string
+  readonly tracestate?: string
+}
+
 /** A unit as the core hands it to a store: one event or one atomic batch, decided. */
 export interface NewUnit {
   readonly seq: number
@@ -77,6 +84,10 @@ export interface NewUnit {
   readonly sources?: readonly SourcePosition[]
   /** The caller's idempotency id. Beside the identity. */
   readonly requestId?: string
+  /** The span that the unit was decided in, or else what its sender gave. Beside the identity. */
+  readonly trace?: TraceContext
+  /** Of what an invocation told: the attempts so far, if there was more than one. Beside the identity. */
+  readonly attempts?: number
   /** Hash of the state after the unit. Beside the identity. */
   readonly state?: string
   /** Only unit 0. */

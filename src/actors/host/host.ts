@@ -1,11 +1,14 @@
 import type { Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import { LivePort } from '../run/live-port.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
+import { inspectResident } from '../run/run-inspection.ts'
 import { Attention } from '../supervisor/attention.ts'
 import { defaultBackoff, Pauses } from '../supervisor/backoff.ts'
 import { asError, mayPass } from '../supervisor/failures.ts'
@@ -35,6 +38,8 @@ export interface HostSettings {
   readonly namespace: string
   readonly residents: number
   readonly idle: number
+  readonly inspect: Inspect | undefined
+  readonly telemetry: Telemetry | undefined
 }
 
 /** How many events wait for a reader. */
@@ -98,6 +103,7 @@ export class HostKeeper {
     const lodger = new Lodger(held, this.#residents, () => this.#letGo(lodger, true))
     this.#lodgers.set(run, lodger)
     held.watch(lodger)
+    if (this.#settings.inspect !== undefined) inspectResident(held, this.#settings.inspect)
     this.#residents.rest(lodger)
   }
 
@@ -122,9 +128,9 @@ export class HostKeeper {
   }
 
   async #wake(run: string): Promise<void> {
-    const { store, programs } = this.#settings
+    const { store, programs, telemetry } = this.#settings
     try {
-      const { resident } = await hold(store, programs, { id: run }, this.#environment, undefined)
+      const { resident } = await hold(store, programs, { id: run, telemetry }, this.#environment, undefined)
       this.#failures = 0
       await this.lodge(resident)
       await resident.drained()

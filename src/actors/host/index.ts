@@ -1,6 +1,8 @@
 import type { Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { type OpenRunOptions, openHeld, programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from '../run/types.ts'
@@ -21,6 +23,10 @@ export interface HostOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly idle?: number | undefined
   /** Whether steps are watched: see {@link Strictness}. @default on outside production */
   readonly strict?: Strictness | undefined
+  /** Shows every run that the host keeps in memory to an inspector, as `openRun` does. @default nobody inspects */
+  readonly inspect?: Inspect | undefined
+  /** Measures every run that the host brings into memory, as for `openRun`. @default nobody measures */
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** A process's part in looking after the runs of a namespace. Made by {@link createHost}. */
@@ -55,19 +61,19 @@ export function createHostIn<TMachine extends AnyMachine>(
   environment: Environment,
   options: HostOptions<TMachine>,
 ): Host<TMachine> {
-  const { machine, store, strict, residents = 10_000, idle = 60_000 } = options
+  const { machine, store, strict, inspect, telemetry, residents = 10_000, idle = 60_000 } = options
   if (!Number.isInteger(residents) || residents < 1)
     throw new TypeError(`Expected \`residents\` to be a whole number from 1, got \`${String(residents)}\`.`)
   if (typeof idle !== 'number' || !(idle >= 0))
     throw new TypeError(`Expected \`idle\` to be milliseconds, got \`${String(idle)}\`.`)
   const programs = programsOf(machine, store.objectFormat, strict)
   const namespace = options.namespace ?? programs[0].record.id
-  const keeper = new HostKeeper({ store, programs, namespace, residents, idle }, environment)
+  const keeper = new HostKeeper({ store, programs, namespace, residents, idle, inspect, telemetry }, environment)
   const close = (): Promise<void> => keeper.close()
   return {
     async open(which) {
       if (keeper.over) throw new XMachinesError('HOST_CLOSED', 'This host is closed. Create another one.')
-      const { run, resident } = await openHeld(environment, machine, { strict, ...which, store, namespace })
+      const { run, resident } = await openHeld(environment, machine, { strict, telemetry, ...which, store, namespace })
       await keeper.lodge(resident)
       return run
     },

@@ -41,7 +41,7 @@ export const emptyTable: ActorTable = {
 
 /** The invocation that an effect's unit belongs to: undefined once it has ended or was left. */
 export function findInvocation(
-  state: RunState,
+  state: Pick<RunState, 'table'>,
   origin: { readonly actor: readonly string[]; readonly entered: number },
 ): Invocation | undefined {
   for (const invocation of state.table.invocations.values()) {

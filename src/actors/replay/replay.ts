@@ -137,14 +137,7 @@ class Replay implements AsyncIterableIterator<Step> {
     }
     const fold = (this.#fold ??= foldOf(this.#machine, unit))
     const before = fold.place?.state.table
-    const decided = fold.apply(unit)
-    if (decided === undefined) {
-      throw new XMachinesError(
-        'UNIT_ID_UNKNOWN',
-        `Unit ${unit.seq} draws randomness, which derives from ids. Read the history with ids: store.read(run).`,
-        { details: { run: unit.run, seq: unit.seq } },
-      )
-    }
+    const decided = decideAgain(fold, unit)
     const step = new Step(
       unit,
       decided,
@@ -242,4 +235,15 @@ export function foldOf(machine: Machines | Lineage, first: Unit): HistoryFold {
       ? machine
       : new Lineage(programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false))
   return new HistoryFold(lineage, { fallback: lineage.programs[0] })
+}
+
+/** What a recorded unit comes to. @throws `UNIT_ID_UNKNOWN` where it draws randomness and was read without ids */
+export function decideAgain(fold: HistoryFold, unit: Unit): Decided {
+  const decided = fold.apply(unit)
+  if (decided !== undefined) return decided
+  throw new XMachinesError(
+    'UNIT_ID_UNKNOWN',
+    `Unit ${unit.seq} draws randomness, which derives from ids. Read the history with ids: store.read(run).`,
+    { details: { run: unit.run, seq: unit.seq } },
+  )
 }

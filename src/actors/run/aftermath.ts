@@ -187,10 +187,12 @@ export class Aftermath implements Sleeper {
       run: resident.run,
       environment: resident.environment,
       rules: resident.program.definition.invocations,
-      tell: ({ path, entered }, event) =>
+      telemetry: resident.telemetry,
+      tell: ({ path, entered }, event, beside) =>
         resident.submit({
           origin: { kind: 'effect', actor: path, entered },
           events: [event],
+          beside,
           settle: nothing,
           reject: nothing,
         }),

@@ -115,7 +115,7 @@ export class Ahead {
     const hash = this.hashOf(decision.state, decision.effects)
     const mail = mailOf(decision.effects)
     const unit: NewUnit =
-      source === undefined && requestId === undefined && mail === undefined
+      source === undefined && requestId === undefined && mail === undefined && command.beside === undefined
         ? { seq, at, events, origin, outputs, state: hash }
         : { seq, at, events, origin, outputs, ...(mail && { mail }), state: hash, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
@@ -193,10 +193,11 @@ export class Ahead {
   }
 }
 
-function besideOf({ source, requestId }: Command): Partial<NewUnit> {
+function besideOf({ source, requestId, beside }: Command): Partial<NewUnit> {
   return {
     ...(source === undefined ? undefined : { sources: [source] }),
     ...(requestId === undefined ? undefined : { requestId }),
+    ...beside,
   }
 }
 

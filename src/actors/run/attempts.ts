@@ -2,7 +2,7 @@ import type { BesideChange } from '../contracts/store.ts'
 import type { Invocation } from '../machine/state.ts'
 
 /** What an invocation is called for ever: the same in every process and after every restart (semantics 16). ASCII. */
-export function invocationKey(run: string, { entered, path }: Invocation): string {
+export function invocationKey(run: string, { entered, path }: Pick<Invocation, 'entered' | 'path'>): string {
   return `${run}/${entered}/${path.map(encodeName).join('/')}`
 }
 

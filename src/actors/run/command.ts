@@ -32,6 +32,10 @@ export interface Command {
   readonly at?: number | undefined
   readonly source?: SourcePosition | undefined
   readonly requestId?: string | undefined
+  /** What is known of it that its unit keeps beside its identity. */
+  readonly beside?: Pick<NewUnit, 'trace' | 'attempts'> | undefined
+  /** The span that is active while it is submitted is its sender's: it came through no stream and no timer. */
+  readonly ambient?: boolean
   readonly signal?: AbortSignal | undefined
   /** Pending while the events are still being checked; what comes after waits for it. */
   readonly checking?: Promise<void> | undefined
@@ -41,6 +45,8 @@ export interface Command {
   readonly mail?: Mail | undefined
   /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken. */
   readonly refusal?: ((error: XMachinesError) => Refusal | null) | undefined
+  /** It is decided, and is appended next. */
+  decided?(): void
   /** Called once, when it is durable, refused, or known to be a duplicate. In the order of the commands. */
   settle(settlement: Settlement): void
   /** Called once instead: the store or the lease failed, or the run was closed. */

@@ -3,6 +3,7 @@ import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Origin, SourcePosition } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { createActorRef } from './actor-ref.ts'
 import { checkEvents, refusalOf } from './border.ts'
@@ -11,7 +12,9 @@ import { LivePort } from './live-port.ts'
 import { OutPort } from './out-port.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Observer, Resident } from './resident.ts'
+import { RunInspection } from './run-inspection.ts'
 import { snapshotOf } from './snapshot.ts'
+import { toTraceContext } from './trace-context.ts'
 import type {
   ApplyOptions,
   CloseOptions,
@@ -55,6 +58,12 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#resident = resident
     this.#from = from
     this.#limits = limits
+  }
+
+  /** Shows the run to an inspector until the handle is closed. */
+  inspect(inspect: Inspect): void {
+    this.#watch()
+    this.#listeners.add(new RunInspection(this.#resident, inspect))
   }
 
   get id(): string {
@@ -348,6 +357,7 @@ class SentCommand implements Command {
   readonly source: SourcePosition | undefined
   readonly requestId: string | undefined
   readonly signal: AbortSignal | undefined
+  readonly beside: Command['beside']
   events: readonly RecordedEvent[] = []
   checking: Promise<void> | undefined
   refused: XMachinesError | undefined
@@ -374,6 +384,7 @@ class SentCommand implements Command {
       this.source = options.source
       this.requestId = options.id
       this.signal = options.signal
+      if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
     }
     try {
       const checked = checkEvents(resident.program.definition, limits, events)
@@ -400,6 +411,7 @@ class SentCommand implements Command {
 
 /** Sent by `apply`: the answer is a receipt. */
 class ApplyCommand extends SentCommand {
+  readonly ambient = true
   readonly #receive: (receipt: Receipt<Machine>) => void
   readonly #run: string
 

@@ -101,13 +101,15 @@ class MailCommand implements Command {
   readonly origin: Origin
   readonly mail: Mail
   readonly settle: () => void
+  readonly beside: Command['beside']
   events: readonly RecordedEvent[]
   checking: Promise<void> | undefined
   refused: XMachinesError | undefined
 
   constructor(mail: Mail, definition: MachineDefinition, settle: () => void) {
-    const { sender, seq, index, failure, event } = mail
+    const { sender, seq, index, failure, event, trace } = mail
     this.mail = mail
+    this.beside = trace && { trace }
     this.settle = settle
     this.origin = { kind: failure === true ? 'undelivered' : 'mail', run: sender, seq, index }
     this.events = [event as RecordedEvent]

@@ -1,4 +1,5 @@
 import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 
 /** Whoever has something to append to one run. */
@@ -27,6 +28,7 @@ export class Journal {
   #appends = 0
   #scheduled = false
   #taking = false
+  telemetry: Telemetry | undefined = undefined
 
   constructor(store: Store) {
     this.#store = store
@@ -91,10 +93,24 @@ export class Journal {
 
   #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {
     try {
-      return this.#store.append(items)
+      const { telemetry } = this
+      if (telemetry === undefined) return this.#store.append(items)
+      return measured(telemetry.append(items.length), this.#store.append(items))
     } catch (thrown) {
       return Promise.reject(thrown)
     }
+  }
+}
+
+/** The same, told to whoever measures how long it takes. */
+async function measured<T>(over: (failed: boolean) => void, asked: Promise<T>): Promise<T> {
+  let failed = true
+  try {
+    const answer = await asked
+    failed = false
+    return answer
+  } finally {
+    over(failed)
   }
 }
 

@@ -1,18 +1,21 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { OutputMark, Store } from '../contracts/store.ts'
-import type { NewUnit, SentMail } from '../contracts/unit.ts'
+import type { NewUnit, SentMail, TraceContext } from '../contracts/unit.ts'
 
 /** One mail of a run, and the mark after it. */
 export interface Letter extends SentMail {
   readonly seq: number
   readonly index: number
   readonly next: OutputMark
+  /** Of its unit. */
+  readonly trace: TraceContext | undefined
 }
 
 /** A durable unit with mail; what it sends is read again where it is not at hand. */
 interface Sheaf {
   readonly seq: number
   mail: readonly SentMail[] | undefined
+  trace: TraceContext | undefined
 }
 
 /** Units whose mail stays at hand while it waits; that of others is read from the store. */
@@ -36,14 +39,14 @@ export class Letters {
 
   /** These became durable. */
   add(units: Iterable<NewUnit>): void {
-    for (const { seq, mail } of units)
-      if (mail !== undefined) this.#sheaves.push({ seq, mail: this.units < unitsAtHand ? mail : undefined })
+    for (const { seq, mail, trace } of units)
+      if (mail !== undefined) this.#sheaves.push({ seq, mail: this.units < unitsAtHand ? mail : undefined, trace })
   }
 
   /** These wait, as the store says; some may be known. */
   merge(seqs: readonly number[]): void {
     const known = new Set(this.#sheaves.map(({ seq }) => seq))
-    const more = seqs.filter(seq => !known.has(seq)).map((seq): Sheaf => ({ seq, mail: undefined }))
+    const more = seqs.filter(seq => !known.has(seq)).map((seq): Sheaf => ({ seq, mail: undefined, trace: undefined }))
     this.#sheaves = [...this.#sheaves, ...more].sort((a, b) => a.seq - b.seq)
   }
 
@@ -57,11 +60,12 @@ export class Letters {
     const letters: Letter[] = []
     for (const sheaf of this.#sheaves) {
       const { seq } = sheaf
-      sheaf.mail ??= await this.#read(seq)
-      const { mail } = sheaf
+      if (sheaf.mail === undefined) Object.assign(sheaf, await this.#read(seq))
+      const { trace } = sheaf
+      const mail = sheaf.mail!
       for (let index = seq === mark.seq ? mark.index : 0; index < mail.length && letters.length < limit; index++) {
         const next = index + 1 < mail.length ? { seq, index: index + 1 } : { seq: seq + 1, index: 0 }
-        letters.push({ ...mail[index]!, seq, index, next })
+        letters.push({ ...mail[index]!, seq, index, next, trace })
       }
       if (letters.length === limit) break
     }
@@ -70,9 +74,9 @@ export class Letters {
     return letters
   }
 
-  async #read(seq: number): Promise<readonly SentMail[]> {
+  async #read(seq: number): Promise<Omit<Sheaf, 'seq'>> {
     for await (const batch of batchesOf(this.#store.read(this.#run, { from: seq, to: seq, ids: false })))
-      for (const unit of batch) return unit.mail ?? []
-    return []
+      for (const { mail = [], trace } of batch) return { mail, trace }
+    return { mail: [], trace: undefined }
   }
 }

@@ -111,6 +111,7 @@ export class Mailroom {
       run: resident.run,
       store: resident.store,
       environment: resident.environment,
+      telemetry: resident.telemetry,
       touch: () => resident.touch(),
       failed: error => isReadersError(error) || resident.report(resident.seq, error),
     })

@@ -2,6 +2,7 @@ import type { AnyStateMachine, InputFrom, Snapshot } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, LeaseKey, RunHead, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, ObjectFormat, TimeMode, Unit } from '../contracts/unit.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
@@ -9,6 +10,7 @@ import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import { copyJson } from '../json/json-copy.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import { programOf } from '../machine/programs.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -41,6 +43,16 @@ export interface CreationOptions<TMachine extends AnyMachine> {
    * @default outside production, where `NODE_ENV` is not 'production'
    */
   readonly strict?: Strictness | undefined
+  /**
+   * Shows the run to an inspector, as `createActor(machine, { inspect })` does: its actors as they are found, then each unit
+   * once it is durable, until this handle is closed. One that throws is shown nothing more. @default nobody inspects
+   */
+  readonly inspect?: Inspect | undefined
+  /**
+   * Measures the run: see `createTelemetry` of `xmachines/otel`. Handles share a run: the first to bring it into memory decides.
+   * @default nobody measures
+   */
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** Options of {@link createRun}. */
@@ -112,9 +124,10 @@ export function createRunIn<TMachine extends AnyMachine>(
     environment,
     ...creationOf(program, options, environment),
     driver: undefined,
+    telemetry: options.telemetry,
   })
   if (!residencyOf(store).admit(resident)) resident.beGuest()
-  return handle(resident, 0, options.limits)
+  return handle(resident, 0, options)
 }
 
 /**
@@ -153,7 +166,7 @@ export async function openHeld<TMachine extends AnyMachine>(
     throw new TypeError('Expected either `key` or `id`: the run to open.')
   const { resident, created } = await hold(store, programs, options, environment, undefined)
   if (options.effects !== undefined) await resident.release()
-  return { run: handle(resident, created ? 0 : resident.seq + 1, options.limits), resident }
+  return { run: handle(resident, created ? 0 : resident.seq + 1, options), resident }
 }
 
 /**
@@ -222,7 +235,7 @@ export async function forkRun(
     first: { creation, outputs: [], effects: [] },
   })
   residencyOf(store).admit(resident)
-  const fork = handle<AnyStateMachine>(resident, at + 1, undefined)
+  const fork = handle<AnyStateMachine>(resident, at + 1, {})
   await fork.ready
   if (options.replace !== undefined)
     await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
@@ -253,13 +266,13 @@ export async function hold(
   environment: Environment,
   driver: Driver | undefined,
 ): Promise<{ readonly resident: Resident; readonly created: boolean }> {
-  const { signal } = options
+  const { signal, telemetry } = options
   const namespace = options.namespace ?? programs[0].record.id
   for (;;) {
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
     if (id !== undefined) {
       const resident = await residencyOf(store).hold(id, async () =>
-        loadResident(store, programs, id, environment, driver, signal),
+        loadResident(store, programs, id, environment, driver, options),
       )
       if (driver !== undefined && !isUnder(resident, driver.lease)) {
         await replace(resident, driver.lease)
@@ -275,7 +288,7 @@ export async function hold(
     const run = runId(store.objectFormat, creation.creation)
     try {
       const resident = await residencyOf(store).hold(run, async () => {
-        const made = newResident({ store, program, environment, ...creation, driver, exclusive: true })
+        const made = newResident({ store, program, environment, ...creation, driver, telemetry, exclusive: true })
         await made.whenCreated()
         return made
       })
@@ -293,7 +306,7 @@ async function loadResident(
   id: string,
   environment: Environment,
   driver: Driver | undefined,
-  signal: AbortSignal | undefined,
+  { signal, telemetry }: AbortOptions & Pick<CreationOptions<never>, 'telemetry'>,
 ): Promise<Resident> {
   const lineage = new Lineage(programs)
   let head = await knownHead(store, id, signal)
@@ -324,6 +337,7 @@ async function loadResident(
     kept: beside,
     lease: driver?.lease,
     outbox: driver?.outbox(run, head.key, head),
+    telemetry,
     first: undefined,
   })
   await resident.resume()
@@ -337,9 +351,10 @@ function newResident(start: {
   readonly creation: Creation
   readonly at: number
   readonly driver: Driver | undefined
+  readonly telemetry: Telemetry | undefined
   readonly exclusive?: boolean
 }): Resident {
-  const { store, program, environment, creation, at, driver, exclusive } = start
+  const { store, program, environment, creation, at, driver, telemetry, exclusive } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -359,6 +374,7 @@ function newResident(start: {
     held: false,
     lease: driver?.lease,
     outbox: driver?.outbox(run, creation.key, undefined),
+    telemetry,
     first: { creation, outputs, effects, exclusive },
   })
 }
@@ -474,11 +490,13 @@ function unknownRun(store: Store, name: string): XMachinesError {
 function handle<TMachine extends AnyMachine>(
   resident: Resident,
   from: number,
-  limits: Partial<EventLimits> | undefined,
+  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  return new RunHandle(
+  const made = new RunHandle(
     resident,
     from,
     limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
-  ) as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
+  )
+  if (inspect !== undefined) made.inspect(inspect)
+  return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

@@ -1,19 +1,23 @@
 import type { EventObject } from 'xstate'
 import type { RecordedEvent } from '../contracts/json.ts'
+import type { MeasuredAttemptSpan } from '../contracts/telemetry.ts'
 import type { Environment } from '../environment.ts'
 import type { InvocationRules } from '../machine/invocation-policy.ts'
 import type { Told } from '../machine/outcome.ts'
 import type { Invocation } from '../machine/state.ts'
 import { Attempt } from './attempt.ts'
+import type { Command } from './command.ts'
 import { interrupted, timedOut } from './invocation-errors.ts'
+import { type RunTelemetry, toFailure } from './measured.ts'
 import { failureOf, isEnd, isFailure, toRecord } from './outcome-record.ts'
 import { admit, enter, hasRoom } from './slots.ts'
 
 /** What a pending invocation needs of its run. */
 export interface InvocationHome {
   readonly environment: Environment
+  readonly telemetry: RunTelemetry | undefined
   /** Takes what running logic told, to be recorded as a unit. */
-  tell(invocation: Invocation, event: RecordedEvent): void
+  tell(invocation: Invocation, event: RecordedEvent, beside: Command['beside']): void
   /** Asks for an item soon: an attempt is to be made durable. */
   want(): void
   /** One ended, or was stopped. */
@@ -44,6 +48,7 @@ export class PendingInvocation implements Identified {
   /** The attempt that runs, or the next one. */
   #attempt = 1
   #live: Attempt | undefined
+  #span: MeasuredAttemptSpan | undefined
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
   #release = (): void => {}
   #closing = false
@@ -84,7 +89,10 @@ export class PendingInvocation implements Identified {
     const { crash, attempts } = this.rules
     this.#attempt = made + 1
     if (made === 0 || (crash === 'retry' && made < attempts.crashed)) this.#queue()
-    else this.#settle(failureOf(this.invocation, interrupted(this.key, made, this.rules)))
+    else {
+      this.#attempt = made
+      this.#settle(failureOf(this.invocation, interrupted(this.key, made, this.rules)))
+    }
   }
 
   /** Its attempt is durable. */
@@ -94,7 +102,9 @@ export class PendingInvocation implements Identified {
     this.#phase = 'running'
     this.#live = live
     if (timeout !== undefined) this.#limit(timeout)
-    live.start(this.key, this.#attempt)
+    const span = (this.#span = this.#home.telemetry?.attempt(this))
+    if (span === undefined) live.start(this.key, this.#attempt)
+    else span.within(() => live.start(this.key, this.#attempt))
   }
 
   receive(event: EventObject): void {
@@ -140,6 +150,7 @@ export class PendingInvocation implements Identified {
   }
 
   #told(told: Told): void {
+    if (isFailure(told)) this.#span?.end(toFailure((told.event as { readonly data?: unknown }).data))
     if (isFailure(told) && this.#attempt < this.rules.attempts.failed) this.#retry()
     else if (isEnd(told)) this.#settle(told)
     else this.#tell(told)
@@ -164,10 +175,18 @@ export class PendingInvocation implements Identified {
   }
 
   #tell(told: Told): void {
-    this.#home.tell(this.invocation, toRecord(told, this.invocation))
+    this.#home.tell(this.invocation, toRecord(told, this.invocation), this.#besides())
+  }
+
+  #besides(): Command['beside'] {
+    const [attempts, trace] = [this.#attempt, this.#span?.trace]
+    if (attempts === 1 && trace === undefined) return undefined
+    return { ...(attempts > 1 && { attempts }), ...(trace && { trace }) }
   }
 
   #end(phase: 'waiting' | 'ended' | 'left'): void {
+    this.#span?.end()
+    this.#span = undefined
     this.#live?.end()
     this.#live = undefined
     this.#phase = phase

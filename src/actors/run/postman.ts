@@ -5,6 +5,7 @@ import { XMachinesError } from '../errors.ts'
 import { undelivered } from '../machine/tell.ts'
 import { keyOf, nameOf } from './inbox.ts'
 import { type Letter, Letters } from './letters.ts'
+import { type RunTelemetry, toFailure } from './measured.ts'
 import type { BesideDraft } from './outbox.ts'
 import { residencyOf } from './residency.ts'
 
@@ -13,6 +14,7 @@ export interface PostmanHome {
   readonly run: string
   readonly store: Store
   readonly environment: Environment
+  readonly telemetry: RunTelemetry | undefined
   /** Something is to be written, also if no unit comes that would take it along. */
   touch(): void
   /** Mail cannot be delivered, and trying again would not help. */
@@ -188,8 +190,9 @@ export class Postman {
     const found = batch.filter(letter => receivers.get(addressOf(letter)) !== undefined)
     const answers = await this.#deliver(
       found.map(letter => {
-        const { seq, index, event } = letter
-        return { receiver: receivers.get(addressOf(letter))!, sender, seq, index, event }
+        const { seq, index, event, trace } = letter
+        const receiver = receivers.get(addressOf(letter))!
+        return { receiver, sender, seq, index, event, ...(trace && { trace }) }
       }),
     )
     const finished = new Set(found.filter((_, at) => answers[at] === 'finished'))
@@ -219,8 +222,16 @@ export class Postman {
 
   async #deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
     if (mail.length === 0) return []
-    const { store } = this.#home
-    const answers = await store.deliver(mail)
+    const { store, telemetry } = this.#home
+    const span = telemetry?.delivery(mail)
+    let answers: Awaited<ReturnType<Store['deliver']>>
+    try {
+      answers = await store.deliver(mail)
+    } catch (thrown) {
+      span?.end(toFailure(thrown))
+      throw thrown
+    }
+    span?.end()
     for (const receiver of new Set(mail.map(({ receiver }) => receiver))) residencyOf(store).notice(receiver)
     return answers
   }

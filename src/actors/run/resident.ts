@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
@@ -13,6 +14,7 @@ import { type AdoptedUnit, type Command, needsAppend, type Pending } from './com
 import { Durable } from './durable.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
 import { Mailroom } from './mailroom.ts'
+import { RunTelemetry } from './measured.ts'
 import type { RunOutbox } from './outbox.ts'
 import { isReadersError, leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 
@@ -53,6 +55,8 @@ export interface ResidentStart {
   readonly lease: Leased | undefined
   /** What is to be sent out for the run, under a supervisor. */
   readonly outbox?: RunOutbox | undefined
+  /** Measures the run. */
+  readonly telemetry?: Telemetry | undefined
   /** A run that is new: its creation, with what the first step left to be done. */
   readonly first:
     | {
@@ -88,6 +92,9 @@ export class Resident implements Writer {
   readonly lease: Leased | undefined
   readonly outbox: RunOutbox | undefined
   readonly environment: Environment
+  /** What senders of mail call it; `key` is '' where it has none. */
+  readonly name: { readonly namespace: string; readonly key: string }
+  readonly telemetry: RunTelemetry | undefined
   readonly #journal: Journal
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
@@ -130,13 +137,15 @@ export class Resident implements Writer {
     this.lease = start.lease
     this.outbox = start.outbox
     this.environment = start.environment
+    this.name = { namespace: start.name.namespace, key: start.name.key ?? '' }
     this.#journal = journalOf(start.store)
+    this.telemetry = this.#measuredBy(start.telemetry)
     this.#exclusive = start.first?.exclusive === true
     this.#durable = new Durable(start)
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
     this.#kept = start.kept
-    this.#mailroom = new Mailroom(this, start.name)
+    this.#mailroom = new Mailroom(this, this.name)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -184,8 +193,16 @@ export class Resident implements Writer {
     this.#observers = this.#observers.filter(other => other !== observer)
   }
 
+  #measuredBy(telemetry: Telemetry | undefined): RunTelemetry | undefined {
+    if (telemetry === undefined) return undefined
+    this.#journal.telemetry = telemetry
+    const { id, version } = this.program.record
+    return new RunTelemetry(telemetry, { run: this.run, ...this.name, machine: id, version })
+  }
+
   /** Takes a command: the one queue that everything goes through which changes the run. */
-  submit(command: Command): void {
+  submit(sent: Command): void {
+    const command = this.telemetry?.command(sent) ?? sent
     if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
     if (this.#winding !== undefined) return command.reject(this.#winding)
     // What the run itself caused has nowhere else to wait.
@@ -380,17 +397,25 @@ export class Resident implements Writer {
 
   #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
     const mail = mailOf(first.effects)
+    const created: Command = {
+      origin: { kind: 'outside' },
+      events: [],
+      settle: () => {},
+      reject: () => {},
+      ambient: start.lease === undefined,
+    }
+    const command = this.telemetry?.command(created) ?? created
     const unit: NewUnit = {
       seq: start.seq,
       at: start.at,
       events: [],
-      origin: { kind: 'outside' },
+      origin: command.origin,
       outputs: first.outputs,
       ...(mail && { mail }),
+      ...command.beside,
       state: this.#ahead.hashOf(start.state, first.effects),
       creation: first.creation,
     }
-    const command: Command = { origin: unit.origin, events: [], settle: () => {}, reject: () => {} }
     const { state } = start
     const { effects } = first
     this.#push({ kind: 'applied', command, unit, state, effects, fatal: undefined, refusal: undefined })
@@ -423,8 +448,9 @@ export class Resident implements Writer {
     }
     const pending = this.#ahead.decide(command)
     if (pending === 'starved') return this.#starve(command)
-    if (pending !== undefined) this.#push(pending)
-    else this.#drop(command)
+    if (pending === undefined) return this.#drop(command)
+    command.decided?.()
+    this.#push(pending)
   }
 
   #push(pending: Pending): void {
@@ -550,6 +576,7 @@ export class Resident implements Writer {
 
   #end(error: XMachinesError | undefined): void {
     this.#over = { error }
+    this.telemetry?.end()
     const rejected = [...this.#pending.map(pending => pending.command), ...this.#waiting]
     this.#pending = []
     this.#waiting = []

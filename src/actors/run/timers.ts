@@ -8,9 +8,12 @@ export interface Sleeper {
 /** The longest time that a platform's timer takes: beyond it, it fires at once. */
 const longest = 2_147_483_647
 
+/** Entries that nobody waits for any more may be as many as those that somebody does, and these. */
+const slack = 64
+
 /**
- * All wake-ups of a process behind one platform timer: a binary heap by due time. A sleeper has one entry; moving it leaves
- * the old one in the heap, which is passed over when it comes up.
+ * All wake-ups of a process behind one platform timer: a binary heap by due time. Moving or forgetting a sleeper leaves its
+ * entry in the heap, which is passed over when it comes up, or goes when the heap is made anew because there are too many.
  */
 export class WakeUps {
   readonly #environment: Environment
@@ -23,6 +26,11 @@ export class WakeUps {
     this.#environment = environment
   }
 
+  /** How many entries the heap has. */
+  get entries(): number {
+    return this.#heap.length
+  }
+
   /** Wakes `sleeper` at `at` (ms), and not before; `undefined` forgets it. */
   set(sleeper: Sleeper, at: number | undefined): void {
     if (at === undefined) {
@@ -31,6 +39,7 @@ export class WakeUps {
       this.#due.set(sleeper, at)
       this.#push({ at, sleeper })
     }
+    if (this.#heap.length > 2 * this.#due.size + slack) this.#renew()
     this.#arm()
   }
 
@@ -57,6 +66,11 @@ export class WakeUps {
       top.sleeper.wake()
     }
     this.#arm()
+  }
+
+  #renew(): void {
+    this.#heap.length = 0
+    for (const [sleeper, at] of this.#due) this.#push({ at, sleeper })
   }
 
   #push(entry: { readonly at: number; readonly sleeper: Sleeper }): void {

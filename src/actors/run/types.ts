@@ -1,7 +1,7 @@
 import type { ActorRefFrom, AnyStateMachine, EmittedFrom, EventFromLogic, OutputFrom, SnapshotFrom } from 'xstate'
 import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, RunStatus } from '../contracts/store.ts'
-import type { SourcePosition } from '../contracts/unit.ts'
+import type { SourcePosition, TraceContext } from '../contracts/unit.ts'
 import type { ErrorCode, ErrorDetails } from '../errors.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 
@@ -93,6 +93,8 @@ export interface ApplyOptions extends AbortOptions {
   readonly source?: SourcePosition | undefined
   /** An idempotency key of the caller, remembered for the run's last 1,000. */
   readonly id?: string | undefined
+  /** Where the sender stands in a distributed trace; kept beside the unit. @default with `telemetry`: the active span */
+  readonly trace?: TraceContext | undefined
 }
 
 /** The kinds of readable ports. */

@@ -6,6 +6,7 @@ import { nextTimer } from '../machine/state.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
+import { inspectResident } from '../run/run-inspection.ts'
 import { refusalOf } from './dead-letter.ts'
 import { undecodable } from './decode.ts'
 import type { Epoch } from './epoch.ts'
@@ -317,7 +318,7 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   async #load(): Promise<void> {
     const { settings, namespace, epoch, residents } = this.#home
-    const { store, programs, environment, time } = settings
+    const { store, programs, environment, time, telemetry } = settings
     const first = this.#waiting[0]
     if (first?.checking !== undefined) await first.checking
     await residents.admit()
@@ -333,6 +334,7 @@ export class Lane implements RecordOwner, Observer, Resting {
         time,
         at,
         create,
+        telemetry,
         // Asked for only where a run is made.
         get input(): never {
           return inputOf(settings, first) as never
@@ -353,6 +355,7 @@ export class Lane implements RecordOwner, Observer, Resting {
     this.#home.named(this, resident.run)
     this.#resident = resident
     resident.watch(this)
+    if (settings.inspect !== undefined) inspectResident(resident, settings.inspect)
     this.#takeOn(resident, resident.outbox as Outbox)
   }
 

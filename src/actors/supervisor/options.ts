@@ -1,9 +1,11 @@
 import type { InputFrom } from 'xstate'
 import type { BrokerConsumer, BrokerProducer, BrokerRecord } from '../contracts/broker.ts'
 import type { Store } from '../contracts/store.ts'
+import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { programsOf } from '../run/open.ts'
@@ -67,6 +69,10 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly limits?: Partial<EventLimits> | undefined
   /** Whether units are decided strictly, as for `openRun`; `{ sample }` is a share of them. @default outside production, where `NODE_ENV` is not 'production' */
   readonly strict?: Strictness | undefined
+  /** Shows every run that comes into memory to an inspector, as `openRun` does. @default nobody inspects */
+  readonly inspect?: Inspect | undefined
+  /** Measures the runs, and how far the leases are behind, as for `openRun`. @default nobody measures */
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** The options, checked and complete. */
@@ -89,6 +95,8 @@ export interface Settings {
   readonly maxParked: number
   readonly time: TimeMode
   readonly limits: EventLimits
+  readonly inspect: Inspect | undefined
+  readonly telemetry: Telemetry | undefined
 }
 
 /** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
@@ -131,6 +139,8 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     maxParked,
     time,
     limits: { ...defaultEventLimits, ...options.limits },
+    inspect: options.inspect,
+    telemetry: options.telemetry,
   }
 }
 

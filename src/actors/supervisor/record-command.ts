@@ -7,6 +7,7 @@ import type { EventLimits } from '../json/event-copy.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 import { checkEvents } from '../run/border.ts'
 import type { Command, Settlement } from '../run/command.ts'
+import { traceContextOf } from '../run/trace-context.ts'
 
 const outside: Origin = Object.freeze({ kind: 'outside' })
 
@@ -55,6 +56,12 @@ export class RecordCommand implements Command {
     this.place = place
     this.at = at
     this.signal = signal
+  }
+
+  /** The trace that its producer stands in: where its headers say so, as the W3C writes it. */
+  get beside(): Command['beside'] {
+    const { headers } = this.record
+    return headers.length === 0 ? undefined : tracedBy(headers)
   }
 
   /** Keeps what it says until it is known which machine version its run is of. */
@@ -132,4 +139,15 @@ export class RecordCommand implements Command {
     }
     this.checking = undefined
   }
+}
+
+const utf8 = new TextDecoder()
+
+function tracedBy(headers: BrokerRecord['headers']): Command['beside'] {
+  const header = (wanted: string): string | undefined => {
+    const found = headers.find(([name]) => name === wanted)
+    return found && utf8.decode(found[1])
+  }
+  const trace = traceContextOf({ traceparent: header('traceparent'), tracestate: header('tracestate') })
+  return trace && { trace }
 }

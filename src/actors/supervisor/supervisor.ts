@@ -43,6 +43,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   readonly #pauses: Pauses
   readonly #life
   readonly #closed: Promise<void>
+  readonly #unmeasured: (() => void) | undefined
   readonly #leases = new Set<LeaseLife>()
   /** Where the topics ended when they were last asked. */
   readonly #ends = new Map<string, PartitionOffsets>()
@@ -64,6 +65,10 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     const sending = { pauses: this.#pauses, backoff, stalled: () => {} }
     this.results = results && new Sender(results, sending)
     this.deadLetters = deadLetters && new Sender(deadLetters, sending)
+    this.#unmeasured = settings.telemetry?.leases(() => {
+      const { group } = settings.consumer
+      return this.status().leases.map(({ topic, partition, lag }) => ({ topic, partition, group, lag }))
+    })
     const life = startLife(supervisorMachine, { work: this }, environment)
     this.#life = life
     this.#closed = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
@@ -144,6 +149,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   }
 
   end(): void {
+    this.#unmeasured?.()
     this.#pauses.end()
     this.residents.end()
     if (this.#writeTimer !== undefined) this.settings.environment.clearTimeout(this.#writeTimer)

@@ -8,7 +8,7 @@ import type {
   Mail,
   Refusal,
 } from '../../actors/contracts/store.ts'
-import type { NewUnit, SourcePosition } from '../../actors/contracts/unit.ts'
+import type { NewUnit, SourcePosition, TraceContext } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { changeStart, lineStart, longestLine, mailStart, skipEnd, stride, unitStart } from './line.ts'
 import type { Renewal } from './row.ts'
@@ -65,6 +65,8 @@ function unitRest(unit: NewUnit): string {
   if (unit.mail !== undefined) rest += `,"mail":${JSON.stringify(unit.mail)}`
   if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
   if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
+  if (unit.trace !== undefined) rest += `,"trace":${JSON.stringify(unit.trace)}`
+  if (unit.attempts !== undefined) rest += `,"attempts":${unit.attempts}`
   if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
   if (unit.machine !== undefined) rest += `,"machine":${JSON.stringify(unit.machine)}`
   return rest
@@ -126,8 +128,8 @@ export function leaseText(row: LeaseRow): string {
 }
 
 /** The line of a delivered mail, but for the place of the mail before. */
-export function mailText({ receiver, sender, seq, index, failure, event }: Mail): string {
-  const rest = JSON.stringify({ sender, seq, index, failure, event })
+export function mailText({ receiver, sender, seq, index, failure, event, trace }: Mail): string {
+  const rest = JSON.stringify({ sender, seq, index, failure, event, trace })
   return bounded(`${mailStart(receiver)},${rest.slice(1)}\n`)
 }
 
@@ -143,6 +145,8 @@ export interface WrittenRest {
   readonly mail?: NonNullable<NewUnit['mail']>
   readonly sources?: readonly WrittenPosition[]
   readonly requestId?: string
+  readonly trace?: TraceContext
+  readonly attempts?: number
   readonly state?: string
   readonly creation?: NonNullable<NewUnit['creation']>
   readonly machine?: string
@@ -202,11 +206,13 @@ export interface WrittenMail {
   readonly index: number
   readonly failure?: boolean
   readonly event: JsonObject
+  readonly trace?: TraceContext
 }
 
 /** A mail as it was. */
-export function readMail({ mail: receiver, sender, seq, index, failure, event }: WrittenMail): Mail {
-  return deepFreeze({ receiver, sender, seq, index, ...(failure === undefined ? {} : { failure }), event })
+export function readMail({ mail: receiver, sender, seq, index, failure, event, trace }: WrittenMail): Mail {
+  const rest = { ...(failure === undefined ? {} : { failure }), event, ...(trace === undefined ? {} : { trace }) }
+  return deepFreeze({ receiver, sender, seq, index, ...rest })
 }
 
 /** The events of a unit, from their text. */

@@ -1,5 +1,13 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type { Creation, ObjectFormat, Origin, SentMail, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
+import type {
+  Creation,
+  ObjectFormat,
+  Origin,
+  SentMail,
+  SourcePosition,
+  TraceContext,
+  Unit,
+} from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type ChainAnchor, type UnitChain, unitChain } from '../../actors/identity/index.ts'
 import { stride } from './line.ts'
@@ -55,6 +63,8 @@ class StoredUnit {
   }
 
   get outputs(): readonly RecordedEvent[] {
+    // Asked for by every verifying replay: most units have none. Within a string the key's quotes would be escaped.
+    if (this.#rest === undefined && !this.#text.includes('"outputs":')) return none
     return this.#read().outputs ?? none
   }
 
@@ -69,6 +79,14 @@ class StoredUnit {
 
   get requestId(): string | undefined {
     return this.#read().requestId
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.#read().trace
+  }
+
+  get attempts(): number | undefined {
+    return this.#read().attempts
   }
 
   get state(): string | undefined {
@@ -95,9 +113,11 @@ class StoredUnit {
   }
 
   toJSON(): object {
-    const { run, seq, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch } = this
+    const { run, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts } = this
+    const { state, creation, machine, epoch } = this
     const id = this.#ids === undefined ? undefined : this.id
-    return { run, seq, id, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch }
+    const content = { run, seq, id, at, events, origin, outputs, mail, sources, requestId, trace, attempts }
+    return { ...content, state, creation, machine, epoch }
   }
 
   #read(): WrittenRest {

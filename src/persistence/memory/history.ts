@@ -6,6 +6,7 @@ import type {
   Origin,
   SentMail,
   SourcePosition,
+  TraceContext,
   Unit,
 } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
@@ -79,6 +80,8 @@ class MemoryUnit implements Unit {
   declare readonly mail?: readonly SentMail[]
   declare readonly sources?: readonly SourcePosition[]
   declare readonly requestId?: string
+  declare readonly trace?: TraceContext
+  declare readonly attempts?: number
   declare readonly state?: string
   declare readonly creation?: Creation
   declare readonly machine?: string
@@ -95,6 +98,8 @@ class MemoryUnit implements Unit {
     if (unit.mail !== undefined) this.mail = unit.mail
     if (unit.sources !== undefined) this.sources = unit.sources
     if (unit.requestId !== undefined) this.requestId = unit.requestId
+    if (unit.trace !== undefined) this.trace = unit.trace
+    if (unit.attempts !== undefined) this.attempts = unit.attempts
     if (unit.state !== undefined) this.state = unit.state
     if (unit.creation !== undefined) this.creation = unit.creation
     if (unit.machine !== undefined) this.machine = unit.machine

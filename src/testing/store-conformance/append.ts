@@ -30,6 +30,8 @@ export const appendChecks: readonly StoreCheck[] = [
       mail: [{ to: { namespace: 'n', key: 'k' }, event: { type: 'HELLO', z: 1, a: [{}] } }],
       sources: [{ id: 'cluster/topic/3', position: 9_007_199_254_740_993n }],
       requestId: 'request 1',
+      trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=1' },
+      attempts: 3,
       state: 'f'.repeat(16),
     })
     await run.goOn(store, [unit, testUnit(2, { events: [], outputs: [], at: 5_000_000_000_000 })])

@@ -25,13 +25,17 @@ function survives<T>(
   }
 }
 
+const trace = deepFreeze({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })
+
 /** What survives a close, of stores that say so. */
 export const durabilityChecks: readonly StoreCheck[] = [
   survives(
     'histories and their ids',
     async store => {
       const run = await new TestRun('sha1', { key: 'a', input: { text: 'ключ 🔑\u0000' } }).create(store, {}, 5)
-      await run.goOn(store, [testUnit(6, { requestId: 'r', state: 'ff', sources: [{ id: 's', position: 2n ** 60n }] })])
+      await run.goOn(store, [
+        testUnit(6, { requestId: 'r', trace, attempts: 2, state: 'ff', sources: [{ id: 's', position: 2n ** 60n }] }),
+      ])
       const lease = await store.claim({ ...one, owner: 'p', group: 'g' })
       await run.goOn(store, 2, { lease })
       const fork = await new TestRun('sha1', { key: 'b', fork: { of: run, at: 4 } }).create(store, {}, 3)
@@ -70,7 +74,7 @@ export const durabilityChecks: readonly StoreCheck[] = [
         },
       })
       await store.deliver([
-        deepFreeze({ receiver: run.id, sender: run.id, seq: 1, index: 0, event: { type: 'E' } }),
+        deepFreeze({ receiver: run.id, sender: run.id, seq: 1, index: 0, event: { type: 'E' }, trace }),
         deepFreeze({ receiver: run.id, sender: run.id, seq: 1, index: 0, event: { type: 'F' }, failure: true }),
       ])
       run.revision += 2

@@ -148,8 +148,10 @@ export async function showsHistory(
 
 /** A unit that was read, as plain data: its id may be a getter. */
 export function shown(unit: Unit): Record<string, unknown> {
-  const { run, id, seq, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch } = unit
-  return { run, id, seq, at, events, origin, outputs, mail, sources, requestId, state, creation, machine, epoch }
+  const { run, id, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts } = unit
+  const { state, creation, machine, epoch } = unit
+  const content = { run, id, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts }
+  return { ...content, state, creation, machine, epoch }
 }
 
 /** Everything that a stream gives. */

@@ -1,0 +1,74 @@
+import type { Beside } from '../actors/contracts/store.ts'
+import type { Unit } from '../actors/contracts/unit.ts'
+import { outcomeOf, type PendingChanges, type PendingTimer } from '../actors/replay/pending-changes.ts'
+import { invocationKey } from '../actors/run/attempts.ts'
+import { durationText, printable } from './text.ts'
+
+/** What `log` says of a unit beside what the unit itself says. Absent: there is nothing to say. */
+export interface LogNotes {
+  /** Time since the unit before, ms. */
+  readonly since?: number
+  /** Of a unit that an invocation caused. */
+  readonly invocation?: {
+    readonly key: string
+    /** How many there were until then. */
+    readonly attempts: number
+    /** `null`: it goes on. */
+    readonly outcome: 'done' | 'failed' | null
+  }
+  /** Invocations that this unit entered and that are pending to this day, with the attempts made. */
+  readonly pending?: readonly { readonly key: string; readonly attempts: number }[]
+  /** With `--machine`: see {@link PendingChanges}. */
+  readonly timers?: PendingChanges['timers']
+  readonly invocations?: PendingChanges['invocations']
+}
+
+/** What is recorded of a unit, and (`changes`) what its machine knows of it. */
+export function logNotes(
+  run: string,
+  unit: Unit,
+  before: Unit | undefined,
+  attempts: Beside['attempts'],
+  changes: PendingChanges | undefined,
+): LogNotes {
+  const { origin, at, seq } = unit
+  const pending = Object.entries(attempts)
+    .filter(([key]) => key.startsWith(`${run}/${seq}/`))
+    .map(([key, attempts]) => ({ key, attempts }))
+  return {
+    ...(before && { since: at - before.at }),
+    ...(origin.kind === 'effect' && {
+      invocation: {
+        key: invocationKey(run, { entered: origin.entered, path: origin.actor }),
+        attempts: unit.attempts ?? 1,
+        outcome: outcomeOf(unit),
+      },
+    }),
+    ...(pending.length > 0 && { pending }),
+    ...changes,
+  }
+}
+
+/** The same in words, but for the time since the unit before. */
+export function notesText(unit: Unit, { pending = [], timers, invocations }: LogNotes): string {
+  const notes: string[] = []
+  if (timers?.fired) notes.push(`${timers.fired.id} fired`)
+  if (unit.attempts !== undefined) notes.push(`${unit.attempts} attempts`)
+  for (const { actor, outcome } of invocations?.left ?? []) notes.push(`${actor.join('/')} ${outcome}`)
+  for (const { id } of timers?.cancelled ?? []) notes.push(`${id} cancelled`)
+  for (const { actor, src } of invocations?.entered ?? [])
+    notes.push(`${actor.join('/')} entered${src === actor.at(-1) ? '' : ` (${src})`}`)
+  for (const timer of timers?.armed ?? []) notes.push(armedText(timer, unit.at))
+  for (const { key, attempts } of pending) notes.push(`${pathText(key)} pending, attempt ${attempts}`)
+  for (const { to, event } of unit.mail ?? []) notes.push(`${event.type} to ${to.namespace}/${to.key}`)
+  return printable(notes.join(', '))
+}
+
+function armedText({ id, due }: PendingTimer, now: number): string {
+  return `${id} armed, due in ${durationText(Math.max(0, due - now))}`
+}
+
+/** The actor's path: what follows the run and the seq in a key. */
+function pathText(key: string): string {
+  return key.split('/').slice(2).join('/')
+}

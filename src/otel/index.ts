@@ -1,0 +1,87 @@
+/** Runs in OpenTelemetry: spans and metrics. Nothing of it is loaded unless it is asked for. */
+import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
+import type { Telemetry } from '../actors/contracts/telemetry.ts'
+import { XMachinesError } from '../actors/errors.ts'
+import { Metrics } from './metrics.ts'
+import { Spans } from './spans.ts'
+import type { OtelApi } from './trace-context.ts'
+
+export type * from '../actors/contracts/telemetry.ts'
+
+/** Options of {@link createTelemetry}. */
+export interface TelemetryOptions {
+  /** @default the one that is registered globally */
+  readonly tracerProvider?: TracerProvider | undefined
+  /** @default the one that is registered globally */
+  readonly meterProvider?: MeterProvider | undefined
+}
+
+/** What the spans and metrics name as their instrumentation. */
+const scope = 'xmachines'
+
+/**
+ * Measures runs with OpenTelemetry: a span for each unit, attempt of an invocation and delivery of mail; counts, durations and lags.
+ * Make one for a process and pass it wherever runs are opened. The trace of a unit is kept beside it, so that what it causes is
+ * linked to it, also in other processes. Names: docs/guides/observe.md.
+ *
+ * @example
+ * const telemetry = await createTelemetry()
+ * const host = createHost({ machine: order, store, telemetry })
+ *
+ * @throws rejects with `LIBRARY_MISSING` when `@opentelemetry/api` is not installed
+ */
+export async function createTelemetry(options: TelemetryOptions = {}): Promise<Telemetry> {
+  const api = await load()
+  const spans = new Spans(api, (options.tracerProvider ?? api.trace).getTracer(scope))
+  const metrics = new Metrics((options.meterProvider ?? api.metrics).getMeter(scope))
+  return {
+    unit(unit) {
+      const span = spans.unit(unit)
+      return {
+        trace: span.trace,
+        decided: () => span.decided(),
+        durable(seq) {
+          span.durable(seq)
+          metrics.unit(unit)
+        },
+        end(error) {
+          if (span.end(error) && error !== undefined) metrics.refusal(unit, error)
+        },
+      }
+    },
+    attempt(attempt) {
+      const span = spans.attempt(attempt)
+      return {
+        trace: span.trace,
+        within: work => span.within(work),
+        end(error) {
+          if (span.end(error)) metrics.attempt(attempt, error)
+        },
+      }
+    },
+    delivery(delivery) {
+      const span = spans.delivery(delivery)
+      return {
+        trace: span.trace,
+        end(error) {
+          if (span.end(error)) metrics.sent(delivery, error)
+        },
+      }
+    },
+    append: runs => metrics.append(runs),
+    residents: (of, change) => metrics.residents(of, change),
+    leases: read => metrics.leases(read),
+  }
+}
+
+async function load(): Promise<OtelApi> {
+  try {
+    return await import('@opentelemetry/api')
+  } catch (cause) {
+    throw new XMachinesError(
+      'LIBRARY_MISSING',
+      '`createTelemetry` needs the package @opentelemetry/api, which is not installed: npm install @opentelemetry/api',
+      { cause, details: { package: '@opentelemetry/api' } },
+    )
+  }
+}

@@ -1,0 +1,140 @@
+import type * as Otel from '@opentelemetry/api'
+import type {
+  MeasuredAttempt,
+  MeasuredAttemptSpan,
+  MeasuredDelivery,
+  MeasuredRun,
+  MeasuredSpan,
+  MeasuredUnit,
+  MeasuredUnitSpan,
+} from '../actors/contracts/telemetry.ts'
+import type { Origin, TraceContext } from '../actors/contracts/unit.ts'
+import { fromKept, type OtelApi, toKept } from './trace-context.ts'
+
+/** A span that says whether this `end` was the first. */
+type Once<T extends MeasuredSpan> = Omit<T, 'end'> & { end(...failure: Parameters<T['end']>): boolean }
+
+/** What a unit of each origin is called, and whether it is the processing of a message. */
+const names: Readonly<Record<Origin['kind'], string>> = {
+  outside: 'apply',
+  effect: 'outcome',
+  timer: 'timer',
+  mail: 'process',
+  undelivered: 'process',
+  child: 'process',
+  stop: 'stop',
+  migration: 'migrate',
+}
+
+/** What attributes call mail between runs. */
+const system = 'xmachines'
+
+/** Spans of runs. */
+export class Spans {
+  readonly #api: OtelApi
+  readonly #tracer: Otel.Tracer
+
+  constructor(api: OtelApi, tracer: Otel.Tracer) {
+    this.#api = api
+    this.#tracer = tracer
+  }
+
+  /**
+   * From when it is sent to when it is durable. The child of what sent it, or of the attempt that told it. Mail is linked to the unit
+   * that sent it, a timer to the one that armed it: they may be long past.
+   */
+  unit({ of, origin, types, cause, ambient }: MeasuredUnit): Once<MeasuredUnitSpan> {
+    const { SpanKind, ROOT_CONTEXT, context } = this.#api
+    const later = origin.kind !== 'outside' && origin.kind !== 'effect'
+    const parent = cause !== undefined && !later ? this.#within(cause) : ambient ? context.active() : ROOT_CONTEXT
+    const attributes = { ...attributesOf(of), ...originAttributes(of, origin), 'xmachines.event.types': [...types] }
+    const options: Otel.SpanOptions = {
+      kind: names[origin.kind] === 'process' ? SpanKind.CONSUMER : SpanKind.INTERNAL,
+      attributes,
+      links: cause !== undefined && later ? [this.#linkTo(cause)] : [],
+    }
+    const span = this.#tracer.startSpan(`${names[origin.kind]} ${of.namespace}`, options, parent)
+    return {
+      ...this.#once(span),
+      decided: () => void span.addEvent('xmachines.decided'),
+      durable: seq => void span.setAttribute('xmachines.unit.seq', seq),
+    }
+  }
+
+  /** From its start to its end, or until it is stopped. The child of the unit that entered it. */
+  attempt({ of, src, actor, key, attempt, cause }: MeasuredAttempt): Once<MeasuredAttemptSpan> {
+    const { context, trace, ROOT_CONTEXT } = this.#api
+    const attributes = {
+      ...attributesOf(of),
+      'xmachines.invocation.src': src,
+      'xmachines.invocation.path': actor.join('/'),
+      'xmachines.invocation.key': key,
+      'xmachines.invocation.attempt': attempt,
+    }
+    const parent = cause === undefined ? ROOT_CONTEXT : this.#within(cause)
+    const span = this.#tracer.startSpan(`invoke ${src}`, { attributes }, parent)
+    return { ...this.#once(span), within: work => context.with(trace.setSpan(parent, span), work) }
+  }
+
+  /** Mail on its way into inboxes, linked to the units that sent it. */
+  delivery({ of, count, causes }: MeasuredDelivery): Once<MeasuredSpan> {
+    const attributes = {
+      ...attributesOf(of),
+      'messaging.system': system,
+      'messaging.operation.type': 'send',
+      'messaging.operation.name': 'deliver',
+      'messaging.batch.message_count': count,
+    }
+    const links = causes.map(cause => this.#linkTo(cause))
+    const options: Otel.SpanOptions = { kind: this.#api.SpanKind.PRODUCER, attributes, links }
+    return this.#once(this.#tracer.startSpan('deliver', options, this.#api.ROOT_CONTEXT))
+  }
+
+  #within(cause: TraceContext): Otel.Context {
+    return this.#api.trace.setSpanContext(this.#api.ROOT_CONTEXT, fromKept(this.#api, cause))
+  }
+
+  #linkTo(cause: TraceContext): Otel.Link {
+    return { context: fromKept(this.#api, cause) }
+  }
+
+  #once(span: Otel.Span): Once<MeasuredSpan> {
+    let over = false
+    return {
+      trace: toKept(this.#api, span.spanContext()),
+      end: error => {
+        if (over) return false
+        over = true
+        if (error !== undefined) {
+          span.setAttribute('error.type', error.code ?? '_OTHER')
+          span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: error.message })
+        }
+        span.end()
+        return true
+      },
+    }
+  }
+}
+
+function attributesOf({ run, namespace, key, machine, version }: MeasuredRun): Otel.Attributes {
+  return {
+    'xmachines.run.id': run,
+    'xmachines.run.namespace': namespace,
+    ...(key !== '' && { 'xmachines.run.key': key }),
+    'xmachines.machine.id': machine,
+    'xmachines.machine.version': version,
+  }
+}
+
+function originAttributes({ namespace }: MeasuredRun, origin: Origin): Otel.Attributes {
+  const kind = { 'xmachines.unit.origin': origin.kind }
+  if (origin.kind !== 'mail' && origin.kind !== 'undelivered') return kind
+  return {
+    ...kind,
+    'messaging.system': system,
+    'messaging.operation.type': 'process',
+    'messaging.operation.name': 'process',
+    'messaging.destination.name': namespace,
+    'messaging.message.id': `${origin.run}/${origin.seq}/${origin.index}`,
+  }
+}
