@@ -125,6 +125,8 @@ export const emptyBeside: Beside = Object.freeze({
   parked: null,
   held: false,
   process: null,
+  parent: null,
+  linked: false,
 })
 
 /**
@@ -150,6 +152,8 @@ export function amend(beside: Beside, item: AppendItem): Beside {
     parked: change.parked === undefined ? beside.parked : change.parked && frozen(change.parked),
     held: change.held ?? beside.held,
     process: change.process === undefined ? beside.process : change.process,
+    parent: change.parent === undefined ? beside.parent : frozen(change.parent),
+    linked: change.linked ?? beside.linked,
   })
 }
 

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
-import type { Store } from '../contracts/store.ts'
-import type { NewUnit, SentMail, SourcePosition, TimeMode } from '../contracts/unit.ts'
+import type { Beside, ParentLink, Store } from '../contracts/store.ts'
+import type { NewUnit, Origin, Sent, SourcePosition, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
@@ -11,6 +11,7 @@ import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import type { Command, Pending, Settlement } from './command.ts'
 import { seedOf } from './history.ts'
+import { lastWords, links, sentBy } from './kinship.ts'
 
 /** Where a run stands once everything decided so far is durable. */
 interface AheadPlace {
@@ -36,6 +37,9 @@ export class Ahead {
   readonly #time: TimeMode
   readonly #environment: Environment
   readonly #hash = new StateHash()
+  readonly #parent: ParentLink | null
+  /** It has child runs that end with it. */
+  #linked: boolean
   #place: AheadPlace
   #sources: Map<string, bigint | number> | undefined
   /** The answers to the last requests that had an id; read when the first one comes. */
@@ -51,6 +55,8 @@ export class Ahead {
       readonly time: TimeMode
       readonly environment: Environment
       readonly sources: Readonly<Record<string, bigint | number>>
+      readonly parent: ParentLink | null
+      readonly kept?: Pick<Beside, 'linked'> | undefined
     },
   ) {
     this.#run = start.run
@@ -58,12 +64,15 @@ export class Ahead {
     this.#system = start.system
     this.#time = start.time
     this.#environment = start.environment
+    this.#parent = start.parent
+    this.#linked = start.kept?.linked === true
     this.#place = { state: start.state, seq: start.seq, at: start.at }
     this.#take(start.sources)
   }
 
   /** Falls back to what is durable: everything decided on top of it is dropped. */
-  reset(place: AheadPlace, sources: Readonly<Record<string, bigint | number>>): void {
+  reset(place: AheadPlace, { sources, linked }: Pick<Beside, 'sources' | 'linked'>): void {
+    this.#linked ||= linked
     this.#place = place
     this.#chain = undefined
     this.#requests = undefined
@@ -101,7 +110,7 @@ export class Ahead {
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
     const { outputs } = decision
     const hash = this.hashOf(decision.state, decision.effects)
-    const mail = mailOf(decision.effects)
+    const mail = this.sentBy(decision.effects, decision.state, origin)
     const unit: NewUnit =
       source === undefined && requestId === undefined && mail === undefined
         ? { seq: seq + 1, at, events, origin, outputs, state: hash }
@@ -112,6 +121,15 @@ export class Ahead {
     if (this.#chain !== undefined) this.#chain.next(unit)
     const settlement: Settlement = { kind: 'applied', unit, state: decision.state, fatal: decision.fatal }
     return { command, unit, state: decision.state, effects: decision.effects, settlement, refusal: undefined }
+  }
+
+  /** What a unit sends: what its step sent, and the run's last words where it ends it. */
+  sentBy(effects: readonly Effect[], state: RunState, origin: Origin): readonly Sent[] | undefined {
+    const sent = sentBy(this.#program, effects)
+    if (sent !== undefined) this.#linked ||= links(sent)
+    if (state.snapshot.status === 'active' || (this.#parent === null && !this.#linked)) return sent
+    const kin = { run: this.#run, parent: this.#parent, linked: this.#linked }
+    return [...(sent ?? []), ...lastWords(kin, state, origin)]
   }
 
   /** The hash that is kept beside a unit. */
@@ -193,13 +211,6 @@ function besideOf({ source, requestId }: Command): Partial<NewUnit> {
     ...(source === undefined ? undefined : { sources: [source] }),
     ...(requestId === undefined ? undefined : { requestId }),
   }
-}
-
-/** The mail that a step sends. */
-export function mailOf(effects: readonly Effect[]): readonly SentMail[] | undefined {
-  if (effects.length === 0) return undefined
-  const mail = effects.flatMap(effect => (effect.kind === 'mail' ? [{ to: effect.to, event: effect.event }] : []))
-  return mail.length > 0 ? mail : undefined
 }
 
 /** A timer falling due, as a command. */

@@ -1,5 +1,5 @@
 import { batchesOf } from '../batch-stream.ts'
-import type { AppendItem, Beside, Refusal, RunStatus, Store } from '../contracts/store.ts'
+import type { AppendItem, Beside, ParentLink, Refusal, RunStatus, Store } from '../contracts/store.ts'
 import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
@@ -33,6 +33,8 @@ export class Durable {
   #status: RunStatus = 'active'
   #table: ActorTable
   #held: boolean
+  /** Said with the creation. */
+  readonly #parent: ParentLink | null
   /** The hold was lifted, which is still to be appended. */
   #released = false
   /** The item on its way says so. */
@@ -51,6 +53,7 @@ export class Durable {
     this.#revision = start.revision
     this.#table = start.state.table
     this.#held = start.held
+    this.#parent = start.parent
     if (start.first === undefined) this.#status = start.state.snapshot.status
     this.system.visible = start.state
   }
@@ -114,6 +117,7 @@ export class Durable {
     if (this.#released) beside.held = this.#held
     this.#releasing = this.#released
     if (this.#held && this.#revision === undefined) beside.held = true
+    if (this.#parent !== null && this.#revision === undefined) beside.parent = this.#parent
     // The results of a held run are shown, not sent.
     const calls = outbox?.enter(this.#held ? [] : units, refused.length, beside) === true
     const mails = postman.enter(this.#held ? [] : units, beside)

@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '../contracts/json.ts'
+import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
 import type { Mail, MailKey } from '../contracts/store.ts'
 import type { Origin } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
@@ -70,8 +70,8 @@ export class Inbox {
       const { mail } = command
       if (mail === undefined) continue
       taken.push(keyOf(mail))
-      // An answer is never answered.
-      if (settlement.kind !== 'refused' || mail.failure === true) continue
+      // An answer is never answered, nor is anything else that the runtime wrote.
+      if (settlement.kind !== 'refused' || isWrittenByRuntime(mail)) continue
       const event = undelivered({ to: this.#home.name, event: mail.event as RecordedEvent }, settlement.error)
       returns.push({ ...keyOf(mail), receiver: mail.sender, failure: true, event })
     }
@@ -106,12 +106,12 @@ class MailCommand implements Command {
   refused: XMachinesError | undefined
 
   constructor(mail: Mail, definition: MachineDefinition, settle: () => void) {
-    const { sender, seq, index, failure, event } = mail
+    const { event } = mail
     this.mail = mail
     this.settle = settle
-    this.origin = { kind: failure === true ? 'undelivered' : 'mail', run: sender, seq, index }
-    this.events = [event as RecordedEvent]
-    if (failure === true) return
+    this.origin = originOf(mail)
+    this.events = this.origin.kind === 'stop' ? [] : [event as RecordedEvent]
+    if (isWrittenByRuntime(mail)) return
     try {
       const checked = checkEvents(definition, defaultEventLimits, event)
       if (checked instanceof Promise) this.checking = this.#check(checked)
@@ -132,6 +132,19 @@ class MailCommand implements Command {
     }
     this.checking = undefined
   }
+}
+
+/** What the machine's policies and schemas do not govern. No author can write it: such types are reserved, also in `tell`. */
+function isWrittenByRuntime({ failure, event }: Mail): boolean {
+  return failure === true || String(event.type).startsWith('xmachines.')
+}
+
+function originOf({ sender, seq, index, failure, event }: Mail): Origin {
+  const { type, reason } = event as JsonObject & { readonly reason?: string }
+  if (failure === true) return { kind: 'undelivered', run: sender, seq, index }
+  if (type === 'xmachines.done.run' || type === 'xmachines.error.run') return { kind: 'child', run: sender }
+  if (type === 'xmachines.stop') return { kind: 'stop', reason: String(reason) }
+  return { kind: 'mail', run: sender, seq, index }
 }
 
 /** The key of a mail, without the mail. */

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
+import type { AppendItem, AppendOutcome, Beside, LeaseKey, ParentLink, Store } from '../contracts/store.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { type ErrorCode, XMachinesError } from '../errors.ts'
@@ -8,7 +8,7 @@ import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
-import { Ahead, mailOf } from './ahead.ts'
+import { Ahead } from './ahead.ts'
 import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
 import { Inbox } from './inbox.ts'
@@ -16,6 +16,7 @@ import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts
 import type { RunOutbox } from './outbox.ts'
 import { Postman } from './postman.ts'
 import { leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
+import type { Midwife } from './spawner.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -49,6 +50,9 @@ export interface ResidentStart {
   readonly revision: number | undefined
   readonly sources: Readonly<Record<string, bigint | number>>
   readonly held: boolean
+  /** Whose child the run is. */
+  readonly parent: ParentLink | null
+  readonly midwife: Midwife
   /** What else is kept beside the run, if it is not new. */
   readonly kept?: Beside | undefined
   readonly lease: Leased | undefined
@@ -90,6 +94,10 @@ export class Resident implements Writer {
   readonly lease: Leased | undefined
   readonly outbox: RunOutbox | undefined
   readonly environment: Environment
+  /** What senders of mail call it. */
+  readonly name: ResidentStart['name']
+  /** Whose child it is. */
+  readonly parent: ParentLink | null
   readonly #journal: Journal
   readonly #ahead: Ahead
   readonly #aftermath: Aftermath
@@ -133,6 +141,8 @@ export class Resident implements Writer {
     this.lease = start.lease
     this.outbox = start.outbox
     this.environment = start.environment
+    this.name = start.name
+    this.parent = start.parent
     this.#journal = journalOf(start.store)
     this.#exclusive = start.first?.exclusive === true
     this.#durable = new Durable(start)
@@ -148,6 +158,10 @@ export class Resident implements Writer {
       run: start.run,
       store: start.store,
       environment: start.environment,
+      program: start.program,
+      time: start.time,
+      parent: start.parent,
+      midwife: start.midwife,
       touch: () => this.touch(),
       failed: error => readersErrors.has(error.code) || this.report(this.seq, error),
     })
@@ -400,7 +414,7 @@ export class Resident implements Writer {
   // Deciding ahead.
 
   #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
-    const mail = mailOf(first.effects)
+    const mail = this.#ahead.sentBy(first.effects, start.state, { kind: 'outside' })
     const unit: NewUnit = {
       seq: start.seq,
       at: start.at,
@@ -549,7 +563,7 @@ export class Resident implements Writer {
     this.#block(again, async () => {
       const { adopted, kept } = await this.#durable.takeOver(creation)
       this.#created()
-      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
+      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept)
       const mine = !this.#guest && !this.held && (!kept.held || this.#durable.released)
       // Who sends mail is not in the way, however much.
       if (mine && this.#post(kept) && adopted.length === 0) this.#conflicts = 0

@@ -37,6 +37,8 @@ function written({
   parked,
   held,
   process,
+  parent,
+  linked,
 }: Beside): WrittenBeside {
   const positions = Object.entries(sources).map(([id, position]) => [id, writtenPosition(position)] as const)
   return {
@@ -54,6 +56,8 @@ function written({
     ...(parked !== null && { parked }),
     ...(held && { held }),
     ...(process !== null && { process }),
+    ...(parent !== null && { parent }),
+    ...(linked && { linked }),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type { Creation, ObjectFormat, Origin, SentMail, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
+import type { Creation, ObjectFormat, Origin, Sent, SourcePosition, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type ChainAnchor, type UnitChain, unitChain } from '../../actors/identity/index.ts'
 import { stride } from './line.ts'
@@ -58,7 +58,7 @@ class StoredUnit {
     return this.#read().outputs ?? none
   }
 
-  get mail(): readonly SentMail[] | undefined {
+  get mail(): readonly Sent[] | undefined {
     return this.#read().mail
   }
 

@@ -21,6 +21,8 @@ export const creationChecks: readonly StoreCheck[] = [
       parked: null,
       held: false,
       process: null,
+      parent: null,
+      linked: false,
     }
     const head = {
       run: run.id,
