@@ -18,15 +18,21 @@ const mostAtRest = 1024
 /** How many of them are looked at for one that may go. */
 const looks = 64
 
+/** A parent in memory, and how many of its children are. */
+interface Family {
+  readonly reopen: Reopen
+  children: number
+}
+
 /** A child run in memory. */
 class Child implements Observer {
   readonly resident: Resident
-  readonly parent: string
+  readonly family: Family
   readonly #over: (child: Child) => void
 
-  constructor(resident: Resident, parent: string, over: (child: Child) => void) {
+  constructor(resident: Resident, family: Family, over: (child: Child) => void) {
     this.resident = resident
-    this.parent = parent
+    this.family = family
     this.#over = over
   }
 
@@ -51,7 +57,7 @@ class Child implements Observer {
 export class Nursery {
   readonly #store: Store
   readonly #houses = new Set<House>()
-  readonly #families = new Map<string, { readonly reopen: Reopen; children: number }>()
+  readonly #families = new Map<string, Family>()
   /** The one that was opened first comes first. */
   readonly #children = new Map<string, Child>()
   readonly #leaving = new Map<string, Promise<void>>()
@@ -77,8 +83,9 @@ export class Nursery {
 
   /** Whether children of it have something under way, so that it should stay. */
   busy(parent: string): boolean {
-    if ((this.#families.get(parent)?.children ?? 0) === 0) return false
-    for (const child of this.#children.values()) if (child.parent === parent && child.needed) return true
+    const family = this.#families.get(parent)
+    if (family === undefined || family.children === 0) return false
+    for (const child of this.#children.values()) if (child.family === family && child.needed) return true
     return false
   }
 
@@ -86,29 +93,30 @@ export class Nursery {
   async keep(parent: string, kin: string, resident: Resident): Promise<void> {
     const { run, program, state } = resident
     const house = this.#houseOf(resident.name.namespace, program.record.oid)
-    const family = this.#families.get(parent) === undefined ? kin : parent
-    const known = this.#families.get(family)
     if (house !== undefined) await house.lodge(resident)
-    const goes = house !== undefined || known === undefined || this.#children.has(run) || resident.over !== undefined
-    if (goes || state.snapshot.status !== 'active')
+    const family = this.#families.get(parent) ?? this.#families.get(kin)
+    const isOver = resident.over !== undefined || state.snapshot.status !== 'active'
+    if (house !== undefined || family === undefined || this.#children.has(run) || isOver)
       // What it has to say goes out first; nobody waits for that here.
       return void residencyOf(this.#store).release(resident, closeTimeout)
     const child = new Child(resident, family, over => void this.#letGo(over, closeTimeout))
     this.#children.set(run, child)
-    known!.children++
+    family.children++
     resident.watch(child)
     this.#makeRoom()
   }
 
   /** The parent goes out of memory, and with it the children that are here for it. */
   async leave(parent: string, timeout: number): Promise<void> {
-    if (!this.#families.has(parent)) return
-    const going = [...this.#children.values()].filter(child => child.parent === parent)
-    await Promise.all(going.map(child => this.#letGo(child, timeout)))
+    const family = this.#families.get(parent)
+    if (family === undefined) return
     this.#families.delete(parent)
-    if (this.#families.size > 0) return
-    this.#deaf?.()
-    this.#deaf = undefined
+    if (this.#families.size === 0) {
+      this.#deaf?.()
+      this.#deaf = undefined
+    }
+    const going = [...this.#children.values()].filter(child => child.family === family)
+    await Promise.all(going.map(child => this.#letGo(child, timeout)))
   }
 
   #houseOf(namespace: string, machine: string): House | undefined {
@@ -117,11 +125,11 @@ export class Nursery {
   }
 
   #letGo(child: Child, timeout: number): Promise<void> {
-    const { resident, parent } = child
+    const { resident, family } = child
     const { run } = resident
     if (this.#children.get(run) !== child) return this.#leaving.get(run) ?? Promise.resolve()
     this.#children.delete(run)
-    this.#families.get(parent)!.children--
+    family.children--
     resident.unwatch(child)
     const leaving = residencyOf(this.#store)
       .release(resident, timeout)
