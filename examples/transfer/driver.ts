@@ -16,6 +16,7 @@ const banks = createHost({ machine: [bank, transfer], store })
 
 for (const key of ['a', 'b']) await accounts.open({ key, input: { balance: 500, limit: 700 } })
 const run = await banks.open({ key: 'bank' })
+console.log('at work')
 
 const pending = (): number => {
   const { ordered, ended } = run.getSnapshot().context

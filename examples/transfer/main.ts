@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /*
- * Kills the driver at random for as many seconds as the first argument says (60), lets it end what it had begun, and has the store checked.
+ * Kills the driver at random for as many seconds as the first argument says (60), three times at least, lets it end what it had begun, and has the store checked.
  */
 
 const seconds = Number(process.argv[2] ?? 60)
@@ -21,15 +21,16 @@ function start(name: string, ...args: string[]) {
   // Older Nodes need help with TypeScript.
   const strips = 'typescript' in process.features && process.features.typescript !== false
   const loader = extname(file) === '.ts' && !strips ? ['--import', 'jiti/register'] : []
-  return spawn(process.execPath, [...loader, program, dir, ...args], { stdio: 'inherit' })
+  return spawn(process.execPath, [...loader, program, dir, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 let kills = 0
 const until = Date.now() + seconds * 1000
-while (Date.now() < until) {
+while (Date.now() < until || kills < 3) {
   const driver = start('driver')
   const exit = once(driver, 'exit')
-  const early = await Promise.race([exit, wait(500 + Math.random() * 1000)])
+  // It says when it is at work: otherwise a slow machine would see it die at its start only.
+  const early = await Promise.race([exit, once(driver.stdout, 'data').then(() => wait(Math.random() * 1000))])
   if (early !== undefined) throw new Error(`The driver ended by itself: ${String(early)}`)
   driver.kill('SIGKILL')
   await exit
@@ -38,6 +39,8 @@ while (Date.now() < until) {
 
 const drained = (await once(start('driver', 'drain'), 'exit')) as [number | null]
 console.log(`${kills} kills in ${seconds} s; the driver then ended by itself with ${String(drained[0])}`)
-const [code] = (await once(start('check'), 'exit')) as [number | null]
+const check = start('check')
+check.stdout.pipe(process.stdout)
+const [code] = (await once(check, 'exit')) as [number | null]
 rmSync(dir, { recursive: true })
 process.exitCode = drained[0] === 0 ? (code ?? 1) : 1

@@ -156,7 +156,10 @@ function dying(store: Store, at: number, lost: boolean): { readonly store: Store
           calls++
           // A dead process hears of nothing.
           if (calls > at || (calls === at && lost)) return new Promise(() => {})
-          if (calls === at) return (Reflect.apply(value, target, args), new Promise(() => {}))
+          if (calls === at) {
+            Reflect.apply(value, target, args)
+            return new Promise(() => {})
+          }
         }
         return Reflect.apply(value, target, args) as unknown
       }

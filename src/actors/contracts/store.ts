@@ -105,7 +105,10 @@ export interface Beside {
   readonly outbox: readonly number[]
   /** The last output that the result topic acknowledged. */
   readonly published: OutputMark | null
+  /** The mail that waits, oldest first: all of it, or the oldest 256 at least of a long inbox. */
   readonly inbox: readonly Mail[]
+  /** How much mail waits, {@link inbox} included. */
+  readonly waiting: number
   /** Units whose mail is still to be delivered, oldest first. */
   readonly mailing: readonly number[]
   /** The first mail that is not known to be delivered: all before it are. It never goes back. `null`: none is. */

@@ -1,5 +1,5 @@
 import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
-import type { Mail, MailKey } from '../contracts/store.ts'
+import type { Beside, Mail, MailKey } from '../contracts/store.ts'
 import type { Origin } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
@@ -15,6 +15,8 @@ export interface InboxHome {
   /** The run as its senders know it. */
   readonly name: { readonly namespace: string; readonly key: string }
   submit(command: Command): void
+  /** The store has more mail than was seen. */
+  lookForMore(): void
 }
 
 /** Mails that are decided, or wait to be, at a time: an inbox may be long. */
@@ -25,6 +27,8 @@ export class Inbox {
   readonly #home: InboxHome
   /** What the store has, as far as it is known and not taken, in order. */
   #mail = new Map<string, Mail>()
+  /** How much it has besides. */
+  #unseen = 0
   readonly #submitted = new Set<string>()
   #closed = false
 
@@ -34,6 +38,7 @@ export class Inbox {
 
   /** Whether the store has mail that is not taken by an item with `slice`. */
   holdsMoreThan(slice: readonly Pending[]): boolean {
+    if (this.#unseen > 0) return true
     return this.#mail.size > slice.reduce((count, { command }) => count + (command.mail === undefined ? 0 : 1), 0)
   }
 
@@ -43,8 +48,9 @@ export class Inbox {
   }
 
   /** This is what the store has now. Gives whether something came in. */
-  follow(inbox: readonly Mail[]): boolean {
+  follow({ inbox, waiting }: Pick<Beside, 'inbox' | 'waiting'>): boolean {
     const before = this.#mail
+    this.#unseen = this.#closed ? 0 : waiting - inbox.length
     const found = inbox.map(mail => [nameOf(mail), mail] as const)
     this.#mail = new Map(this.#closed ? found.filter(([name]) => before.has(name)) : found)
     this.#submitMore()
@@ -59,6 +65,7 @@ export class Inbox {
   /** Takes nothing, nor what was submitted: this process may not write. */
   forgo(): void {
     this.close()
+    this.#unseen = 0
     this.#mail.clear()
   }
 
@@ -90,6 +97,7 @@ export class Inbox {
           this.#submitted.delete(name)
           this.#mail.delete(name)
           this.#submitMore()
+          if (this.#mail.size === 0 && this.#unseen > 0 && !this.#closed) this.#home.lookForMore()
         }),
       )
     }

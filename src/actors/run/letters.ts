@@ -18,14 +18,15 @@ interface Sheaf {
   unit: Pick<NewUnit, 'at' | 'mail'> | undefined
 }
 
-/** Units whose mail stays at hand while it waits; that of others is read from the store. */
-const unitsAtHand = 1024
+/** Mail that stays at hand while it waits; other mail is read from the store. */
+const mostAtHand = 1024
 
 /** What a run has sent, durably, and is still to be delivered, in the order sent. */
 export class Letters {
   readonly #run: string
   readonly #store: Store
   #sheaves: Sheaf[] = []
+  #atHand = 0
 
   constructor(run: string, store: Store) {
     this.#run = run
@@ -40,8 +41,11 @@ export class Letters {
   /** These became durable. */
   add(units: Iterable<NewUnit>): void {
     for (const unit of units)
-      if (unit.mail !== undefined)
-        this.#sheaves.push({ seq: unit.seq, unit: this.units < unitsAtHand ? unit : undefined })
+      if (unit.mail !== undefined) {
+        const isAtHand = this.#atHand < mostAtHand
+        if (isAtHand) this.#atHand += unit.mail.length
+        this.#sheaves.push({ seq: unit.seq, unit: isAtHand ? unit : undefined })
+      }
   }
 
   /** These wait, as the store says; some may be known. */
@@ -54,7 +58,8 @@ export class Letters {
   /** All before `mark` is delivered. */
   pass(mark: OutputMark): void {
     const first = this.#sheaves.findIndex(({ seq }) => seq >= mark.seq)
-    this.#sheaves.splice(0, first < 0 ? this.#sheaves.length : first)
+    for (const { unit } of this.#sheaves.splice(0, first < 0 ? this.#sheaves.length : first))
+      this.#atHand -= unit?.mail?.length ?? 0
   }
 
   /** The next ones from `mark` on, from several units. */
@@ -62,7 +67,10 @@ export class Letters {
     const letters: Letter[] = []
     for (const sheaf of this.#sheaves) {
       const { seq } = sheaf
-      sheaf.unit ??= await this.#read(seq)
+      if (sheaf.unit === undefined) {
+        sheaf.unit = await this.#read(seq)
+        this.#atHand += sheaf.unit.mail?.length ?? 0
+      }
       const { at, mail = [] } = sheaf.unit
       for (let index = seq === mark.seq ? mark.index : 0; index < mail.length && letters.length < limit; index++) {
         const next = index + 1 < mail.length ? { seq, index: index + 1 } : { seq: seq + 1, index: 0 }

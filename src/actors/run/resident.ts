@@ -153,6 +153,7 @@ export class Resident implements Writer {
       definition: start.program.definition,
       name: { namespace: start.name.namespace, key: start.name.key ?? '' },
       submit: command => this.submit(command),
+      lookForMore: () => this.notice(),
     })
     this.#postman = new Postman({
       run: start.run,
@@ -260,7 +261,7 @@ export class Resident implements Writer {
   /** Goes on with mail, both ways. Gives whether some came in. */
   #post(kept: Beside): boolean {
     this.#postman.follow(kept)
-    return this.#inbox.follow(kept.inbox)
+    return this.#inbox.follow(kept)
   }
 
   /** Mail came in: it is looked for, unless an append is about to find out that it did. */

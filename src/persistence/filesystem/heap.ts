@@ -1,34 +1,56 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { Beside } from '../../actors/contracts/store.ts'
 import { emptyBeside } from '../judge.ts'
+import type { WrittenMarks } from './mail-marks.ts'
 import { deepFreeze, readPosition, writtenPosition } from './record.ts'
-import type { ForkAt, MailMarks, Row } from './row.ts'
+import type { ForkAt, Row, WaitingMail } from './row.ts'
 
 /** What a row's JSON in the heap says. What is absent is as in a new run. */
 export interface HeapEntry {
   readonly key?: string
   readonly value?: JsonValue
   readonly beside?: WrittenBeside
-  readonly mails?: MailMarks
+  /** Places of the mail that waits, with its keys. */
+  readonly waiting?: readonly WrittenWaiting[]
+  readonly mails?: WrittenMarks
   readonly fork?: ForkAt
 }
 
 /** What is kept beside a history, without what is as in a new run. */
-type WrittenBeside = Partial<Omit<Beside, 'sources' | 'refusals'>> & {
+type WrittenBeside = Partial<Omit<Beside, 'sources' | 'refusals' | 'inbox' | 'waiting'>> & {
   readonly sources?: readonly (readonly [id: string, position: string | number])[]
   readonly refusals?: readonly (Omit<Beside['refusals'][number], 'position'> & { readonly position: string | number })[]
 }
 
+type WrittenWaiting = readonly [position: number, sender: string, seq: number, index: number, failure?: boolean]
+
 /** The heap's JSON of a row. */
-export function heapText({ key, value, beside, mails, fork }: Row): string {
-  return JSON.stringify({ key, value, beside: beside === emptyBeside ? undefined : written(beside), mails, fork })
+export function heapText({ key, value, beside, waiting, mails, fork }: Row): string {
+  return JSON.stringify({
+    key,
+    value,
+    beside: beside === emptyBeside ? undefined : written(beside),
+    waiting: waiting.size === 0 ? undefined : waiting.first().map(writtenWaiting),
+    mails,
+    fork,
+  })
+}
+
+function writtenWaiting({ position, sender, seq, index, failure }: WaitingMail): WrittenWaiting {
+  return failure === undefined ? [position, sender, seq, index] : [position, sender, seq, index, failure]
+}
+
+/** The mail that waits, as it was. */
+export function readWaiting(waiting: readonly WrittenWaiting[] = []): WaitingMail[] {
+  return waiting.map(([position, sender, seq, index, failure]) =>
+    failure === undefined ? { position, sender, seq, index } : { position, sender, seq, index, failure },
+  )
 }
 
 function written({
   sources,
   outbox,
   published,
-  inbox,
   mailing,
   mailed,
   returns,
@@ -45,7 +67,6 @@ function written({
     ...(positions.length > 0 && { sources: positions }),
     ...(outbox.length > 0 && { outbox }),
     ...(published !== null && { published }),
-    ...(inbox.length > 0 && { inbox }),
     ...(mailing.length > 0 && { mailing }),
     ...(mailed !== null && { mailed }),
     ...(returns.length > 0 && { returns }),

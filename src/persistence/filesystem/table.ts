@@ -1,8 +1,10 @@
 import type { LeaseKey, RunStatus } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { emptyBeside } from '../judge.ts'
+import { Waiting } from '../waiting.ts'
 import { pinName } from './draft.ts'
-import { type HeapEntry, readWritten } from './heap.ts'
+import { type HeapEntry, readWaiting, readWritten } from './heap.ts'
+import { MailMarks } from './mail-marks.ts'
 import { deepFreeze } from './record.ts'
 import { type MachineAt, Row } from './row.ts'
 
@@ -169,7 +171,8 @@ export class RowTable {
       beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside),
       head: rows.readDoubleLE(at + layout.head),
       mark: rows.readDoubleLE(at + layout.mark),
-      mails: entry.mails && { last: entry.mails.last, marks: Object.assign(Object.create(null), entry.mails.marks) },
+      waiting: new Waiting(readWaiting(entry.waiting)),
+      mails: entry.mails && MailMarks.of(entry.mails),
     })
   }
 

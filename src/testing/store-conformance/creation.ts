@@ -13,6 +13,7 @@ export const creationChecks: readonly StoreCheck[] = [
       outbox: [],
       published: null,
       inbox: [],
+      waiting: 0,
       mailing: [],
       mailed: null,
       returns: [],

@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Beside } from '../../../src/actors/contracts/store.ts'
+import { MailMarks } from '../../../src/persistence/filesystem/mail-marks.ts'
 import { type MachineAt, Row } from '../../../src/persistence/filesystem/row.ts'
 import { emptyTable } from '../../../src/persistence/filesystem/table.ts'
 import { GrowingDictionary, mergeTable, sortedIds } from '../../../src/persistence/filesystem/table-merge.ts'
 import { emptyBeside } from '../../../src/persistence/judge.ts'
+import { Waiting } from '../../../src/persistence/waiting.ts'
 
 /** Few leading digits, so that ids meet. */
 const id = fc
@@ -57,7 +59,15 @@ const row = fc
     beside,
     head: fc.maxSafeNat(),
     mark: fc.maxSafeNat(),
-    mails: fc.option(fc.constant({ last: 7, marks: { s: [1, 2] as const } }), { nil: undefined }),
+    waiting: fc
+      .constantFrom(0, 3)
+      .map(
+        count => new Waiting(Array.from({ length: count }, (_, seq) => ({ position: 9, sender: 's', seq, index: 2 }))),
+      ),
+    mails: fc.option(
+      fc.constant({ last: 7, marks: { s: [1, 2] as const } }).map(marks => MailMarks.of(marks)),
+      { nil: undefined },
+    ),
   })
   .map(fields => new Row(fields))
 
