@@ -202,8 +202,12 @@ export function rowAfter(row: Row, item: AppendItem, machine: MachineAt | undefi
 /** The row after a mail, whose line stands at `position`, was put into the inbox. */
 export function rowWithMail(row: Row, mail: Mail, position: number, mails: MailMarks): Row {
   const { sender, seq, index, failure } = mail
-  const key = failure === undefined ? { sender, seq, index } : { sender, seq, index, failure }
-  const waiting = row.waiting.push({ ...key, position, mail: row.waiting.size < inboxPage ? frozen(mail) : undefined })
+  const kept = row.waiting.size < inboxPage ? frozen(mail) : undefined
+  const waiting = row.waiting.push(
+    failure === undefined
+      ? { sender, seq, index, position, mail: kept }
+      : { sender, seq, index, position, mail: kept, failure },
+  )
   const due = row.beside.held || row.beside.parked !== null ? row.due : 0
   return new Row({ ...row, revision: row.revision + 1, waiting, due, mails })
 }
