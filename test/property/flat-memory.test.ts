@@ -123,7 +123,8 @@ describe('memory stays flat (S7, semantics 28)', () => {
     const count = 8000 * times
     for (let sent = 0; sent < count; sent += perUnit) {
       await run.apply({ type: 'MAIL' })
-      await expect.poll(waiting, { timeout: 30_000, interval: 1 }).toBe(sent + perUnit)
+      if (sent % 2000 === 2000 - perUnit)
+        await expect.poll(waiting, { timeout: 30_000, interval: 1 }).toBe(sent + perUnit)
     }
     // Each has 2 KiB. An inbox shows 256 of them, and keeps no more at hand.
     expect((await bytesInUse()) - before).toBeLessThan(count * 256 + 2 * kibibyte * kibibyte)

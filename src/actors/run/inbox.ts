@@ -19,9 +19,6 @@ export interface InboxHome {
   lookForMore(): void
 }
 
-/** Mails that are decided, or wait to be, at a time: an inbox may be long. */
-const atOnce = 256
-
 /** Takes the mail of a run: each becomes a unit, or goes back, and leaves the store's inbox in the item that says so. */
 export class Inbox {
   readonly #home: InboxHome
@@ -53,7 +50,7 @@ export class Inbox {
     this.#unseen = this.#closed ? 0 : waiting - inbox.length
     const found = inbox.map(mail => [nameOf(mail), mail] as const)
     this.#mail = new Map(this.#closed ? found.filter(([name]) => before.has(name)) : found)
-    this.#submitMore()
+    this.#submitNew()
     return found.some(([name]) => !before.has(name))
   }
 
@@ -86,21 +83,20 @@ export class Inbox {
     if (returns.length > 0) beside.returns = returns
   }
 
-  #submitMore(): void {
-    if (this.#closed || this.#submitted.size >= atOnce) return
+  /** Whatever came with the last look: a long inbox is seen by pages. */
+  #submitNew(): void {
+    if (this.#closed) return
     for (const [name, mail] of this.#mail) {
-      if (this.#submitted.size >= atOnce) return
       if (this.#submitted.has(name)) continue
       this.#submitted.add(name)
-      this.#home.submit(
-        new MailCommand(mail, this.#home.definition, () => {
-          this.#submitted.delete(name)
-          this.#mail.delete(name)
-          this.#submitMore()
-          if (this.#mail.size === 0 && this.#unseen > 0 && !this.#closed) this.#home.lookForMore()
-        }),
-      )
+      this.#home.submit(new MailCommand(mail, this.#home.definition, () => this.#settled(name)))
     }
+  }
+
+  #settled(name: string): void {
+    this.#submitted.delete(name)
+    this.#mail.delete(name)
+    if (this.#mail.size === 0 && this.#unseen > 0 && !this.#closed) this.#home.lookForMore()
   }
 }
 
