@@ -11,7 +11,7 @@ import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import type { Command, Pending, Settlement } from './command.ts'
 import { seedOf } from './history.ts'
-import { lastWords, links, sentBy } from './kinship.ts'
+import { links, sentBy, sentOf } from './kinship.ts'
 
 /** Where a run stands once everything decided so far is durable. */
 interface AheadPlace {
@@ -127,9 +127,8 @@ export class Ahead {
   sentBy(effects: readonly Effect[], state: RunState, origin: Origin): readonly Sent[] | undefined {
     const sent = sentBy(this.#program, effects)
     if (sent !== undefined) this.#linked ||= links(sent)
-    if (state.snapshot.status === 'active' || (this.#parent === null && !this.#linked)) return sent
-    const kin = { run: this.#run, parent: this.#parent, linked: this.#linked }
-    return [...(sent ?? []), ...lastWords(kin, state, origin)]
+    if (state.snapshot.status === 'active') return sent
+    return sentOf({ run: this.#run, parent: this.#parent, linked: this.#linked }, sent, state, origin)
   }
 
   /** The hash that is kept beside a unit. */

@@ -36,9 +36,15 @@ export function links(sent: readonly Sent[] | undefined): boolean {
   return sent?.some(one => 'spawn' in one && 'linked' in one && one.linked) === true
 }
 
-/** What the last unit of a run says besides: to its parent, or to whom takes its place, and to its children. */
-export function lastWords({ run, parent, linked }: Kin, { snapshot }: RunState, origin: Origin): readonly Sent[] {
-  const words: Sent[] = []
+/** What a unit sends: what its step sent and, where it ends the run, what is said to parent and children. */
+export function sentOf(
+  { run, parent, linked }: Kin,
+  sent: readonly Sent[] | undefined,
+  { snapshot }: RunState,
+  origin: Origin,
+): readonly Sent[] | undefined {
+  if (snapshot.status === 'active' || (parent === null && !linked)) return sent
+  const words: Sent[] = sent === undefined ? [] : [...sent]
   if (parent !== null) {
     const restart = parent.restarts + 1
     if (snapshot.status === 'error' && mayRestart(parent, restart))

@@ -2,15 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { defineMachine, openRun, replay, type Store, spawnRun, verifyRun } from 'xmachines'
+import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { createActor, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
-import { otherProcess } from '../supervisor/world.ts'
+import { otherProcess, World } from '../supervisor/world.ts'
 import { all } from './collect.ts'
 import { foreman, worker } from './families.ts'
 
@@ -397,6 +398,70 @@ describe('who runs a child', () => {
   })
 })
 
+describe('a process that did not take the step itself', () => {
+  test.each([1, 0])('finds the machine that the action names, from %i snapshot of after the step', async snapshots => {
+    const store = memoryStore()
+    const broken = faultyStore(store)
+    broken.faults.plan('find.before', {
+      times: Number.POSITIVE_INFINITY,
+      when: call => JSON.stringify(call).includes('worker'),
+    })
+    const time = new VirtualEnvironment('first')
+    const run = await openRunIn(time, foreman, { store: broken, key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'b', event: 'FINISH' })
+    await quiet()
+    // Its snapshot spares the next process the step.
+    if (snapshots === 1) {
+      const closing = run.close({ timeout: 0 })
+      await time.advance(0)
+      await closing
+      expect(await store.loadSnapshot(run.id)).toMatchObject({ seq: 2 })
+    }
+    // Another copy of the machine: nothing is known of its children.
+    const copy = defineMachine(foreman)
+    const again = await openRun(copy, { store: otherProcess(store), key: 'f' })
+    await quiet()
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active', beside: { parent: { seq: 1, index: 0 } } })
+    expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'b', what: 4 }])
+  })
+})
+
+describe('forks', () => {
+  test('of a parent start nothing and stop nobody; of a child tell nobody', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+    await quiet()
+    const fork = await forkRun(run, { at: 1 })
+    await fork.apply({ type: 'HIRE', keys: ['b'], amount: 4 })
+    await fork.apply({ type: 'END' })
+    const child = await openRun(worker, { store, key: 'a' })
+    const childFork = await forkRun(child, { at: 0, effects: 'run' })
+    await childFork.apply({ type: 'FINISH' })
+    await quiet()
+    expect(await headOf(store, 'b')).toBeUndefined()
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active' })
+    expect(run.getSnapshot().context.heard).toEqual([])
+  })
+})
+
+test('a parent under a supervisor hears of its children, which belong to no partition', async () => {
+  const world = new World()
+  const { supervisor } = world.supervise({ machine: foreman, namespace: 'foreman' })
+  await world.send(['f', { type: 'HIRE', keys: ['a'], amount: 4 }])
+  await supervisor.caughtUp()
+  await quiet()
+  const child = (await headOf(world.store, 'a'))!
+  expect(child).toMatchObject({ status: 'active' })
+  expect(child.lease).toBeUndefined()
+  await world.send(['f', { type: 'TELL', key: 'a', event: 'FINISH' }])
+  await supervisor.caughtUp()
+  await quiet()
+  const run = (await world.store.find('foreman', 'f'))!
+  expect((await all(world.store.read(run))).at(-1)).toMatchObject({ origin: { kind: 'child', run: child.run } })
+})
+
 test('the ids of children are the same on every store', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-children-'))
   const stores = [memoryStore(), fileStore(dir, { fsync: false })]
@@ -429,4 +494,37 @@ test('the ids of children are the same on every store', async () => {
     }),
   )
   expect(seen[1]).toEqual(seen[0])
+})
+
+test('a migration that ends a child tells its parent, and what it sends is delivered', async () => {
+  const store = memoryStore()
+  const run = await open(store)
+  await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+  await quiet()
+  const id = (await headOf(store, 'a'))!.run
+  await run.close()
+  // In the new version, what the old one works on is done at once.
+  const ended = defineMachine(
+    setup({
+      types: {} as { context: { amount: number }; input: { amount: number }; output: { made: number } },
+    }).createMachine({
+      id: 'worker',
+      context: ({ input }) => input,
+      initial: 'working',
+      states: { working: {}, done: { type: 'final' } },
+      output: ({ context }) => ({ made: context.amount }),
+    }),
+    {
+      version: '2',
+      migrations: [
+        { from: worker, state: state => ({ ...state, value: 'done', status: 'done', output: { made: 7 } }) },
+      ],
+    },
+  )
+  const child = await openRun(ended, { store: otherProcess(store), id })
+  await quiet()
+  expect(child.getSnapshot().status).toBe('done')
+  const again = await open(store)
+  await quiet()
+  expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: expect.any(Number) }])
 })
