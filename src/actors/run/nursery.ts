@@ -38,7 +38,9 @@ class Child implements Observer {
 
   /** Nobody but this process goes on with it: the store says so only of what is due. */
   get needed(): boolean {
-    return this.resident.busy || this.resident.state.table.timers.size > 0
+    const { busy, time, state } = this.resident
+    // Under source time nobody is woken by a timer.
+    return busy || (time === 'arrival' && state.table.timers.size > 0)
   }
 
   adopted(): void {
@@ -96,9 +98,13 @@ export class Nursery {
     if (house !== undefined) await house.lodge(resident)
     const family = this.#families.get(parent) ?? this.#families.get(kin)
     const isOver = resident.over !== undefined || state.snapshot.status !== 'active'
-    if (house !== undefined || family === undefined || this.#children.has(run) || isOver)
-      // What it has to say goes out first; nobody waits for that here.
-      return void residencyOf(this.#store).release(resident, closeTimeout)
+    if (house !== undefined || family === undefined || this.#children.has(run) || isOver) {
+      // What it has to say goes out first; nobody waits for that here, and its handles are told what is wrong with it.
+      void residencyOf(this.#store)
+        .release(resident, closeTimeout)
+        .catch(() => {})
+      return
+    }
     const child = new Child(resident, family, over => void this.#letGo(over, closeTimeout))
     this.#children.set(run, child)
     family.children++
