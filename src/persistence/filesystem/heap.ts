@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
-import type { Beside } from '../../actors/contracts/store.ts'
+import type { Beside, ParentLink } from '../../actors/contracts/store.ts'
+import type { ChildPolicy, RunName } from '../../actors/contracts/unit.ts'
 import { emptyBeside } from '../judge.ts'
 import type { WrittenMarks } from './mail-marks.ts'
 import { deepFreeze, readPosition, writtenPosition } from './record.ts'
@@ -17,19 +18,31 @@ export interface HeapEntry {
 }
 
 /** What is kept beside a history, without what is as in a new run. */
-type WrittenBeside = Partial<Omit<Beside, 'sources' | 'refusals' | 'inbox' | 'waiting'>> & {
+type WrittenBeside = Partial<Omit<Beside, 'sources' | 'refusals' | 'inbox' | 'waiting' | 'parent'>> & {
   readonly sources?: readonly (readonly [id: string, position: string | number])[]
+  readonly parent?: WrittenParent
   readonly refusals?: readonly (Omit<Beside['refusals'][number], 'position'> & { readonly position: string | number })[]
 }
+
+/** A link, short: there are stores of a million children. The first child of a name has its own name. */
+type WrittenParent = readonly [
+  run: string,
+  seq: number,
+  index: number,
+  policy: ChildPolicy,
+  linked: boolean,
+  restarts?: number,
+  name?: RunName,
+]
 
 type WrittenWaiting = readonly [position: number, sender: string, seq: number, index: number, failure?: boolean]
 
 /** The heap's JSON of a row. */
-export function heapText({ key, value, beside, waiting, mails, fork }: Row): string {
+export function heapText({ namespace, key, value, beside, waiting, mails, fork }: Row): string {
   return JSON.stringify({
     key,
     value,
-    beside: beside === emptyBeside ? undefined : written(beside),
+    beside: beside === emptyBeside ? undefined : written(beside, { namespace, key }),
     waiting: waiting.size === 0 ? undefined : waiting.first().map(writtenWaiting),
     mails,
     fork,
@@ -47,21 +60,9 @@ export function readWaiting(waiting: readonly WrittenWaiting[] = []): WaitingMai
   )
 }
 
-function written({
-  sources,
-  outbox,
-  published,
-  mailing,
-  mailed,
-  returns,
-  refusals,
-  attempts,
-  parked,
-  held,
-  process,
-  parent,
-  linked,
-}: Beside): WrittenBeside {
+function written(beside: Beside, own: OwnName): WrittenBeside {
+  const { sources, outbox, published, mailing, mailed, returns, refusals, attempts, parked, held } = beside
+  const { process, parent, linked } = beside
   const positions = Object.entries(sources).map(([id, position]) => [id, writtenPosition(position)] as const)
   return {
     ...(positions.length > 0 && { sources: positions }),
@@ -77,18 +78,32 @@ function written({
     ...(parked !== null && { parked }),
     ...(held && { held }),
     ...(process !== null && { process }),
-    ...(parent !== null && { parent }),
+    ...(parent !== null && { parent: writtenParent(parent, own) }),
     ...(linked && { linked }),
   }
 }
 
+/** The run's own name, as the row has it. */
+type OwnName = Pick<Row, 'namespace' | 'key'>
+
+function writtenParent(parent: ParentLink, own: OwnName): WrittenParent {
+  const { run, seq, index, policy, linked, restarts, name } = parent
+  const isOwn = name.namespace === own.namespace && name.key === own.key
+  return isOwn && restarts === 0 ? [run, seq, index, policy, linked] : [run, seq, index, policy, linked, restarts, name]
+}
+
+function readParent([run, seq, index, policy, linked, restarts = 0, name]: WrittenParent, own: OwnName): ParentLink {
+  return { name: name ?? { namespace: own.namespace, key: own.key! }, run, seq, index, policy, linked, restarts }
+}
+
 /** What is kept beside a history, as it was. */
-export function readWritten(beside: WrittenBeside): Beside {
-  const { sources, refusals, attempts } = beside
+export function readWritten(beside: WrittenBeside, own: OwnName): Beside {
+  const { sources, refusals, attempts, parent } = beside
   const read = {
     ...emptyBeside,
     ...beside,
     sources: emptyBeside.sources,
+    parent: parent === undefined ? null : readParent(parent, own),
     refusals: refusals?.map(entry => ({ ...entry, position: readPosition(entry.position) })) ?? emptyBeside.refusals,
     attempts: attempts === undefined ? emptyBeside.attempts : Object.assign(Object.create(null), attempts),
   }

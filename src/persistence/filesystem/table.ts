@@ -154,9 +154,10 @@ export class RowTable {
     const from = rows.readDoubleLE(at + layout.heap)
     const entry: HeapEntry = JSON.parse(heap.toString('utf8', from, from + rows.readUInt32LE(at + layout.heapLength)))
     const due = rows.readDoubleLE(at + layout.due)
+    const namespace = this.namespace(index)
     return new Row({
       run: this.run(index),
-      namespace: this.#dictionary.namespaces[rows.readUInt32LE(at + layout.namespace)]!,
+      namespace,
       key: entry.key,
       time: flags & flag.source ? 'source' : 'arrival',
       fork: entry.fork,
@@ -168,7 +169,7 @@ export class RowTable {
       value: entry.value === undefined ? undefined : deepFreeze(entry.value),
       due: Number.isNaN(due) ? null : due,
       lease: this.lease(index),
-      beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside),
+      beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside, { namespace, key: entry.key }),
       head: rows.readDoubleLE(at + layout.head),
       mark: rows.readDoubleLE(at + layout.mark),
       waiting: new Waiting(readWaiting(entry.waiting)),

@@ -31,6 +31,18 @@ const beside = fc.oneof(
       mailed: fc.option(fc.constant({ seq: 3, index: 1 })),
       process: fc.option(fc.constant('p')),
       held: fc.boolean(),
+      linked: fc.boolean(),
+      parent: fc.option(
+        fc.record({
+          name: fc.record({ namespace: text, key: text }),
+          run: id,
+          seq: fc.nat(),
+          index: fc.nat(9),
+          policy: fc.constantFrom('stop' as const, 'escalate' as const, { restart: 2 }),
+          linked: fc.boolean(),
+          restarts: fc.nat(2),
+        }),
+      ),
     })
     .map(
       ({ sources, ...rest }): Beside => ({
