@@ -9,7 +9,7 @@
 const onNode = '^src/(transports/node|persistence/(filesystem|git)|cli|debugger)(/|\\.ts$)'
 
 /** What all stores are built of. */
-const sharedByStores = '^src/persistence/(judge|attention)\\.ts$'
+const sharedByStores = '^src/persistence/(judge|attention|waiting)\\.ts$'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

@@ -3,13 +3,24 @@ import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
+import { tells } from './tell.ts'
 import { timers } from './timers.ts'
 import { verified } from './verify.ts'
 
 // As in production: not strictly.
 process.env.NODE_ENV = 'production'
 
-const benches = { apply, replay: replayed, durable, supervised, effects, timers, verify: verified, residency }
+const benches = {
+  apply,
+  replay: replayed,
+  durable,
+  supervised,
+  effects,
+  tell: tells,
+  timers,
+  verify: verified,
+  residency,
+}
 
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !(name in benches))

@@ -30,8 +30,10 @@ export type {
   RetryBackoff,
 } from './actors/machine/invocation-policy.ts'
 export type { Migration, PersistedChild, PersistedState } from './actors/machine/migration.ts'
+export type { TellAction } from './actors/machine/send-action.ts'
+export { type ChildDoneEvent, type ChildErrorEvent, type SpawnOptions, spawnRun } from './actors/machine/spawn-run.ts'
 export type { Strictness } from './actors/machine/strict/strictness.ts'
-export { type MailAddress, type TellAction, tell, type UndeliveredEvent } from './actors/machine/tell.ts'
+export { type MailAddress, tell, type UndeliveredEvent } from './actors/machine/tell.ts'
 export { type InspectHistoryOptions, inspectHistory } from './actors/replay/inspect-history.ts'
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'

@@ -175,6 +175,26 @@ export const errorCodes = {
     when: 'An action made with `tell` was executed by something else than a run: a plain `createActor`, say.',
     next: 'Run the machine with `openRun` or `createRun`, or provide another action of that name in the test.',
   },
+  SPAWN_INVALID: {
+    retryable: false,
+    when: '`spawnRun` was given a key, an input or a policy that is none.',
+    next: 'Give `{ key }`, a string that is not empty, an `input` of JSON values, and a policy of its documentation.',
+  },
+  SPAWN_OUTSIDE_RUN: {
+    retryable: false,
+    when: 'An action made with `spawnRun` was executed by something else than a run: a plain `createActor`, say.',
+    next: 'Run the machine with `openRun` or `createRun`, or provide another action of that name in the test.',
+  },
+  CHILD_FAILED: {
+    retryable: false,
+    when: 'A child run failed that was spawned with the policy `escalate`: it ended its parent.',
+    next: '`details` names the child. Spawn it with another policy to handle `xmachines.error.run` instead.',
+  },
+  RUN_STOPPED: {
+    retryable: false,
+    when: 'A child run was stopped, by somebody or because its parent ended. Its parent is told so.',
+    next: 'Handle `xmachines.error.run`; the message says why it was stopped.',
+  },
   MAILBOX_FULL: {
     retryable: true,
     when: 'More events wait in the run than its mailbox holds.',

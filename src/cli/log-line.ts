@@ -1,5 +1,5 @@
 import type { Beside } from '../actors/contracts/store.ts'
-import type { Unit } from '../actors/contracts/unit.ts'
+import type { Sent, Unit } from '../actors/contracts/unit.ts'
 import { outcomeOf, type PendingChanges, type PendingTimer } from '../actors/replay/pending-changes.ts'
 import { invocationKey } from '../actors/run/attempts.ts'
 import { durationText, printable } from './text.ts'
@@ -60,8 +60,15 @@ export function notesText(unit: Unit, { pending = [], timers, invocations }: Log
     notes.push(`${actor.join('/')} entered${src === actor.at(-1) ? '' : ` (${src})`}`)
   for (const timer of timers?.armed ?? []) notes.push(armedText(timer, unit.at))
   for (const { key, attempts } of pending) notes.push(`${pathText(key)} pending, attempt ${attempts}`)
-  for (const { to, event } of unit.mail ?? []) notes.push(`${event.type} to ${to.namespace}/${to.key}`)
+  for (const sent of unit.mail ?? []) notes.push(sentText(sent))
   return printable(notes.join(', '))
+}
+
+function sentText(sent: Sent): string {
+  if ('spawn' in sent) return `starts ${sent.spawn.namespace}/${sent.spawn.key}`
+  if ('stop' in sent) return 'stops its children'
+  if ('parent' in sent) return `${sent.event.type} to its parent`
+  return `${sent.event.type} to ${sent.to.namespace}/${sent.to.key}`
 }
 
 function armedText({ id, due }: PendingTimer, now: number): string {

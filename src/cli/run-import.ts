@@ -112,7 +112,7 @@ export class RunImport {
     if (this.#failed) return
     this.#stopComparing()
     if (this.#units.length === 0) return this.#done()
-    const { status, value, sources, attempts, published, parked } = beside
+    const { status, value, sources, attempts, published, parked, parent, linked } = beside
     await this.#append(
       {
         due: null,
@@ -125,6 +125,9 @@ export class RunImport {
           attempts: attempts as Beside['attempts'],
           ...(published === null ? {} : { published }),
           parked,
+          // An export of an earlier version has neither.
+          ...(parent ? { parent } : {}),
+          ...(linked === true ? { linked } : {}),
         },
       },
       () => this.#done(),

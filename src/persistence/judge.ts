@@ -14,7 +14,7 @@ import type { SourcePosition } from '../actors/contracts/unit.ts'
 
 /*
  * What every store must decide alike, without I/O: whether an item is taken (`judge`), what it makes of what is kept
- * beside the history (`amend`), whether mail is taken (`judgeMail`, `receive`), and what no caller may hand in (`validateItem`).
+ * beside the history (`amend`), whether mail is taken (`judgeMail`), and what no caller may hand in (`validateItem`).
  */
 
 /** Where a run stands, as far as {@link judge} needs it. */
@@ -117,6 +117,7 @@ export const emptyBeside: Beside = Object.freeze({
   outbox: Object.freeze([]),
   published: null,
   inbox: Object.freeze([]),
+  waiting: 0,
   mailing: Object.freeze([]),
   mailed: null,
   returns: Object.freeze([]),
@@ -125,6 +126,8 @@ export const emptyBeside: Beside = Object.freeze({
   parked: null,
   held: false,
   process: null,
+  parent: null,
+  linked: false,
 })
 
 /**
@@ -141,7 +144,9 @@ export function amend(beside: Beside, item: AppendItem): Beside {
     sources,
     outbox: amendOutbox(beside.outbox, change, published),
     published,
-    inbox: change.taken?.length ? without(beside.inbox, change.taken, sameMail) : beside.inbox,
+    // What waits is kept apart: see `Waiting`.
+    inbox: beside.inbox,
+    waiting: beside.waiting,
     mailing: amendMailing(beside.mailing, change, mailed),
     mailed,
     returns: amendReturns(beside.returns, change),
@@ -150,18 +155,20 @@ export function amend(beside: Beside, item: AppendItem): Beside {
     parked: change.parked === undefined ? beside.parked : change.parked && frozen(change.parked),
     held: change.held ?? beside.held,
     process: change.process === undefined ? beside.process : change.process,
+    parent: change.parent === undefined ? beside.parent : frozen(change.parent),
+    linked: change.linked ?? beside.linked,
   })
 }
 
-/** What is kept beside the history after a mail was put into the inbox. */
-export function receive(beside: Beside, mail: Mail): Beside {
-  return Object.freeze({ ...beside, inbox: Object.freeze([...beside.inbox, frozen(mail)]) })
+/** What is kept beside a history, with the mail that waits. @param inbox the oldest of it @param waiting how much there is */
+export function withInbox(beside: Beside, inbox: readonly Mail[], waiting: number): Beside {
+  return waiting === 0 ? beside : Object.freeze({ ...beside, inbox: Object.freeze(inbox), waiting })
 }
 
 const noChange: BesideChange = Object.freeze({})
 
 /** What a head gives out is frozen, whether or not the caller froze it. */
-function frozen<T extends object>(object: T): T {
+export function frozen<T extends object>(object: T): T {
   return Object.freeze({ ...object })
 }
 

@@ -41,6 +41,13 @@ describe.each(nodes)('on $name, with the packed package, the example', ({ path, 
     )
   }, 300_000)
 
+  test('transfer loses no money while it is killed', async () => {
+    const printed = await succeed(path, [main, '5'], { cwd: folder('transfer') })
+    expect(printed).toMatch(/^\d+ kills in 5 s; the driver then ended by itself with 0\n/)
+    expect(printed).toMatch(/\d+ transfers: .*\d+ done/)
+    expect(printed).toMatch(/money: 1000 before, 1000 after\nall is well\n$/)
+  }, 300_000)
+
   test('in-an-app keeps orders over a restart, and ends gracefully', async () => {
     const orders = mkdtempSync(join(tmpdir(), 'xmachines-orders-'))
     const start = () => App.start(path, main, { cwd: folder('in-an-app'), orders })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { SentMail } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
@@ -96,7 +97,9 @@ test('whenever processes crash: every mail of a durable unit is taken once, in o
       }
       const [a, b] = [await all(memory.read(runs.a.id)), await all(memory.read(runs.b.id))]
       for (const [key, sender] of [['a', a] as const, ['b', b] as const]) {
-        const sent = sender.flatMap(({ run, seq, mail = [] }) => mail.map(({ to }, index) => ({ run, seq, index, to })))
+        const sent = sender.flatMap(({ run, seq, mail = [] }) =>
+          (mail as SentMail[]).map(({ to }, index) => ({ run, seq, index, to })),
+        )
         for (const [to, receiver] of [['a', a] as const, ['b', b] as const]) {
           const taken = receiver.flatMap(({ origin }) =>
             origin.kind === 'mail' && origin.run === runs[key].id ? [origin] : [],

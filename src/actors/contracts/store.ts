@@ -1,5 +1,14 @@
 import type { JsonObject, JsonValue } from './json.ts'
-import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, TraceContext, Unit } from './unit.ts'
+import type {
+  ChildTerms,
+  NewUnit,
+  ObjectFormat,
+  RunName,
+  SourcePosition,
+  TimeMode,
+  TraceContext,
+  Unit,
+} from './unit.ts'
 
 /** Every async operation takes one: aborting rejects with `ABORTED`, and a write then has happened or has not, never in part. */
 export interface AbortOptions {
@@ -76,6 +85,19 @@ export interface OutputMark {
   readonly index: number
 }
 
+/** Whose child a run is: said with its creation, and never changed. */
+export interface ParentLink extends ChildTerms {
+  /** What the parent calls the child: its own name, unless it was started in the place of another one. */
+  readonly name: RunName
+  /** The parent run. */
+  readonly run: string
+  /** The unit of the parent that spawned it, and which of what that unit sent. */
+  readonly seq: number
+  readonly index: number
+  /** How many runs were there before this one in its place. */
+  readonly restarts: number
+}
+
 /** Why a run stands parked, until it is unparked. */
 export interface Parked {
   readonly at: number
@@ -94,7 +116,10 @@ export interface Beside {
   readonly outbox: readonly number[]
   /** The last output that the result topic acknowledged. */
   readonly published: OutputMark | null
+  /** The mail that waits, oldest first: all of it, or the oldest 256 at least of a long inbox. */
   readonly inbox: readonly Mail[]
+  /** How much mail waits, {@link inbox} included. */
+  readonly waiting: number
   /** Units whose mail is still to be delivered, oldest first. */
   readonly mailing: readonly number[]
   /** The first mail that is not known to be delivered: all before it are. It never goes back. `null`: none is. */
@@ -109,6 +134,10 @@ export interface Beside {
   readonly held: boolean
   /** Whose effects are in flight; see {@link Store.renew}. */
   readonly process: string | null
+  /** Whose child it is; `null`: nobody's. */
+  readonly parent: ParentLink | null
+  /** It has spawned child runs that are stopped when it ends. */
+  readonly linked: boolean
 }
 
 /** A change of {@link Beside}; what is absent stays as it is. Positions of an item's units are taken by the units themselves. */
@@ -137,6 +166,9 @@ export interface BesideChange {
   readonly parked?: Parked | null
   readonly held?: boolean
   readonly process?: string | null
+  /** Only in a creation. */
+  readonly parent?: ParentLink
+  readonly linked?: true
 }
 
 /**

@@ -56,9 +56,12 @@ export interface Creation {
   readonly time: TimeMode
 }
 
+/** Names a run of a store. */
+export type RunName = { readonly namespace: string; readonly key: string }
+
 /** A mail that a unit sends to another run of its store, by the name that the run has there. */
 export interface SentMail {
-  readonly to: { readonly namespace: string; readonly key: string }
+  readonly to: RunName
   readonly event: RecordedEvent
 }
 
@@ -69,6 +72,51 @@ export interface TraceContext {
   readonly tracestate?: string
 }
 
+/**
+ * What becomes of the parent's side when a child run fails (its status is `error`, or it cannot be created).
+ *
+ * - `'stop'`: the parent is told, nothing else.
+ * - `'escalate'`: the parent ends with it, with status `error`.
+ * - `restart`: a fresh run of the same machine and input takes its place, so many times at most; then the parent is told.
+ */
+export type ChildPolicy = 'stop' | 'escalate' | { readonly restart: number }
+
+/** What a spawn settles about the child for its whole life. */
+export interface ChildTerms {
+  readonly policy: ChildPolicy
+  /** Whether the child is stopped when its parent ends. */
+  readonly linked: boolean
+}
+
+/** A child run that a unit starts (`spawnRun`). */
+export interface SentSpawn extends ChildTerms {
+  readonly spawn: RunName
+  /** The machine's commit, as of the unit: a process that has another version of it creates the child with that. */
+  readonly machine: string
+  readonly input?: JsonValue
+}
+
+/** A run that takes the place of the child run whose last unit this is: the `restart`-th, of the same machine and input. */
+export interface SentRestart {
+  readonly spawn: RunName
+  readonly restart: number
+}
+
+/** What the last unit of a child run tells its parent. */
+export interface SentEnd {
+  /** The parent run. */
+  readonly parent: string
+  readonly event: RecordedEvent
+}
+
+/** The last unit of a run stops the linked children that are still there. */
+export interface SentStop {
+  readonly stop: 'children'
+}
+
+/** Whatever a unit sends within its store. */
+export type Sent = SentMail | SentSpawn | SentRestart | SentEnd | SentStop
+
 /** A unit as the core hands it to a store: one event or one atomic batch, decided. */
 export interface NewUnit {
   readonly seq: number
@@ -78,8 +126,8 @@ export interface NewUnit {
   readonly origin: Origin
   /** What the machine emitted, in order. Beside the identity. */
   readonly outputs: readonly RecordedEvent[]
-  /** The mail it sends (`tell`), in order. Beside the identity. */
-  readonly mail?: readonly SentMail[]
+  /** The mail it sends (`tell`) and the child runs it starts (`spawnRun`), in order. Beside the identity. */
+  readonly mail?: readonly Sent[]
   /** Positions that this unit takes. Beside the identity. */
   readonly sources?: readonly SourcePosition[]
   /** The caller's idempotency id. Beside the identity. */

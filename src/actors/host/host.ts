@@ -5,6 +5,7 @@ import type { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import { LivePort } from '../run/live-port.ts'
+import { type House, nurseryOf } from '../run/nursery.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
@@ -31,11 +32,17 @@ export type HostEvent = {
   | { readonly type: 'failed'; readonly run: string | undefined; readonly error: XMachinesError }
 )
 
+/** The runs of a namespace, and the versions of the machine that they are of, the one for new runs first. */
+export interface Ward {
+  readonly namespace: string
+  readonly programs: readonly [Program, ...Program[]]
+}
+
 /** What a host is made of. */
 export interface HostSettings {
   readonly store: Store
-  readonly programs: readonly [Program, ...Program[]]
-  readonly namespace: string
+  /** Each with a namespace of its own. */
+  readonly wards: readonly Ward[]
   readonly residents: number
   readonly idle: number
   readonly inspect: Inspect | undefined
@@ -48,10 +55,11 @@ const eventsKept = 1024
 const patrol = 10_000
 
 /** Keeps runs in memory that were used lately, and wakes those that need something: what a supervisor does, without a broker. */
-export class HostKeeper {
+export class HostKeeper implements House {
   readonly #settings: HostSettings
   readonly #environment: Environment
-  readonly #attention: Attention
+  readonly #attentions: readonly Attention[]
+  readonly #withdraw: () => void
   readonly #residents: Residents
   readonly #pauses: Pauses
   readonly #lodgers = new Map<string, Lodger>()
@@ -66,17 +74,8 @@ export class HostKeeper {
     this.#environment = environment
     this.#residents = new Residents(settings.residents, settings.idle, environment)
     this.#pauses = new Pauses(environment)
-    this.#attention = new Attention(
-      { namespace: settings.namespace },
-      {
-        store: settings.store,
-        environment,
-        awake: this.#lodgers,
-        wake: run => this.#wake(run),
-        pause: error => this.#pause(error),
-        stop: error => this.#tell({ type: 'failed', run: undefined, error }),
-      },
-    )
+    this.#attentions = settings.wards.map(ward => this.#attentionFor(ward))
+    this.#withdraw = nurseryOf(settings.store).offer(this)
     this.#round()
   }
 
@@ -86,6 +85,27 @@ export class HostKeeper {
 
   get over(): boolean {
     return this.#over
+  }
+
+  takes(namespace: string, machine: string): boolean {
+    if (this.#over) return false
+    const ward = this.#settings.wards.find(one => one.namespace === namespace)
+    return ward?.programs.some(({ record }) => record.oid === machine) === true
+  }
+
+  #attentionFor(ward: Ward): Attention {
+    const attention: Attention = new Attention(
+      { namespace: ward.namespace },
+      {
+        store: this.#settings.store,
+        environment: this.#environment,
+        awake: this.#lodgers,
+        wake: run => this.#wake(run, ward, attention),
+        pause: error => this.#pause(error),
+        stop: error => this.#tell({ type: 'failed', run: undefined, error }),
+      },
+    )
+    return attention
   }
 
   /** Keeps a run in memory that somebody holds just now, until it has not been used for long. */
@@ -111,7 +131,8 @@ export class HostKeeper {
   async close(): Promise<void> {
     if (!this.#over) {
       this.#over = true
-      this.#attention.end()
+      this.#withdraw()
+      for (const attention of this.#attentions) attention.end()
       this.#pauses.end()
       if (this.#patrol !== undefined) this.#environment.clearTimeout(this.#patrol)
       for (const lodger of [...this.#lodgers.values()]) this.#letGo(lodger, false)
@@ -123,12 +144,12 @@ export class HostKeeper {
 
   /** Looks for what is due, now and every so often: another process may have left something behind. */
   #round(): void {
-    this.#attention.look()
+    for (const attention of this.#attentions) attention.look()
     this.#patrol = this.#environment.setTimeout(() => this.#round(), patrol)
   }
 
-  async #wake(run: string): Promise<void> {
-    const { store, programs, telemetry } = this.#settings
+  async #wake(run: string, { programs }: Ward, attention: Attention): Promise<void> {
+    const { store, telemetry } = this.#settings
     try {
       const { resident } = await hold(store, programs, { id: run, telemetry }, this.#environment, undefined)
       this.#failures = 0
@@ -140,7 +161,7 @@ export class HostKeeper {
       if (this.#over) return
       const error = asError(thrown, 'STORE_UNAVAILABLE')
       if (!mayPass(error)) return this.#tell({ type: 'failed', run, error })
-      if (await this.#pause(error)) this.#attention.lookAgain(run)
+      if (await this.#pause(error)) attention.lookAgain(run)
     }
   }
 
@@ -164,9 +185,13 @@ export class HostKeeper {
         this.#residents.leave(passivated)
         this.#leaving.delete(leaving)
         // What it left undone, or is to do later, is in the store now.
-        if (!this.#over) this.#attention.lookAgain(resident.run)
+        if (!this.#over) this.#attentionOf(resident)?.lookAgain(resident.run)
       })
     this.#leaving.add(leaving)
+  }
+
+  #attentionOf({ name }: Resident): Attention | undefined {
+    return this.#attentions[this.#settings.wards.findIndex(({ namespace }) => namespace === name.namespace)]
   }
 
   #tell(event: { readonly type: 'woken'; readonly run: string } | Omit<Extract<HostEvent, { type: 'failed' }>, 'at'>) {

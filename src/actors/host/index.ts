@@ -3,19 +3,23 @@ import type { Telemetry } from '../contracts/telemetry.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
+import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { type OpenRunOptions, openHeld, programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from '../run/types.ts'
-import { type HostEvent, HostKeeper } from './host.ts'
+import { type HostEvent, HostKeeper, type Ward } from './host.ts'
 
 export type { HostEvent } from './host.ts'
 
 /** Options of {@link createHost}. */
 export interface HostOptions<TMachine extends AnyMachine = AnyMachine> {
-  /** The machine, or a list: the first makes new runs, the others go on with the runs of their version. */
+  /**
+   * The machine, or a list: the first makes new runs, others of its id go on with the runs of their version. Machines of other
+   * ids are those of child runs (`spawnRun`): the host looks after them, too, in the namespace of their id.
+   */
   readonly machine: Machines<TMachine>
   readonly store: Store
-  /** Whose runs the host looks after. @default the machine's id */
+  /** Whose runs the host looks after, beside the child runs. @default the machine's id */
   readonly namespace?: string | undefined
   /** How many runs stay in memory that nobody has open. @default 10_000 */
   readonly residents?: number | undefined
@@ -68,7 +72,8 @@ export function createHostIn<TMachine extends AnyMachine>(
     throw new TypeError(`Expected \`idle\` to be milliseconds, got \`${String(idle)}\`.`)
   const programs = programsOf(machine, store.objectFormat, strict)
   const namespace = options.namespace ?? programs[0].record.id
-  const keeper = new HostKeeper({ store, programs, namespace, residents, idle, inspect, telemetry }, environment)
+  const wards = wardsOf(programs, namespace)
+  const keeper = new HostKeeper({ store, wards, residents, idle, inspect, telemetry }, environment)
   const close = (): Promise<void> => keeper.close()
   return {
     async open(which) {
@@ -81,4 +86,17 @@ export function createHostIn<TMachine extends AnyMachine>(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** The host's own namespace, for all of its machines; those of other ids have theirs besides. */
+function wardsOf(programs: readonly [Program, ...Program[]], namespace: string): readonly Ward[] {
+  const others = new Map<string, [Program, ...Program[]]>()
+  for (const program of programs) {
+    const { id } = program.record
+    if (id === programs[0].record.id || id === namespace) continue
+    const versions = others.get(id)
+    if (versions === undefined) others.set(id, [program])
+    else versions.push(program)
+  }
+  return [{ namespace, programs }, ...[...others].map(([name, versions]) => ({ namespace: name, programs: versions }))]
 }

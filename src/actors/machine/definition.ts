@@ -61,6 +61,13 @@ export type SentEvent<TMachine extends AnyStateMachine, TSchemas> = TSchemas ext
     ? StandardSchemaV1.InferInput<TSchemas[keyof TSchemas]>
     : EventFromLogic<TMachine>
 
+/** Whatever is accepted where a machine is asked for: a plain machine, or one with its declarations. */
+export type AnyMachine = AnyStateMachine | MachineDefinition<AnyStateMachine, unknown>
+
+/** The XState machine of what {@link AnyMachine} accepts. */
+export type MachineOf<T> =
+  T extends MachineDefinition<infer TMachine, infer _> ? TMachine : T extends AnyStateMachine ? T : never
+
 const known: ReadonlySet<string> = new Set(['version', 'events', 'unhandled', 'errors', 'invocations', 'migrations'])
 
 /**
@@ -104,7 +111,7 @@ export function defineMachine<
 }
 
 /** A definition as it is, or that of a plain machine. */
-export function toDefinition(machine: AnyStateMachine | MachineDefinition): MachineDefinition {
+export function toDefinition(machine: AnyMachine): MachineDefinition {
   if (isMachine(machine)) return defineMachine(machine)
   if (typeof machine === 'object' && machine !== null && isMachine((machine as MachineDefinition).machine))
     return machine as MachineDefinition

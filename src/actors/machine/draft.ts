@@ -5,6 +5,7 @@ import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
 import { type ActorRef, pathOf } from './actor-ref.ts'
 import { kindOfLogic } from './logic-kind.ts'
+import type { Spawning } from './send-action.ts'
 import { type ActorTable, emptyTable, type Invocation, isPath, type RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
 import { type Timer, Timers } from './timers.ts'
@@ -15,6 +16,13 @@ export type Effect =
   | { readonly kind: 'action'; readonly actor: ActorRef; readonly action: ExecutableAction }
   | { readonly kind: 'receive'; readonly actor: ActorRef; readonly event: EventObject }
   | ({ readonly kind: 'mail'; readonly actor: ActorRef } & SentMail)
+  | ({ readonly kind: 'spawn'; readonly actor: ActorRef } & Spawning)
+
+/** What an effect is called where it is only shown. */
+export function nameOfEffect(effect: Effect): string {
+  if (effect.kind === 'action') return effect.action.type
+  return effect.kind === 'spawn' ? `spawn ${effect.spawn.namespace}/${effect.spawn.key}` : effect.event.type
+}
 
 /** An actor that the step has touched: what becomes of it, its mailbox, and what it does after its transition. */
 class Acting {
@@ -207,12 +215,13 @@ export class Draft {
       this.refusal ??= thrown
     }
   }
-  /** A mail that an actor of the run sends: `resolve` says which. */
-  tell(actor: ActorRef, resolve: () => SentMail): void {
+  /** A mail that an actor of the run sends, or a child run that it spawns: `resolve` says which. */
+  post(actor: ActorRef, resolve: () => SentMail | Spawning): void {
     try {
-      this.effect({ kind: 'mail', actor, ...resolve() })
+      const sent = resolve()
+      this.effect('spawn' in sent ? { kind: 'spawn', actor, ...sent } : { kind: 'mail', actor, ...sent })
     } catch (thrown) {
-      if (!XMachinesError.is(thrown, 'TELL_INVALID')) throw thrown
+      if (!XMachinesError.is(thrown, 'TELL_INVALID') && !XMachinesError.is(thrown, 'SPAWN_INVALID')) throw thrown
       this.refusal ??= thrown
     }
   }

@@ -96,6 +96,7 @@ export class Inspection {
       case 'stop':
         return [{ to: root, event: { type: 'xstate.stop' }, from: undefined }]
       case 'mail':
+      case 'child':
       case 'undelivered':
         // Another run is known by its session id, should it be inspected too.
         return events.map(event => ({ to: root, event, from: { sessionId: origin.run, id: origin.run } }))

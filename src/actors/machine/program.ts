@@ -8,6 +8,7 @@ import { enterStep, leaveStep, type Step } from '../step.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { adoptSnapshot } from './adoption.ts'
 import { carryOver, type Standing, withError } from './carry-over.ts'
+import { escalation } from './child-end.ts'
 import { type Decided, type Decision, isGoverned, type Refused, type Starved, type StepInput } from './decision.ts'
 import type { MachineDefinition } from './definition.ts'
 import { Draft } from './draft.ts'
@@ -205,9 +206,13 @@ export class Program {
         draft.stop(root)
         return undefined
       case 'undelivered':
-        if (state.snapshot.status !== 'active') return finished(state.snapshot.status, input.events[0]!)
-        draft.send(root, input.events[0]!)
+      case 'child': {
+        const event = input.events[0]!
+        if (state.snapshot.status !== 'active') return finished(state.snapshot.status, event)
+        draft.refusal = escalation(event)
+        if (draft.refusal === undefined) draft.send(root, event)
         return undefined
+      }
       case 'outside':
       case 'mail':
         break

@@ -127,6 +127,12 @@ function hashEffect(effect: Effect): number {
       return hashEvent(effect.event)
     case 'mail':
       return mix(hashValue(effect.to), hashValue(effect.event))
+    // Not which machine: a child's new version is no change of its parent.
+    case 'spawn':
+      return mix(
+        hashValue(effect.spawn),
+        mix(hashValue(effect.input ?? null), hashValue([effect.policy, effect.linked])),
+      )
     case 'action':
       return hashValue(nameOf(effect.actor, effect.action.type))
   }

@@ -2,8 +2,8 @@ import type { AnyStateMachine, EventObject } from 'xstate'
 import { XMachinesError } from '../errors.ts'
 import { type ActorRef, adoptActor, RootRef } from './actor-ref.ts'
 import type { Draft } from './draft.ts'
+import { readSends } from './send-action.ts'
 import { emptyTable, type RunState } from './state.ts'
-import { readTell } from './tell.ts'
 import {
   type ExecutableAction,
   isBuiltIn,
@@ -202,14 +202,14 @@ class Scope implements LiveScope {
   }
 }
 
-/** Built-in actions and `tell` move the draft; the author's own are kept for after the append. Before an actor's start, both wait for it. */
+/** Built-in actions, `tell` and `spawnRun` move the draft; the author's own are kept for after the append. Before an actor's start, both wait for it. */
 function execute(this: Scope, action: ExecutableAction): void {
   const draft = this.system.step()
   const run = (): void => {
     if (action.exec === undefined) return
-    const tell = readTell(action.exec)
+    const sends = readSends(action.exec)
     if (isBuiltIn(action)) action.exec(action.info, action.params)
-    else if (tell !== undefined) draft.tell(this.self, () => tell(action.info, action.params))
+    else if (sends !== undefined) draft.post(this.self, () => sends(action.info, action.params))
     else draft.effect({ kind: 'action', actor: this.self, action })
   }
   if (draft.statusOf(this.self) === ProcessingStatus.Running) run()

@@ -3,19 +3,12 @@ import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
 import type { SentMail } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
+import { type SendResolver, sendAction, shown, type TellAction } from './send-action.ts'
 
 /** Names a run of the same store: by its namespace, or by its machine, whose id is its namespace unless another was given. */
 export type MailAddress =
   | { readonly namespace: string; readonly key: string }
   | { readonly machine: string | { readonly id: string }; readonly key: string }
-
-/** What {@link tell} makes: an action, wherever XState takes one. */
-export type TellAction<
-  TContext extends MachineContext,
-  TExpressionEvent extends EventObject,
-  TParams extends ParameterizedObject['params'] | undefined,
-  TEvent extends EventObject,
-> = (args: ActionArgs<TContext, TExpressionEvent, TEvent>, params: TParams) => void
 
 /**
  * What a run gets for a mail of its own that could not be taken: its receiver is not there (`RUN_UNKNOWN`), has ended
@@ -27,12 +20,6 @@ export interface UndeliveredEvent {
   readonly event: RecordedEvent
   readonly reason: { readonly code: string; readonly message: string }
 }
-
-/** Gives the mail of a step. @throws `TELL_INVALID`, and what the author's functions throw */
-export type TellResolver = (args: unknown, params: unknown) => SentMail
-
-/** Under a registered symbol: a machine may have been made with another copy of this package than the one that runs it. */
-const mark: unique symbol = Symbol.for('xmachines.tell') as never
 
 /**
  * An action that sends an event to another run of the same store, created or not in this process: once, in order, also across
@@ -57,28 +44,7 @@ export function tell<
     to: placeOf(typeof to === 'function' ? to(args, params) : to),
     event: copied(typeof event === 'function' ? event(args, params) : event),
   })
-  return tellAction(resolve as TellResolver)
-}
-
-/** An action that XState executes after the step only where no run has taken it out of its hands. */
-function tellAction(resolve: TellResolver): () => void {
-  const action = function tell(): void {
-    throw new XMachinesError(
-      'TELL_OUTSIDE_RUN',
-      'A `tell` action was executed outside a run: there is no history to send mail from. Run the machine with `openRun` or `createRun`, or provide another action in its place.',
-    )
-  }
-  return Object.defineProperty(action, mark, { value: resolve })
-}
-
-/** What an action made with {@link tell} sends; `undefined` of any other. */
-export function readTell(action: unknown): TellResolver | undefined {
-  return typeof action === 'function' ? (action as { readonly [mark]?: TellResolver })[mark] : undefined
-}
-
-/** The same action, resolved by `resolve`. */
-export function withTell(resolve: TellResolver): () => void {
-  return tellAction(resolve)
+  return sendAction('tell', resolve as SendResolver)
 }
 
 function placeOf(to: unknown): SentMail['to'] {
@@ -95,10 +61,6 @@ function placeOf(to: unknown): SentMail['to'] {
     'TELL_INVALID',
     `A mail was sent to ${got}. Give \`tell\` the receiver as { machine, key } or { namespace, key }.`,
   )
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : `\`${typeof value}\``
 }
 
 function copied(event: unknown): RecordedEvent {

@@ -5,6 +5,7 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
+import { nameOfEffect } from '../machine/draft.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import type { HistoryFold } from '../run/history.ts'
 import type { Machines } from '../run/types.ts'
@@ -79,7 +80,7 @@ class Side {
       context,
       output,
       outputs,
-      effects: effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type)),
+      effects: effects.map(nameOfEffect),
       children: Object.fromEntries(
         [...actors].map(([ref, { status, context }]) => [pathOf(ref).join('/'), { status, context }]),
       ),

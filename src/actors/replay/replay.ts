@@ -1,10 +1,11 @@
 import type { EmittedFrom } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import type { ActorPath, Origin, SentMail, Unit } from '../contracts/unit.ts'
+import type { ActorPath, Origin, RunName, SentMail, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
+import { toDefinition } from '../machine/definition.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { ActorTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
@@ -19,6 +20,15 @@ export type StepEffect =
   | { readonly kind: 'action'; readonly actor: ActorPath; readonly type: string }
   | { readonly kind: 'receive'; readonly actor: ActorPath; readonly type: string }
   | ({ readonly kind: 'mail'; readonly actor: ActorPath } & SentMail)
+  | {
+      readonly kind: 'spawn'
+      readonly actor: ActorPath
+      /** The child run. */
+      readonly spawn: RunName
+      /** The id of its machine. */
+      readonly machine: string
+      readonly input?: JsonValue
+    }
   | { readonly kind: 'invoke'; readonly actor: ActorPath; readonly src: string; readonly input?: JsonValue }
   | { readonly kind: 'timer'; readonly actor: ActorPath; readonly id: string; readonly due: number }
 
@@ -225,6 +235,11 @@ function shownEffect(effect: Effect): StepEffect {
       return { kind: 'receive', actor, type: effect.event.type }
     case 'mail':
       return { kind: 'mail', actor, to: effect.to, event: effect.event }
+    case 'spawn': {
+      const { spawn, input } = effect
+      const machine = toDefinition(effect.machine).machine.id
+      return { kind: 'spawn', actor, spawn, machine, ...(input !== undefined && { input }) }
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
-import type { Store } from '../contracts/store.ts'
-import type { NewUnit, SentMail, SourcePosition, TimeMode } from '../contracts/unit.ts'
+import type { Beside, ParentLink, Store } from '../contracts/store.ts'
+import type { NewUnit, Origin, Sent, SourcePosition, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
@@ -11,6 +11,7 @@ import { StateHash } from '../machine/state-hash.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import type { Command, Pending } from './command.ts'
 import { seedOf } from './history.ts'
+import { links, sentBy, sentOf } from './kinship.ts'
 
 /** Where a run stands once everything decided so far is durable. */
 interface AheadPlace {
@@ -37,6 +38,9 @@ export class Ahead {
   readonly #time: TimeMode
   readonly #environment: Environment
   readonly #hash = new StateHash()
+  readonly #parent: ParentLink | null
+  /** It has child runs that end with it. */
+  #linked: boolean
   #state: RunState
   #seq: number
   #at: number
@@ -54,6 +58,8 @@ export class Ahead {
       readonly time: TimeMode
       readonly environment: Environment
       readonly sources: Readonly<Record<string, bigint | number>>
+      readonly parent: ParentLink | null
+      readonly kept?: Pick<Beside, 'linked'> | undefined
     },
   ) {
     this.#run = start.run
@@ -61,6 +67,8 @@ export class Ahead {
     this.#system = start.system
     this.#time = start.time
     this.#environment = start.environment
+    this.#parent = start.parent
+    this.#linked = start.kept?.linked === true
     this.#state = start.state
     this.#seq = start.seq
     this.#at = start.at
@@ -68,7 +76,8 @@ export class Ahead {
   }
 
   /** Falls back to what is durable: everything decided on top of it is dropped. */
-  reset(place: AheadPlace, sources: Readonly<Record<string, bigint | number>>): void {
+  reset(place: AheadPlace, { sources, linked }: Pick<Beside, 'sources' | 'linked'>): void {
+    this.#linked ||= linked
     this.#stand(place.state, place.seq, place.at)
     this.#chain = undefined
     this.#requests = undefined
@@ -113,7 +122,7 @@ export class Ahead {
     if (decision.kind === 'refused') return this.#refuse(command, decision.error)
     const { outputs } = decision
     const hash = this.hashOf(decision.state, decision.effects)
-    const mail = mailOf(decision.effects)
+    const mail = this.sentBy(decision.effects, decision.state, origin)
     const unit: NewUnit =
       source === undefined && requestId === undefined && mail === undefined && command.beside === undefined
         ? { seq, at, events, origin, outputs, state: hash }
@@ -124,6 +133,14 @@ export class Ahead {
     if (this.#chain !== undefined) this.#chain.next(unit)
     const { effects, fatal } = decision
     return { kind: 'applied', command, unit, state: decision.state, effects, fatal, refusal: undefined }
+  }
+
+  /** What a unit sends: what its step sent, and the run's last words where it ends it. */
+  sentBy(effects: readonly Effect[], state: RunState, origin: Origin): readonly Sent[] | undefined {
+    const sent = sentBy(this.#program, effects)
+    if (sent !== undefined) this.#linked ||= links(sent)
+    if (state.snapshot.status === 'active') return sent
+    return sentOf({ run: this.#run, parent: this.#parent, linked: this.#linked }, sent, state, origin)
   }
 
   /** The hash that is kept beside a unit. */
@@ -199,13 +216,6 @@ function besideOf({ source, requestId, beside }: Command): Partial<NewUnit> {
     ...(requestId === undefined ? undefined : { requestId }),
     ...beside,
   }
-}
-
-/** The mail that a step sends. */
-export function mailOf(effects: readonly Effect[]): readonly SentMail[] | undefined {
-  if (effects.length === 0) return undefined
-  const mail = effects.flatMap(effect => (effect.kind === 'mail' ? [{ to: effect.to, event: effect.event }] : []))
-  return mail.length > 0 ? mail : undefined
 }
 
 /** A timer falling due, as a command. */

@@ -4,6 +4,7 @@ import { XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
+import { nameOfEffect } from '../machine/draft.ts'
 import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */
@@ -49,7 +50,7 @@ function shown(part: StatePart, { state: { snapshot, table }, effects }: Decided
     case 'context':
       return JSON.parse(JSON.stringify(snapshot.context)) as JsonValue
     case 'effects':
-      return effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type))
+      return effects.map(nameOfEffect)
     case 'system':
       return {
         status: snapshot.status,

@@ -1,5 +1,5 @@
 import { batchesOf } from '../batch-stream.ts'
-import type { AppendItem, Beside, Refusal, RunStatus, Store } from '../contracts/store.ts'
+import type { AppendItem, Beside, ParentLink, Refusal, RunStatus, Store } from '../contracts/store.ts'
 import type { SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
@@ -34,6 +34,8 @@ export class Durable {
   #value: unknown
   #table: ActorTable
   #held: boolean
+  /** Said with the creation. */
+  readonly #parent: ParentLink | null
   /** The hold was lifted, which is still to be appended. */
   #released = false
   /** The item on its way says so. */
@@ -52,6 +54,7 @@ export class Durable {
     this.#revision = start.revision
     this.#table = start.state.table
     this.#held = start.held
+    this.#parent = start.parent
     if (start.first === undefined) this.#status = start.state.snapshot.status
     this.system.visible = start.state
   }
@@ -116,6 +119,7 @@ export class Durable {
     if (this.#released) beside.held = this.#held
     this.#releasing = this.#released
     if (this.#held && this.#revision === undefined) beside.held = true
+    if (this.#parent !== null && this.#revision === undefined) beside.parent = this.#parent
     // The results of a held run are shown, not sent.
     const calls = outbox?.enter(this.#held ? [] : units, refused?.length ?? 0, beside) === true
     if (

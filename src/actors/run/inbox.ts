@@ -1,5 +1,5 @@
-import type { RecordedEvent } from '../contracts/json.ts'
-import type { Mail, MailKey } from '../contracts/store.ts'
+import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
+import type { Beside, Mail, MailKey } from '../contracts/store.ts'
 import type { Origin } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
@@ -15,16 +15,17 @@ export interface InboxHome {
   /** The run as its senders know it. */
   readonly name: { readonly namespace: string; readonly key: string }
   submit(command: Command): void
+  /** The store has more mail than was seen. */
+  lookForMore(): void
 }
-
-/** Mails that are decided, or wait to be, at a time: an inbox may be long. */
-const atOnce = 256
 
 /** Takes the mail of a run: each becomes a unit, or goes back, and leaves the store's inbox in the item that says so. */
 export class Inbox {
   readonly #home: InboxHome
   /** What the store has, as far as it is known and not taken, in order. */
   #mail = new Map<string, Mail>()
+  /** How much it has besides. */
+  #unseen = 0
   readonly #submitted = new Set<string>()
   #closed = false
 
@@ -34,6 +35,7 @@ export class Inbox {
 
   /** Whether the store has mail that is not taken by an item with `slice`. */
   holdsMoreThan(slice: readonly Pending[]): boolean {
+    if (this.#unseen > 0) return true
     return this.#mail.size > slice.reduce((count, { command }) => count + (command.mail === undefined ? 0 : 1), 0)
   }
 
@@ -43,11 +45,12 @@ export class Inbox {
   }
 
   /** This is what the store has now. Gives whether something came in. */
-  follow(inbox: readonly Mail[]): boolean {
+  follow({ inbox, waiting }: Pick<Beside, 'inbox' | 'waiting'>): boolean {
     const before = this.#mail
+    this.#unseen = this.#closed ? 0 : waiting - inbox.length
     const found = inbox.map(mail => [nameOf(mail), mail] as const)
     this.#mail = new Map(this.#closed ? found.filter(([name]) => before.has(name)) : found)
-    this.#submitMore()
+    this.#submitNew()
     return found.some(([name]) => !before.has(name))
   }
 
@@ -59,6 +62,7 @@ export class Inbox {
   /** Takes nothing, nor what was submitted: this process may not write. */
   forgo(): void {
     this.close()
+    this.#unseen = 0
     this.#mail.clear()
   }
 
@@ -70,8 +74,8 @@ export class Inbox {
       const { mail } = pending.command
       if (mail === undefined) continue
       taken.push(keyOf(mail))
-      // An answer is never answered.
-      if (pending.kind !== 'refused' || mail.failure === true) continue
+      // An answer is never answered, nor is anything else that the runtime wrote.
+      if (pending.kind !== 'refused' || isWrittenByRuntime(mail)) continue
       const event = undelivered({ to: this.#home.name, event: mail.event as RecordedEvent }, pending.error)
       returns.push({ ...keyOf(mail), receiver: mail.sender, failure: true, event })
     }
@@ -79,20 +83,20 @@ export class Inbox {
     if (returns.length > 0) beside.returns = returns
   }
 
-  #submitMore(): void {
-    if (this.#closed || this.#submitted.size >= atOnce) return
+  /** Whatever came with the last look: a long inbox is seen by pages. */
+  #submitNew(): void {
+    if (this.#closed) return
     for (const [name, mail] of this.#mail) {
-      if (this.#submitted.size >= atOnce) return
       if (this.#submitted.has(name)) continue
       this.#submitted.add(name)
-      this.#home.submit(
-        new MailCommand(mail, this.#home.definition, () => {
-          this.#submitted.delete(name)
-          this.#mail.delete(name)
-          this.#submitMore()
-        }),
-      )
+      this.#home.submit(new MailCommand(mail, this.#home.definition, () => this.#settled(name)))
     }
+  }
+
+  #settled(name: string): void {
+    this.#submitted.delete(name)
+    this.#mail.delete(name)
+    if (this.#mail.size === 0 && this.#unseen > 0 && !this.#closed) this.#home.lookForMore()
   }
 }
 
@@ -107,13 +111,13 @@ class MailCommand implements Command {
   refused: XMachinesError | undefined
 
   constructor(mail: Mail, definition: MachineDefinition, settle: () => void) {
-    const { sender, seq, index, failure, event, trace } = mail
+    const { event, trace } = mail
     this.mail = mail
     this.beside = trace && { trace }
     this.settle = settle
-    this.origin = { kind: failure === true ? 'undelivered' : 'mail', run: sender, seq, index }
-    this.events = [event as RecordedEvent]
-    if (failure === true) return
+    this.origin = originOf(mail)
+    this.events = this.origin.kind === 'stop' ? [] : [event as RecordedEvent]
+    if (isWrittenByRuntime(mail)) return
     try {
       const checked = checkEvents(definition, defaultEventLimits, event)
       if (checked instanceof Promise) this.checking = this.#check(checked)
@@ -134,6 +138,19 @@ class MailCommand implements Command {
     }
     this.checking = undefined
   }
+}
+
+/** What the machine's policies and schemas do not govern. No author can write it: such types are reserved, also in `tell`. */
+function isWrittenByRuntime({ failure, event }: Mail): boolean {
+  return failure === true || String(event.type).startsWith('xmachines.')
+}
+
+function originOf({ sender, seq, index, failure, event }: Mail): Origin {
+  const { type, reason } = event as JsonObject & { readonly reason?: string }
+  if (failure === true) return { kind: 'undelivered', run: sender, seq, index }
+  if (type === 'xmachines.done.run' || type === 'xmachines.error.run') return { kind: 'child', run: sender }
+  if (type === 'xmachines.stop') return { kind: 'stop', reason: String(reason) }
+  return { kind: 'mail', run: sender, seq, index }
 }
 
 /** The key of a mail, without the mail. */

@@ -3,7 +3,7 @@ import type { AdoptedUnit, Pending } from './command.ts'
 import { Inbox } from './inbox.ts'
 import type { BesideDraft } from './outbox.ts'
 import { Postman } from './postman.ts'
-import type { Resident, ResidentStart } from './resident.ts'
+import type { Resident } from './resident.ts'
 import { isReadersError } from './run-errors.ts'
 
 /** What an item says of mail: nothing, something, or that some is left to be delivered or taken at once. */
@@ -12,15 +12,13 @@ export type MailSaid = 'nothing' | 'something' | 'due'
 /** The mail of a run, both ways. Most runs never have any: what handles it is made with the first one. */
 export class Mailroom {
   readonly #resident: Resident
-  readonly #name: ResidentStart['name']
   #inbox: Inbox | undefined
   #postman: Postman | undefined
   #closed = false
   #over = false
 
-  constructor(resident: Resident, name: ResidentStart['name']) {
+  constructor(resident: Resident) {
     this.#resident = resident
-    this.#name = name
   }
 
   /** Something is to be written. */
@@ -40,10 +38,10 @@ export class Mailroom {
 
   /** This is what the store has now. Gives whether something came in. */
   follow(kept: Beside): boolean {
-    const { mailing, mailed, returns, inbox } = kept
+    const { mailing, mailed, returns, waiting } = kept
     if (this.#postman !== undefined || mailing.length + returns.length > 0 || mailed !== null) this.#post().follow(kept)
-    if (this.#inbox === undefined && (inbox.length === 0 || this.#closed)) return false
-    return this.#box().follow(inbox)
+    if (this.#inbox === undefined && (waiting === 0 || this.#closed)) return false
+    return this.#box().follow(kept)
   }
 
   /** These units became durable. */
@@ -95,11 +93,11 @@ export class Mailroom {
 
   #box(): Inbox {
     const resident = this.#resident
-    const { namespace, key = '' } = this.#name
     this.#inbox ??= new Inbox({
       definition: resident.program.definition,
-      name: { namespace, key },
+      name: resident.name,
       submit: command => resident.submit(command),
+      lookForMore: () => resident.notice(),
     })
     return this.#inbox
   }
@@ -111,6 +109,10 @@ export class Mailroom {
       run: resident.run,
       store: resident.store,
       environment: resident.environment,
+      program: resident.program,
+      time: resident.time,
+      parent: resident.parent,
+      midwife: resident.midwife,
       telemetry: resident.telemetry,
       touch: () => resident.touch(),
       failed: error => isReadersError(error) || resident.report(resident.seq, error),

@@ -8,6 +8,7 @@ import { nextTimer, type RunState } from '../machine/state.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import { type Recovered, recover } from './history.ts'
 import { asStoreError } from './journal.ts'
+import { links, sentBy, sentOf } from './kinship.ts'
 import type { Lineage } from './lineage.ts'
 import { refused, unknownPast } from './mismatch.ts'
 import type { Leased } from './resident.ts'
@@ -50,7 +51,11 @@ export async function decideMigration(
   const { state, outputs, effects } = found.decided!
   if (head.status === 'active' && state.snapshot.status === 'error')
     throw migrationFailed(`run ${run} would end: ${messageOf(state.snapshot.error)}`, state.snapshot.error, { run })
-  return { ...found, unit: { ...unit, outputs, state: new StateHash().of(state, effects), id: '' } }
+  const { parent, linked } = head.beside
+  const stepped = sentBy(target, effects)
+  const mail = sentOf({ run, parent, linked: linked || links(stepped) }, stepped, state, unit.origin)
+  const hash = new StateHash().of(state, effects)
+  return { ...found, unit: { ...unit, outputs, ...(mail && { mail }), state: hash, id: '' } }
 }
 
 /**
@@ -73,6 +78,7 @@ export async function migrate(
   const { id: _, run: __, ...appended } = unit
   const { status, value } = state.snapshot
   const { record } = lineage.programs[0]
+  const posts = unit.mail !== undefined && !head.beside.held
   const item: AppendItem = {
     run,
     expected: { seq, revision },
@@ -80,8 +86,9 @@ export async function migrate(
     machine: record,
     lease,
     value: value as NonNullable<AppendItem['value']>,
-    due: dueOf(head, state, now),
+    due: posts ? 0 : dueOf(head, state, now),
     ...(status === head.status ? undefined : { status }),
+    ...(posts && { beside: { mailing: [unit.seq], ...(links(unit.mail) && { linked: true }) } }),
   }
   const outcomes = await store.append([item], { signal }).catch(thrown => {
     throw asStoreError(thrown)

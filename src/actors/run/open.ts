@@ -1,7 +1,7 @@
 import type { AnyStateMachine, InputFrom, Snapshot } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
-import type { AbortOptions, LeaseKey, RunHead, Store } from '../contracts/store.ts'
+import type { AbortOptions, LeaseKey, ParentLink, RunHead, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, ObjectFormat, TimeMode, Unit } from '../contracts/unit.ts'
 import { type Environment, platform } from '../environment.ts'
@@ -16,13 +16,15 @@ import { programOf } from '../machine/programs.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { RunHandle } from './handle.ts'
 import { recover, seedOf } from './history.ts'
+import { journalOf } from './journal.ts'
 import { Lineage } from './lineage.ts'
 import { migrate } from './migrate.ts'
 import { inUse } from './mismatch.ts'
 import type { RunOutbox } from './outbox.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import { type Leased, Resident } from './resident.ts'
-import { leaseHeld, leaseLost, misplaced } from './run-errors.ts'
+import { leaseHeld, leaseLost, misplaced, runExists } from './run-errors.ts'
+import type { Midwife } from './spawner.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './types.ts'
 
 /** What is fixed when a run is created. */
@@ -231,6 +233,8 @@ export async function forkRun(
     revision: undefined,
     sources,
     held: options.effects !== 'run',
+    parent: null,
+    midwife,
     lease: undefined,
     first: { creation, outputs: [], effects: [] },
   })
@@ -334,6 +338,8 @@ async function loadResident(
     revision,
     sources: beside.sources,
     held: beside.held,
+    parent: beside.parent,
+    midwife,
     kept: beside,
     lease: driver?.lease,
     outbox: driver?.outbox(run, head.key, head),
@@ -353,8 +359,9 @@ function newResident(start: {
   readonly driver: Driver | undefined
   readonly telemetry: Telemetry | undefined
   readonly exclusive?: boolean
+  readonly parent?: ParentLink
 }): Resident {
-  const { store, program, environment, creation, at, driver, telemetry, exclusive } = start
+  const { store, program, environment, creation, at, driver, telemetry, exclusive, parent = null } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -372,11 +379,63 @@ function newResident(start: {
     revision: undefined,
     sources: {},
     held: false,
+    parent,
+    midwife,
     lease: driver?.lease,
     outbox: driver?.outbox(run, creation.key, undefined),
     telemetry,
     first: { creation, outputs, effects, exclusive },
   })
+}
+
+const midwife: Midwife = {
+  async deliver(store, environment, { program, namespace, key, input, time, at, parent }) {
+    for (;;) {
+      const id = await store.find(namespace, key)
+      if (id !== undefined) {
+        const head = await knownHead(store, id)
+        if (!isSameChild(head.beside.parent, parent)) throw runExists(`${namespace}/${key}`, id)
+        if (head.status !== 'active') return undefined
+        // It is there. Whether it can be opened here, too, is no matter of its spawn.
+        return midwife.open(store, environment, program, id).catch(() => undefined)
+      }
+      const options = { namespace, key, input, time, ...(time === 'source' && { at }) }
+      const start = creationOf(program, options as CreationOptions<never> & { readonly key: string }, environment)
+      const run = runId(store.objectFormat, start.creation)
+      try {
+        const child = await residencyOf(store).hold(run, async () => {
+          const made = newResident({
+            store,
+            program,
+            environment,
+            ...start,
+            driver: undefined,
+            telemetry: journalOf(store).telemetry,
+            exclusive: true,
+            parent,
+          })
+          await made.whenCreated()
+          return made
+        })
+        if (isSameChild(child.parent, parent)) return child
+        // Somebody in this process was making the same run, for a reason of its own.
+        await residencyOf(store).release(child, closeTimeout)
+      } catch (thrown) {
+        // Somebody else was first: this child, in another process, or another run.
+        if (!XMachinesError.is(thrown, 'RUN_EXISTS')) throw thrown
+      }
+    }
+  },
+  async open(store, environment, program, id) {
+    return (await hold(store, [program], { id, telemetry: journalOf(store).telemetry }, environment, undefined))
+      .resident
+  },
+}
+
+function isSameChild(link: ParentLink | null, parent: ParentLink): boolean {
+  if (link === null) return false
+  const { run, seq, index, restarts } = parent
+  return link.run === run && link.seq === seq && link.index === index && link.restarts === restarts
 }
 
 /** Everything a new run's id is made of, and its time. */

@@ -1,19 +1,18 @@
 import type { Beside, Mail, MailKey, OutputMark, Store } from '../contracts/store.ts'
-import type { NewUnit, SentMail } from '../contracts/unit.ts'
-import type { Environment, TimeoutHandle } from '../environment.ts'
+import type { NewUnit, SentEnd, SentMail, SentRestart, SentSpawn } from '../contracts/unit.ts'
+import type { TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { undelivered } from '../machine/tell.ts'
 import { keyOf, nameOf } from './inbox.ts'
+import { links } from './kinship.ts'
 import { type Letter, Letters } from './letters.ts'
 import { type RunTelemetry, toFailure } from './measured.ts'
 import type { BesideDraft } from './outbox.ts'
 import { residencyOf } from './residency.ts'
+import { Spawner, type SpawnerHome } from './spawner.ts'
 
 /** What a postman needs of its run. */
-export interface PostmanHome {
-  readonly run: string
-  readonly store: Store
-  readonly environment: Environment
+export interface PostmanHome extends SpawnerHome {
   readonly telemetry: RunTelemetry | undefined
   /** Something is to be written, also if no unit comes that would take it along. */
   touch(): void
@@ -21,16 +20,18 @@ export interface PostmanHome {
   failed(error: XMachinesError): unknown
 }
 
-/** Mails that are delivered in one call. */
+/** Mails that are delivered, and children that are created, at a time. */
 const batchSize = 256
 
 /**
- * Delivers the mail of a run to inboxes of its store, in the order sent: what a crash interrupts is delivered again, and known
- * there. Answers to mail that this run refused go back the same way.
+ * Delivers the mail of a run to inboxes of its store, in the order sent, and has its child runs created: what a crash
+ * interrupts is done again, and known there. Answers to mail that this run refused go back the same way.
  */
 export class Postman {
   readonly #home: PostmanHome
   readonly #letters: Letters
+  /** Made with the first child run: most runs have none. */
+  #spawner: Spawner | undefined
   /** Where it stands, and where the store knows that it stands. */
   #mark: OutputMark = { seq: 0, index: 0 }
   #written: OutputMark = this.#mark
@@ -60,8 +61,12 @@ export class Postman {
     return this.#failed.length + this.#returned.length > 0 || isBefore(this.#written, this.#mark)
   }
 
-  /** Something is on its way: not to be passivated. */
+  /** Something is on its way, or children have something under way: not to be passivated. */
   get busy(): boolean {
+    return this.#delivers || (!this.#over && this.#spawner?.busy === true)
+  }
+
+  get #delivers(): boolean {
     return !this.#over && (this.#working || this.dirty || this.#waits)
   }
 
@@ -98,6 +103,7 @@ export class Postman {
   enter(units: readonly NewUnit[], beside: BesideDraft): boolean {
     const mailing = units.filter(unit => unit.mail !== undefined).map(unit => unit.seq)
     if (mailing.length > 0) beside.mailing = mailing
+    if (mailing.length > 0 && units.some(({ mail }) => links(mail))) beside.linked = true
     if (isBefore(this.#written, this.#mark)) beside.mailed = this.#mark
     if (this.#failed.length > 0) beside.returns = [...(beside.returns ?? []), ...this.#failed]
     if (this.#returned.length > 0) beside.returned = [...this.#returned]
@@ -122,7 +128,7 @@ export class Postman {
 
   /** Resolves when everything is delivered and written, or after `timeout`: what is left is in the store. */
   async close(timeout: number): Promise<void> {
-    if (this.busy) {
+    if (this.#delivers) {
       const { environment } = this.#home
       await new Promise<void>(resolve => {
         const deadline = environment.setTimeout(resolve, timeout)
@@ -132,6 +138,8 @@ export class Postman {
         })
       })
     }
+    this.#over = true
+    await this.#spawner?.close(timeout)
     this.stop()
   }
 
@@ -139,6 +147,7 @@ export class Postman {
     this.#over = true
     this.#pause?.end()
     this.#tellIdle()
+    void this.#spawner?.close(0)
   }
 
   #start(): void {
@@ -151,7 +160,7 @@ export class Postman {
   }
 
   #tellIdle(): void {
-    if (this.#whenIdle.length > 0 && !this.busy) for (const resolve of this.#whenIdle.splice(0)) resolve()
+    if (this.#whenIdle.length > 0 && !this.#delivers) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
   async #work(): Promise<void> {
@@ -182,42 +191,67 @@ export class Postman {
   }
 
   async #deliverLetters(): Promise<void> {
-    const { run: sender } = this.#home
     const batch = await this.#letters.next(this.#mark, batchSize)
     const last = batch.at(-1)
     if (last === undefined) return
-    const receivers = await this.#find(batch)
-    const found = batch.filter(letter => receivers.get(addressOf(letter)) !== undefined)
-    const answers = await this.#deliver(
-      found.map(letter => {
-        const { seq, index, event, trace } = letter
-        const receiver = receivers.get(addressOf(letter))!
-        return { receiver, sender, seq, index, event, ...(trace && { trace }) }
-      }),
-    )
-    const finished = new Set(found.filter((_, at) => answers[at] === 'finished'))
-    const reached = new Set(found.filter((_, at) => answers[at] !== 'unknown'))
+    // Children first: whoever starts one may write to it in the same breath.
+    const spawns = batch.filter(isSpawn)
+    const failed = spawns.length === 0 ? [] : await this.#children().spawn(spawns)
+    const undeliverable = await this.#deliverMail(batch.filter(isMail))
+    // The last thing that a run sends.
+    if ('stop' in last.sent) await this.#children().stopChildren(last)
     // Somebody else wrote meanwhile, and was further.
     if (isBefore(this.#mark, last.next)) {
-      for (const letter of batch) {
-        const error = !reached.has(letter) ? noRun(letter) : finished.has(letter) ? ended(letter) : undefined
-        if (error === undefined || isBefore(letter, this.#mark)) continue
-        const { seq, index } = letter
-        this.#failed.push({ receiver: sender, sender, seq, index, failure: true, event: undelivered(letter, error) })
-      }
+      const answers = [...failed, ...undeliverable].filter(mail => !isBefore(mail, this.#mark))
+      this.#failed.push(...answers.sort((a, b) => (isBefore(a, b) ? -1 : 1)))
       this.#mark = last.next
     }
     this.#letters.pass(this.#mark)
     this.#home.touch()
   }
 
-  async #find(batch: readonly Letter[]): Promise<ReadonlyMap<string, string | undefined>> {
+  /** Gives the answers to those that nobody takes. */
+  async #deliverMail(letters: readonly Letter<SentMail | SentEnd>[]): Promise<readonly Mail[]> {
+    const { run: sender } = this.#home
+    const receivers = await this.#find(letters)
+    const mail: Mail[] = []
+    const answers: Mail[] = []
+    const answer = (
+      { sent, seq, index }: Letter<SentMail | SentEnd>,
+      why: (sent: SentMail) => XMachinesError,
+    ): void => {
+      // A parent that has ended does not want to know.
+      if ('parent' in sent) return
+      answers.push({ receiver: sender, sender, seq, index, failure: true, event: undelivered(sent, why(sent)) })
+    }
+    const found = letters.filter(letter => {
+      const { sent, seq, index, trace } = letter
+      const receiver = 'parent' in sent ? sent.parent : receivers.get(addressOf(sent))
+      if (receiver === undefined) answer(letter, noRun)
+      else mail.push({ receiver, sender, seq, index, event: sent.event, ...(trace && { trace }) })
+      return receiver !== undefined
+    })
+    const outcomes = await this.#deliver(mail)
+    found.forEach((letter, at) => {
+      if (outcomes[at] === 'unknown') answer(letter, noRun)
+      else if (outcomes[at] === 'finished') answer(letter, ended)
+    })
+    return answers
+  }
+
+  async #find(letters: readonly Letter<SentMail | SentEnd>[]): Promise<ReadonlyMap<string, string | undefined>> {
     const found = new Map<string, Promise<string | undefined>>()
-    for (const letter of batch) {
-      const address = addressOf(letter)
-      if (!found.has(address)) found.set(address, this.#home.store.find(letter.to.namespace, letter.to.key))
+    for (const { sent } of letters) {
+      if ('parent' in sent) continue
+      const address = addressOf(sent)
+      if (!found.has(address)) found.set(address, this.#home.store.find(sent.to.namespace, sent.to.key))
     }
     return new Map(await Promise.all([...found].map(async ([address, run]) => [address, await run] as const)))
+  }
+
+  #children(): Spawner {
+    this.#spawner ??= new Spawner(this.#home)
+    return this.#spawner
   }
 
   async #deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
@@ -247,6 +281,14 @@ export class Postman {
       this.#pause = { handle: environment.setTimeout(end, ms), end }
     })
   }
+}
+
+function isSpawn(letter: Letter): letter is Letter<SentSpawn | SentRestart> {
+  return 'spawn' in letter.sent
+}
+
+function isMail(letter: Letter): letter is Letter<SentMail | SentEnd> {
+  return 'event' in letter.sent
 }
 
 function addressOf({ to }: SentMail): string {

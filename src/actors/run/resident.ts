@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, AppendOutcome, Beside, LeaseKey, Store } from '../contracts/store.ts'
+import type { AppendItem, AppendOutcome, Beside, LeaseKey, ParentLink, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
@@ -9,7 +9,7 @@ import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
-import { Ahead, mailOf } from './ahead.ts'
+import { Ahead } from './ahead.ts'
 import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
@@ -17,6 +17,7 @@ import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
 import type { RunOutbox } from './outbox.ts'
 import { isReadersError, leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
+import type { Midwife } from './spawner.ts'
 
 /** The lease under which a resident appends. */
 export interface Leased extends LeaseKey {
@@ -50,6 +51,9 @@ export interface ResidentStart {
   readonly revision: number | undefined
   readonly sources: Readonly<Record<string, bigint | number>>
   readonly held: boolean
+  /** Whose child the run is. */
+  readonly parent: ParentLink | null
+  readonly midwife: Midwife
   /** What else is kept beside the run, if it is not new. */
   readonly kept?: Beside | undefined
   readonly lease: Leased | undefined
@@ -94,6 +98,9 @@ export class Resident implements Writer {
   readonly environment: Environment
   /** What senders of mail call it; `key` is '' where it has none. */
   readonly name: { readonly namespace: string; readonly key: string }
+  /** Whose child it is. */
+  readonly parent: ParentLink | null
+  readonly midwife: Midwife
   readonly telemetry: RunTelemetry | undefined
   readonly #journal: Journal
   readonly #ahead: Ahead
@@ -138,6 +145,8 @@ export class Resident implements Writer {
     this.outbox = start.outbox
     this.environment = start.environment
     this.name = { namespace: start.name.namespace, key: start.name.key ?? '' }
+    this.parent = start.parent
+    this.midwife = start.midwife
     this.#journal = journalOf(start.store)
     this.telemetry = this.#measuredBy(start.telemetry)
     this.#exclusive = start.first?.exclusive === true
@@ -145,7 +154,7 @@ export class Resident implements Writer {
     this.#ahead = new Ahead(start)
     this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null })
     this.#kept = start.kept
-    this.#mailroom = new Mailroom(this, this.name)
+    this.#mailroom = new Mailroom(this)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -396,7 +405,7 @@ export class Resident implements Writer {
   // Deciding ahead.
 
   #begin(start: ResidentStart, first: NonNullable<ResidentStart['first']>): void {
-    const mail = mailOf(first.effects)
+    const mail = this.#ahead.sentBy(first.effects, start.state, { kind: 'outside' })
     const created: Command = {
       origin: { kind: 'outside' },
       events: [],
@@ -560,7 +569,7 @@ export class Resident implements Writer {
     this.#block(again, async () => {
       const { adopted, kept } = await this.#durable.takeOver(creation)
       this.#created()
-      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept.sources)
+      this.#ahead.reset({ state: this.state, seq: this.seq, at: this.at }, kept)
       const mine = !this.#guest && !this.held && (!kept.held || this.#durable.released)
       // Who sends mail is not in the way, however much.
       if (mine && this.#mailroom.follow(kept) && adopted.length === 0) this.#conflicts = 0

@@ -3,17 +3,12 @@ import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, RunStatus } from '../contracts/store.ts'
 import type { SourcePosition, TraceContext } from '../contracts/unit.ts'
 import type { ErrorCode, ErrorDetails } from '../errors.ts'
-import type { MachineDefinition } from '../machine/definition.ts'
+import type { AnyMachine, MachineDefinition } from '../machine/definition.ts'
 
-/** Whatever is accepted where a machine is asked for: a plain machine, or one with its declarations. */
-export type AnyMachine = AnyStateMachine | MachineDefinition<AnyStateMachine, unknown>
+export type { AnyMachine, MachineOf } from '../machine/definition.ts'
 
 /** A machine, or a list: the first makes new runs, the others go on with the runs of their version. */
 export type Machines<TMachine extends AnyMachine = AnyMachine> = TMachine | readonly [TMachine, ...AnyMachine[]]
-
-/** The XState machine of what {@link AnyMachine} accepts. */
-export type MachineOf<T> =
-  T extends MachineDefinition<infer TMachine, infer _> ? TMachine : T extends AnyStateMachine ? T : never
 
 /** The events that may be sent to a run of `T`: the schema's input where one is declared, else the machine's own. */
 export type SentTo<T> =

@@ -17,7 +17,7 @@ import { GrowingDictionary } from './table-merge.ts'
  */
 
 const formatName = 'xmachines-index'
-const indexVersion = 1
+const indexVersion = 2
 
 /** What an index holds, as of a place in the log. */
 export interface Checkpoint {

@@ -1,6 +1,7 @@
 import type { AppendItem, LeaseKey, LeaseRow, MachineRecord, Mail } from '../../actors/contracts/store.ts'
 import { partitionName } from '../attention.ts'
 import { mailId } from '../judge.ts'
+import { type MailedOf, MailMarks } from './mail-marks.ts'
 import { type MachineAt, newRow, type Renewal, type Row, rowAfter, rowWithMail } from './row.ts'
 
 /** What can be asked of an index, durable or ahead of the disk. */
@@ -78,8 +79,15 @@ export class Draft implements View {
 
   takeMail(mail: Mail, position: number): void {
     this.#mails.add(deliveryName(mail))
-    this.rows.set(mail.receiver, rowWithMail(this.row(mail.receiver)!, mail, position))
+    const row = this.row(mail.receiver)!
+    const marks = (row.mails ?? MailMarks.none).after(mail, position, mailedOf(this), this)
+    this.rows.set(mail.receiver, rowWithMail(row, mail, position, marks))
   }
+}
+
+/** How far the runs of a view know their mail to be delivered. */
+export function mailedOf(view: View): MailedOf {
+  return sender => view.row(sender)?.beside.mailed
 }
 
 /** One name for a namespace and a key, whatever either contains. */

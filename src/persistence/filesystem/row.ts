@@ -1,14 +1,14 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { AppendItem, Beside, LeaseKey, Mail, MailKey, RunHead, RunStatus } from '../../actors/contracts/store.ts'
 import type { NewUnit, TimeMode } from '../../actors/contracts/unit.ts'
-import { amend, emptyBeside, receive } from '../judge.ts'
+import { amend, emptyBeside, frozen, withInbox } from '../judge.ts'
+import { inboxPage, Waiting } from '../waiting.ts'
+import type { MailMarks } from './mail-marks.ts'
 
-/** Which mails a run was ever given. Mails of one sender come in order, so the last of each sender answers almost always. */
-export interface MailMarks {
-  /** Place of the run's last mail line; each names the one before. */
-  readonly last: number
-  /** The highest (seq, index), by sender. */
-  readonly marks: Readonly<Record<string, readonly [seq: number, index: number]>>
+/** A mail that waits: where its line stands, and its content while few do. */
+export interface WaitingMail extends MailKey {
+  readonly position: number
+  readonly mail?: Mail | undefined
 }
 
 /** A machine version as the index keeps it: where its record stands. */
@@ -51,7 +51,9 @@ export interface RowFields {
   readonly value: JsonValue | undefined
   readonly due: number | null
   readonly lease: LeaseKey | undefined
+  /** But for the inbox. */
   readonly beside: Beside
+  readonly waiting: Waiting<WaitingMail>
   /** Place of the last unit. */
   readonly head: number
   /** Place of the last unit whose seq is a multiple of the stride; 0: none. */
@@ -75,6 +77,7 @@ export class Row implements RowFields {
   readonly due: number | null
   readonly lease: LeaseKey | undefined
   readonly beside: Beside
+  readonly waiting: Waiting<WaitingMail>
   readonly head: number
   readonly mark: number
   readonly mails: MailMarks | undefined
@@ -94,6 +97,7 @@ export class Row implements RowFields {
     this.due = fields.due
     this.lease = fields.lease
     this.beside = fields.beside
+    this.waiting = fields.waiting
     this.head = fields.head
     this.mark = fields.mark
     this.mails = fields.mails
@@ -104,8 +108,8 @@ export class Row implements RowFields {
     return this.fork?.at ?? 0
   }
 
-  /** What the store tells of the run. @param fork the creation of a fork */
-  toHead(fork?: NewUnit): RunHead {
+  /** What the store tells of the run. @param read reads a mail @param fork the creation of a fork */
+  toHead(read: (position: number) => Mail, fork?: NewUnit): RunHead {
     const { key, value, lease, machine } = this
     return Object.freeze({
       run: this.run,
@@ -123,8 +127,15 @@ export class Row implements RowFields {
       due: this.due,
       ...(lease === undefined ? {} : { lease }),
       ...(fork === undefined ? {} : { fork }),
-      beside: this.beside,
+      beside: this.#besideWithInbox(read),
     })
+  }
+
+  #besideWithInbox(read: (position: number) => Mail): Beside {
+    const { beside, waiting } = this
+    if (waiting.size === 0) return beside
+    const inbox = waiting.first(inboxPage).map(({ position, mail }) => mail ?? read(position))
+    return withInbox(beside, inbox, waiting.size)
   }
 }
 
@@ -147,6 +158,7 @@ export function newRow(item: AppendItem, machine: MachineAt, position: number): 
     due: null,
     lease: undefined,
     beside: emptyBeside,
+    waiting: new Waiting(),
     head: 0,
     mark: 0,
     mails: undefined,
@@ -180,6 +192,7 @@ export function rowAfter(row: Row, item: AppendItem, machine: MachineAt | undefi
         ? row.lease
         : Object.freeze({ namespace: lease.namespace, partition: lease.partition }),
     beside: amend(row.beside, item),
+    waiting: item.beside?.taken?.length ? row.waiting.without(item.beside.taken) : row.waiting,
     head,
     mark,
     mails: row.mails,
@@ -187,29 +200,14 @@ export function rowAfter(row: Row, item: AppendItem, machine: MachineAt | undefi
 }
 
 /** The row after a mail, whose line stands at `position`, was put into the inbox. */
-export function rowWithMail(row: Row, mail: Mail, position: number): Row {
-  const beside = receive(row.beside, mail)
-  const due = beside.held || beside.parked !== null ? row.due : 0
-  return new Row({ ...row, revision: row.revision + 1, beside, due, mails: marked(row.mails, mail, position) })
-}
-
-function marked(mails: MailMarks | undefined, mail: Mail, last: number): MailMarks {
-  const name = markName(mail)
-  const marks = Object.assign(Object.create(null) as Record<string, readonly [number, number]>, mails?.marks)
-  if (isAfter(mail, marks[name])) marks[name] = [mail.seq, mail.index]
-  return { last, marks }
-}
-
-/** Whether a mail comes after all that the run was ever given by its sender: then it is not known. */
-export function isNewMail(row: Row, mail: MailKey): boolean {
-  return isAfter(mail, row.mails?.marks[markName(mail)])
-}
-
-function isAfter({ seq, index }: MailKey, mark: readonly [number, number] | undefined): boolean {
-  return mark === undefined || seq > mark[0] || (seq === mark[0] && index > mark[1])
-}
-
-/** Answers have an order of their own. */
-function markName({ sender, failure }: MailKey): string {
-  return failure === true ? `${sender}!` : sender
+export function rowWithMail(row: Row, mail: Mail, position: number, mails: MailMarks): Row {
+  const { sender, seq, index, failure } = mail
+  const kept = row.waiting.size < inboxPage ? frozen(mail) : undefined
+  const waiting = row.waiting.push(
+    failure === undefined
+      ? { sender, seq, index, position, mail: kept }
+      : { sender, seq, index, position, mail: kept, failure },
+  )
+  const due = row.beside.held || row.beside.parked !== null ? row.due : 0
+  return new Row({ ...row, revision: row.revision + 1, waiting, due, mails })
 }

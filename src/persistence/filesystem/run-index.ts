@@ -3,10 +3,10 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { Attention, AttentionIndex, type DueQuery, partitionName } from '../attention.ts'
 import { mailId } from '../judge.ts'
 import type { Checkpoint, SnapshotsState } from './checkpoint.ts'
-import { type Draft, pinName, type View } from './draft.ts'
+import { type Draft, mailedOf, pinName, type View } from './draft.ts'
 import { emptyLog, type LogEnd } from './layout.ts'
 import { readMail, type WrittenMail } from './record.ts'
-import { isNewMail, type MachineAt, type Renewal, type Row } from './row.ts'
+import type { MachineAt, Renewal, Row } from './row.ts'
 import { emptyTable, type RowTable } from './table.ts'
 import { GrowingDictionary, mergeTable } from './table-merge.ts'
 
@@ -79,9 +79,9 @@ export class RunIndex implements View {
 
   received(mail: Mail): boolean {
     const row = this.row(mail.receiver)
-    if (row === undefined || isNewMail(row, mail)) return false
+    if (row?.mails === undefined || row.mails.isNew(mail, mailedOf(this))) return false
     const name = mailId(mail)
-    for (let position = row.mails?.last ?? 0; position > 0; ) {
+    for (let position = row.mails.last; position > 0; ) {
       const line: WrittenMail = JSON.parse(this.#line(position).toString())
       if (mailId(readMail(line)) === name) return true
       position = line.prev

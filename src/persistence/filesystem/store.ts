@@ -21,7 +21,7 @@ import { readFailure } from './failures.ts'
 import { isLocked } from './lock.ts'
 import { LogReader } from './log-reader.ts'
 import { readForkCreation, readUnits } from './reading.ts'
-import { deepFreeze } from './record.ts'
+import { deepFreeze, readMail, type WrittenMail } from './record.ts'
 import type { Row } from './row.ts'
 import type { FileStoreSettings } from './settings.ts'
 import { sortedIds } from './table-merge.ts'
@@ -227,8 +227,11 @@ export class FileStore implements Store {
     return this.#opening
   }
 
+  #readMail = (position: number): Mail =>
+    readMail(JSON.parse(this.#reader.segments.line(position).toString()) as WrittenMail)
+
   #headOf(row: Row): RunHead {
-    return row.toHead(readForkCreation(this.#reader, row))
+    return row.toHead(this.#readMail, readForkCreation(this.#reader, row))
   }
 
   async *#units(run: string, atCall: Row | undefined, options: ReadOptions): AsyncGenerator<Unit[]> {

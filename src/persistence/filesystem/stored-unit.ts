@@ -3,7 +3,7 @@ import type {
   Creation,
   ObjectFormat,
   Origin,
-  SentMail,
+  Sent,
   SourcePosition,
   TraceContext,
   Unit,
@@ -68,7 +68,7 @@ class StoredUnit {
     return this.#read().outputs ?? none
   }
 
-  get mail(): readonly SentMail[] | undefined {
+  get mail(): readonly Sent[] | undefined {
     return this.#read().mail
   }
 

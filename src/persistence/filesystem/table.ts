@@ -1,8 +1,10 @@
 import type { LeaseKey, RunStatus } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { emptyBeside } from '../judge.ts'
+import { Waiting } from '../waiting.ts'
 import { pinName } from './draft.ts'
-import { type HeapEntry, readWritten } from './heap.ts'
+import { type HeapEntry, readWaiting, readWritten } from './heap.ts'
+import { MailMarks } from './mail-marks.ts'
 import { deepFreeze } from './record.ts'
 import { type MachineAt, Row } from './row.ts'
 
@@ -152,9 +154,10 @@ export class RowTable {
     const from = rows.readDoubleLE(at + layout.heap)
     const entry: HeapEntry = JSON.parse(heap.toString('utf8', from, from + rows.readUInt32LE(at + layout.heapLength)))
     const due = rows.readDoubleLE(at + layout.due)
+    const namespace = this.namespace(index)
     return new Row({
       run: this.run(index),
-      namespace: this.#dictionary.namespaces[rows.readUInt32LE(at + layout.namespace)]!,
+      namespace,
       key: entry.key,
       time: flags & flag.source ? 'source' : 'arrival',
       fork: entry.fork,
@@ -166,10 +169,11 @@ export class RowTable {
       value: entry.value === undefined ? undefined : deepFreeze(entry.value),
       due: Number.isNaN(due) ? null : due,
       lease: this.lease(index),
-      beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside),
+      beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside, { namespace, key: entry.key }),
       head: rows.readDoubleLE(at + layout.head),
       mark: rows.readDoubleLE(at + layout.mark),
-      mails: entry.mails && { last: entry.mails.last, marks: Object.assign(Object.create(null), entry.mails.marks) },
+      waiting: new Waiting(readWaiting(entry.waiting)),
+      mails: entry.mails && MailMarks.of(entry.mails),
     })
   }
 

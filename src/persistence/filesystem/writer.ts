@@ -5,7 +5,7 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { judge, judgeMail, validateItem } from '../judge.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import { Committer } from './committer.ts'
-import type { Draft } from './draft.ts'
+import { type Draft, mailedOf } from './draft.ts'
 import { errnoOf, writeFailure } from './failures.ts'
 import { syncDirectory } from './files.ts'
 import { indexName } from './layout.ts'
@@ -13,7 +13,6 @@ import { takeLock, type WriterLock } from './lock.ts'
 import type { LogReader } from './log-reader.ts'
 import { LogWriter } from './log-writer.ts'
 import { itemText, leaseText, mailText, renewalText } from './record.ts'
-import { isNewMail } from './row.ts'
 import type { FileStoreSettings } from './settings.ts'
 
 /** So much of the log is read at an open at most, unless the checkpoint itself is longer. */
@@ -112,7 +111,8 @@ export class Writer {
     const texts = mail.map(mailText)
     const answers = mail.map((entry, index) => {
       const row = draft.row(entry.receiver)
-      const answer = judgeMail(row, row !== undefined && !isNewMail(row, entry) && draft.received(entry))
+      const isNew = row?.mails === undefined || row.mails.isNew(entry, mailedOf(draft))
+      const answer = judgeMail(row, !isNew && draft.received(entry))
       if (answer === 'taken') draft.takeMail(entry, frame.putMail(texts[index]!, row?.mails?.last ?? 0))
       return answer
     })

@@ -4,7 +4,7 @@ import type {
   NewUnit,
   ObjectFormat,
   Origin,
-  SentMail,
+  Sent,
   SourcePosition,
   TraceContext,
   Unit,
@@ -77,7 +77,7 @@ class MemoryUnit implements Unit {
   readonly events: readonly RecordedEvent[]
   readonly origin: Origin
   readonly outputs: readonly RecordedEvent[]
-  declare readonly mail?: readonly SentMail[]
+  declare readonly mail?: readonly Sent[]
   declare readonly sources?: readonly SourcePosition[]
   declare readonly requestId?: string
   declare readonly trace?: TraceContext

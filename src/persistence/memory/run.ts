@@ -11,7 +11,8 @@ import type {
 } from '../../actors/contracts/store.ts'
 import type { Creation, ObjectFormat } from '../../actors/contracts/unit.ts'
 import { Attention } from '../attention.ts'
-import { amend, emptyBeside, mailId, receive } from '../judge.ts'
+import { amend, emptyBeside, frozen, mailId, withInbox } from '../judge.ts'
+import { inboxPage, Waiting } from '../waiting.ts'
 import { History } from './history.ts'
 
 /** How many snapshots of a run are kept: a few, so that a look back does not replay from the start. */
@@ -30,7 +31,9 @@ export class MemoryRun {
   value: JsonValue | undefined = undefined
   due: number | null = null
   lease: LeaseKey | undefined = undefined
+  /** But for the inbox. */
   beside: Beside = emptyBeside
+  #waiting: Waiting<Mail> | undefined
   /** Every mail that was ever put into the inbox. */
   #mail: Set<string> | undefined
   /** Oldest first. */
@@ -57,6 +60,8 @@ export class MemoryRun {
     }
     this.revision++
     this.beside = amend(this.beside, item)
+    const taken = item.beside?.taken
+    if (taken?.length) this.#waiting = this.#waiting?.without(taken)
     if (machine !== undefined) this.machine = machine
     if (item.status !== undefined) this.status = item.status
     if (item.value !== undefined) this.value = item.value
@@ -75,7 +80,7 @@ export class MemoryRun {
   receive(mail: Mail): void {
     this.#mail ??= new Set()
     this.#mail.add(mailId(mail))
-    this.beside = receive(this.beside, mail)
+    this.#waiting = (this.#waiting ?? new Waiting()).push(frozen(mail))
     this.revision++
     if (!this.beside.held && this.beside.parked === null) this.due = 0
   }
@@ -108,7 +113,10 @@ export class MemoryRun {
       due: this.due,
       ...(lease === undefined ? {} : { lease }),
       ...(creation.fork === undefined ? {} : { fork: Object.freeze({ ...this.history.beginning }) }),
-      beside: this.beside,
+      beside:
+        this.#waiting === undefined
+          ? this.beside
+          : withInbox(this.beside, this.#waiting.first(inboxPage), this.#waiting.size),
     })
   }
 }

@@ -1,4 +1,4 @@
-import type { Beside, Refusal, Store } from '../../actors/contracts/store.ts'
+import type { Beside, ParentLink, Refusal, Store } from '../../actors/contracts/store.ts'
 import { check, equal } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
 import { deepFreeze, TestRun, testUnit } from './test-run.ts'
@@ -176,6 +176,23 @@ export const besideChecks: readonly StoreCheck[] = [
     await run.change(store, { parked: null, held: false, process: null })
     beside = await besideOf(store, run)
     equal([beside.parked, beside.held, beside.process], [null, false, null], 'them when cleared')
+  }),
+
+  on('beside: whose child a run is, is said with its creation and stays', async store => {
+    const parent: ParentLink = deepFreeze({
+      name: { namespace: 'tests', key: 'ключ 🔑' },
+      run: 'ab'.repeat(20),
+      seq: 3,
+      index: 1,
+      policy: { restart: 2 },
+      linked: true,
+      restarts: 1,
+    })
+    const run = await new TestRun('sha1').create(store, { beside: { parent } })
+    await run.goOn(store, 1, { beside: { linked: true } })
+    await run.change(store, { attempts: { a: 1 } })
+    const beside = await besideOf(store, run)
+    equal([beside.parent, beside.linked], [parent, true], 'its parent, and that it has children')
   }),
 
   on('beside: what an item does not name stays as it is', async store => {

@@ -13,6 +13,7 @@ export const creationChecks: readonly StoreCheck[] = [
       outbox: [],
       published: null,
       inbox: [],
+      waiting: 0,
       mailing: [],
       mailed: null,
       returns: [],
@@ -21,6 +22,8 @@ export const creationChecks: readonly StoreCheck[] = [
       parked: null,
       held: false,
       process: null,
+      parent: null,
+      linked: false,
     }
     const head = {
       run: run.id,

@@ -105,6 +105,23 @@ export const mailChecks: readonly StoreCheck[] = [
     equal(head?.revision, 11, 'the revision')
   }),
 
+  on('mail: a long inbox shows its oldest mail, and says how much there is', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const mail = Array.from({ length: 700 }, (_, seq) => mailTo(run, seq))
+    await store.deliver(mail)
+    run.revision = 1 + mail.length
+    for (let left: readonly Mail[] = mail; left.length > 0; ) {
+      const { inbox, waiting } = (await store.head(run.id))!.beside
+      equal(waiting, left.length, 'how much waits')
+      if (inbox.length < 256) equal(inbox.length, left.length, 'the length of a short inbox')
+      equal(inbox, left.slice(0, inbox.length), 'the oldest mail')
+      const taken = inbox.slice(0, 200)
+      await run.change(store, { taken: taken.map(keyOf) })
+      left = left.slice(taken.length)
+    }
+    equal((await store.head(run.id))?.beside.inbox, [], 'the inbox in the end')
+  }),
+
   on('mail: to an owned run needs no lease', async store => {
     const lease = await store.claim({ namespace: 'tests', partition: 1, owner: 'p', group: 'g' })
     const run = await new TestRun('sha1').create(store, { lease })

@@ -5,7 +5,7 @@ import { XMachinesError } from '../../../src/actors/errors.ts'
 import { decodeState, encodeState } from '../../../src/actors/machine/codec.ts'
 import type { Decision, StepInput } from '../../../src/actors/machine/decision.ts'
 import { defineMachine, type ErrorPolicy } from '../../../src/actors/machine/definition.ts'
-import type { Effect } from '../../../src/actors/machine/draft.ts'
+import { type Effect, nameOfEffect } from '../../../src/actors/machine/draft.ts'
 import { Program } from '../../../src/actors/machine/program.ts'
 import { nextTimer, type RunState } from '../../../src/actors/machine/state.ts'
 import type { ActorSystem } from '../../../src/actors/machine/system.ts'
@@ -146,6 +146,8 @@ export class DecidedRun {
       this.#told.push(`receive ${effect.actor.id} ${effect.event.type}`)
     } else if (effect.kind === 'mail') {
       this.#told.push(`mail ${effect.to.namespace}/${effect.to.key} ${effect.event.type}`)
+    } else if (effect.kind === 'spawn') {
+      this.#told.push(nameOfEffect(effect))
     } else if (effect.action.type === 'xstate.log') {
       const { label, value } = effect.action.params as { label?: string; value: unknown }
       this.#told.push(`log ${label === undefined ? '' : `${label} `}${String(value)}`)
@@ -178,7 +180,7 @@ export class DecidedRun {
     if (decision.kind === 'refused') return `refused: ${decision.error.message}`
     if (decision.kind === 'starved') return 'starved'
     const { state, outputs, effects, fatal } = decision
-    const names = effects.map(effect => (effect.kind === 'action' ? effect.action.type : effect.event.type))
+    const names = effects.map(nameOfEffect)
     return JSON.stringify([encodeState(this.system, state), outputs, names, fatal?.message])
   }
 }

@@ -57,3 +57,31 @@ test('a mail is known for ever, in whatever order mails come, before and after a
     await store.close()
   }
 })
+
+test('a mail of one in very many senders is known, also once that sender is forgotten, and what is new is new', async () => {
+  for (const checkpointBytes of [0, 1e9]) {
+    dir = join(place.dir, `many-${checkpointBytes}`)
+    let { store } = openStore(dir, { checkpointBytes, fsync: false })
+    const run = await new TestRun('sha1').create(store)
+    const senders = await Promise.all(Array.from({ length: 300 }, () => new TestRun('sha1').create(store)))
+    const first = senders.map(sender => mail(run, sender.id, 1, 0))
+    for (const [at, sender] of senders.entries()) {
+      expect(await store.deliver([first[at]!])).toEqual(['taken'])
+      // Every other one knows that it is delivered.
+      if (at % 2 === 0) await sender.change(store, { mailed: { seq: 2, index: 0 } })
+    }
+    for (const reopens of [false, true]) {
+      if (reopens) {
+        await store.close()
+        ;({ store } = openStore(dir, { checkpointBytes, fsync: false }))
+      }
+      expect(new Set(await store.deliver(first))).toEqual(new Set(['duplicate']))
+    }
+    const second = senders.map(sender => mail(run, sender.id, 2, 0))
+    expect(new Set(await store.deliver(second))).toEqual(new Set(['taken']))
+    // An answer that a run gives after its own mail is delivered.
+    const late = mail(run, senders[0]!.id, 0, 7)
+    expect(await store.deliver([late, late])).toEqual(['taken', 'duplicate'])
+    await store.close()
+  }
+})

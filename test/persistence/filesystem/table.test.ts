@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Beside } from '../../../src/actors/contracts/store.ts'
+import { MailMarks } from '../../../src/persistence/filesystem/mail-marks.ts'
 import { type MachineAt, Row } from '../../../src/persistence/filesystem/row.ts'
 import { emptyTable } from '../../../src/persistence/filesystem/table.ts'
 import { GrowingDictionary, mergeTable, sortedIds } from '../../../src/persistence/filesystem/table-merge.ts'
 import { emptyBeside } from '../../../src/persistence/judge.ts'
+import { Waiting } from '../../../src/persistence/waiting.ts'
 
 /** Few leading digits, so that ids meet. */
 const id = fc
@@ -29,6 +31,18 @@ const beside = fc.oneof(
       mailed: fc.option(fc.constant({ seq: 3, index: 1 })),
       process: fc.option(fc.constant('p')),
       held: fc.boolean(),
+      linked: fc.boolean(),
+      parent: fc.option(
+        fc.record({
+          name: fc.record({ namespace: text, key: text }),
+          run: id,
+          seq: fc.nat(),
+          index: fc.nat(9),
+          policy: fc.constantFrom('stop' as const, 'escalate' as const, { restart: 2 }),
+          linked: fc.boolean(),
+          restarts: fc.nat(2),
+        }),
+      ),
     })
     .map(
       ({ sources, ...rest }): Beside => ({
@@ -57,7 +71,15 @@ const row = fc
     beside,
     head: fc.maxSafeNat(),
     mark: fc.maxSafeNat(),
-    mails: fc.option(fc.constant({ last: 7, marks: { s: [1, 2] as const } }), { nil: undefined }),
+    waiting: fc
+      .constantFrom(0, 3)
+      .map(
+        count => new Waiting(Array.from({ length: count }, (_, seq) => ({ position: 9, sender: 's', seq, index: 2 }))),
+      ),
+    mails: fc.option(
+      fc.constant({ last: 7, marks: { s: [1, 2] as const } }).map(marks => MailMarks.of(marks)),
+      { nil: undefined },
+    ),
   })
   .map(fields => new Row(fields))
 

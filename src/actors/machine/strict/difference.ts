@@ -51,6 +51,8 @@ function effectOf(effect: Effect): unknown {
   const { kind, actor } = effect
   if (kind === 'receive') return { kind, actor, event: effect.event }
   if (kind === 'mail') return { kind, actor, to: effect.to, event: effect.event }
+  if (kind === 'spawn')
+    return { kind, actor, spawn: effect.spawn, machine: effect.machine, input: effect.input, policy: effect.policy }
   return { kind, actor, type: effect.action.type, params: effect.action.params }
 }
 

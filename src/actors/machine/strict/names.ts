@@ -1,5 +1,5 @@
 import type { AnyStateMachine } from 'xstate'
-import { readTell, withTell } from '../tell.ts'
+import { type SendResolver, withSends } from '../send-action.ts'
 import { isInside, isLogic, isMachine, type LiveLogic, nodesOf } from '../xstate.ts'
 import { InPlaceChanges } from './in-place.ts'
 import { doing } from './watch.ts'
@@ -105,8 +105,8 @@ class Namer {
     if (typeof action === 'object' && action !== null) return withNamedParams(action as Fields, name)
     if (typeof action !== 'function') return action
     const part = action as AnyFunction & { readonly resolve?: AnyFunction }
-    const tell = readTell(part)
-    if (tell !== undefined) return withTell(named(tell, name) as typeof tell)
+    const sends = withSends(part, resolve => named(resolve, name) as SendResolver)
+    if (sends !== undefined) return sends
     if (part.resolve === undefined) return this.#custom(part, name)
     return Object.assign((...args: unknown[]) => part(...args), part, { resolve: this.#resolve(part.resolve, name) })
   }

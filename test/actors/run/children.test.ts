@@ -1,0 +1,530 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, verifyRun } from 'xmachines'
+import { fileStore } from 'xmachines/persistence/filesystem'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { createActor, setup } from 'xstate'
+import { createHostIn } from '../../../src/actors/host/index.ts'
+import { openRunIn } from '../../../src/actors/run/open.ts'
+import { residencyOf } from '../../../src/actors/run/residency.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+import { otherProcess, World } from '../supervisor/world.ts'
+import { all } from './collect.ts'
+import { foreman, worker } from './families.ts'
+
+const open = (store: Store, key = 'f') => openRun(foreman, { store, key })
+const headOf = async (store: Store, key: string, namespace = 'worker') =>
+  store.head((await store.find(namespace, key)) ?? 'none')
+
+async function quiet(turns = 8): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await settled()
+}
+
+describe('spawnRun', () => {
+  test('creates a child run with a history of its own, and its end comes back as a unit', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 3 })
+    await quiet()
+    const a = (await headOf(store, 'a'))!
+    expect(a).toMatchObject({
+      namespace: 'worker',
+      machineId: 'worker',
+      beside: {
+        parent: {
+          name: { namespace: 'worker', key: 'a' },
+          run: run.id,
+          seq: 1,
+          index: 0,
+          policy: 'stop',
+          linked: true,
+          restarts: 0,
+        },
+      },
+    })
+    await run.apply({ type: 'TELL', key: 'a', event: 'FINISH' })
+    await run.apply({ type: 'TELL', key: 'b', event: 'FAIL' })
+    await quiet()
+    expect(run.getSnapshot().context.heard).toEqual([
+      { type: 'done', key: 'a', what: 3 },
+      { type: 'error', key: 'b', what: 'PAPER' },
+    ])
+    const units = await all(store.read(run.id))
+    expect(units.at(-2)).toMatchObject({
+      origin: { kind: 'child', run: a.run },
+      events: [{ type: 'xmachines.done.run', run: a.run, namespace: 'worker', key: 'a', output: { made: 3 } }],
+    })
+    expect(units.at(-1)).toMatchObject({
+      origin: { kind: 'child' },
+      events: [
+        {
+          type: 'xmachines.error.run',
+          namespace: 'worker',
+          key: 'b',
+          error: { name: 'Error', message: 'out of paper', code: 'PAPER' },
+        },
+      ],
+    })
+    expect(await headOf(store, 'f', 'foreman')).toMatchObject({ due: null, beside: { mailing: [], inbox: [] } })
+    const { divergence, error } = await verifyRun(store, foreman, (await store.head(run.id))!)
+    expect([divergence, error]).toEqual([undefined, undefined])
+  })
+
+  test('is recorded with its unit, and shown by a replay, which creates nothing', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 3 })
+    await quiet()
+    const [, unit] = await all(store.read(run.id))
+    const machine = (await headOf(store, 'a'))!.machine
+    expect(unit!.mail).toEqual([
+      { spawn: { namespace: 'worker', key: 'a' }, machine, input: { amount: 3 }, policy: 'stop', linked: true },
+    ])
+    const before = (await all(store.list())).length
+    for await (const { seq, effects } of replay(foreman, store.read(run.id)))
+      expect(effects).toEqual(
+        seq === 0
+          ? []
+          : [
+              {
+                kind: 'spawn',
+                actor: [],
+                spawn: { namespace: 'worker', key: 'a' },
+                machine: 'worker',
+                input: { amount: 3 },
+              },
+            ],
+      )
+    expect((await all(store.list())).length).toBe(before)
+  })
+
+  test('a child that is done at once, and mail to a child in the same unit', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply([
+      { type: 'TELL', key: 'b', event: 'FINISH' },
+      { type: 'HIRE', keys: ['a'], amount: 0 },
+      { type: 'HIRE', keys: ['b'], amount: 2 },
+    ])
+    await quiet()
+    expect(run.getSnapshot().context.heard).toEqual(
+      expect.arrayContaining([
+        { type: 'done', key: 'a', what: 0 },
+        { type: 'done', key: 'b', what: 2 },
+      ]),
+    )
+  })
+
+  test('a key of another run is told as RUN_EXISTS, and that run is left alone', async () => {
+    const store = memoryStore()
+    const other = await openRun(worker, { store, key: 'a', input: { amount: 3 } })
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 3 })
+    await run.apply({ type: 'HIRE', keys: ['b'], amount: 3 })
+    await run.apply({ type: 'HIRE', keys: ['b'], amount: 3 })
+    await quiet()
+    expect(run.getSnapshot().context.heard).toEqual([
+      { type: 'error', key: 'a', what: 'RUN_EXISTS' },
+      { type: 'error', key: 'b', what: 'RUN_EXISTS' },
+    ])
+    await run.apply({ type: 'END' })
+    await quiet()
+    expect(other.getSnapshot().status).toBe('active')
+    expect(await headOf(store, 'b')).toMatchObject({ status: 'stopped' })
+  })
+
+  test('a child whose first step throws is told', async () => {
+    const broken = setup({ types: {} as { context: { n: number } } }).createMachine({
+      id: 'broken',
+      context: () => {
+        throw new Error('no context')
+      },
+    })
+    const parent = setup({}).createMachine({
+      id: 'parent',
+      initial: 'a',
+      states: {
+        a: { entry: spawnRun(broken, { key: 'x', policy: { restart: 5 } }), on: { 'xmachines.error.run': 'b' } },
+        b: {},
+      },
+    })
+    const store = memoryStore()
+    const run = await openRun(parent, { store, key: 'p' })
+    await quiet()
+    expect(run.getSnapshot().value).toBe('b')
+    expect((await all(store.read(run.id)))[1]).toMatchObject({
+      origin: { kind: 'undelivered', run: run.id, seq: 0, index: 0 },
+      events: [{ type: 'xmachines.error.run', key: 'x', error: { code: 'STEP_FAILED' } }],
+    })
+    expect(await store.find('broken', 'x')).toBeUndefined()
+  })
+
+  test('only the runtime writes what a parent hears', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    for (const type of ['xmachines.done.run', 'xmachines.error.run', 'xmachines.stop'])
+      expect(await run.apply({ type } as never)).toMatchObject({ ok: false, error: { code: 'EVENT_RESERVED' } })
+  })
+
+  test('is refused where it cannot be', async () => {
+    expect(() => spawnRun({} as never, { key: 'a' } as never)).toThrow(
+      expect.objectContaining({ code: 'MACHINE_INVALID' }),
+    )
+    for (const options of [{ policy: 'again' }, { policy: { restart: -1 } }, { linked: 1 }, { namespace: '' }])
+      expect(() => spawnRun(worker, { key: 'a', input: { amount: 1 }, ...options } as never)).toThrow(
+        expect.objectContaining({ code: 'SPAWN_INVALID' }),
+      )
+    const store = memoryStore()
+    const run = await open(store)
+    expect(await run.apply({ type: 'HIRE', keys: [''], amount: 1 })).toMatchObject({
+      ok: false,
+      seq: 0,
+      error: { code: 'SPAWN_INVALID' },
+    })
+    const odd = setup({}).createMachine({
+      id: 'odd',
+      on: { GO: { actions: spawnRun(worker, { key: 'o', input: (() => ({ amount: 1n })) as never }) } },
+    })
+    const other = await openRun(odd, { store, key: 'o' })
+    expect(await other.apply({ type: 'GO' })).toMatchObject({ ok: false, error: { code: 'SPAWN_INVALID' } })
+    const errors: unknown[] = []
+    const bare = createActor(
+      setup({}).createMachine({ id: 'bare', entry: spawnRun(worker, { key: 'o', input: { amount: 1 } }) }),
+    )
+    bare.subscribe({ error: error => errors.push(error) })
+    bare.start()
+    expect(errors).toMatchObject([{ code: 'SPAWN_OUTSIDE_RUN' }])
+  })
+
+  test('a namespace and declarations of its own', async () => {
+    const strict = defineMachine(worker.machine, { version: '7', unhandled: 'reject' })
+    const parent = setup({}).createMachine({
+      id: 'parent',
+      entry: spawnRun(strict, { key: 'x', namespace: 'elsewhere', input: { amount: 1 } }),
+    })
+    const store = memoryStore()
+    await openRun(parent, { store, key: 'p' })
+    await quiet()
+    expect(await headOf(store, 'x', 'elsewhere')).toMatchObject({ version: '7', machineId: 'worker' })
+  })
+})
+
+describe('a child run that fails', () => {
+  test('restart: a fresh run takes its place, and the parent is told when that is given up', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
+    await quiet()
+    for (const key of ['a', 'a~1', 'a~2']) {
+      expect(await headOf(store, key)).toMatchObject({ status: 'active' })
+      expect(run.getSnapshot().context.heard).toEqual([])
+      await run.apply({ type: 'TELL', key, event: 'FAIL' })
+      await quiet()
+    }
+    expect(run.getSnapshot().context.heard).toEqual([{ type: 'error', key: 'a', what: 'PAPER' }])
+    expect(await headOf(store, 'a~3')).toBeUndefined()
+    expect(await headOf(store, 'a~2')).toMatchObject({ status: 'error', beside: { parent: { restarts: 2, seq: 1 } } })
+    const second = await all(store.read((await store.find('worker', 'a~1'))!))
+    expect(second[0]!.creation).toMatchObject({ input: { amount: 4 } })
+  })
+
+  test('restart: what comes after it is told as the child that was spawned', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
+    await quiet()
+    await run.apply({ type: 'TELL', key: 'a~1', event: 'FINISH' })
+    await quiet()
+    expect(run.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: 4 }])
+  })
+
+  test('escalate: the parent ends with it, and a replay comes to the same', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    const done = run.done.catch(error => error)
+    await run.apply({ type: 'HIRE_CRITICAL', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
+    expect(await done).toMatchObject({
+      code: 'CHILD_FAILED',
+      details: { namespace: 'worker', key: 'a', code: 'PAPER' },
+    })
+    const head = (await store.head(run.id))!
+    expect(head.status).toBe('error')
+    const { divergence, error } = await verifyRun(store, foreman, head)
+    expect([divergence, error]).toEqual([undefined, undefined])
+  })
+
+  test('one that is stopped is told, whatever the policy', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE_CRITICAL', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['b'], amount: 4 })
+    await quiet()
+    for (const key of ['a', 'b']) {
+      const child = await openRun(worker, { store, key })
+      await child.stop('enough')
+      await child.close()
+    }
+    await quiet()
+    expect(run.getSnapshot().context.heard).toEqual([
+      { type: 'error', key: 'a', what: 'RUN_STOPPED' },
+      { type: 'error', key: 'b', what: 'RUN_STOPPED' },
+    ])
+  })
+})
+
+describe('a parent that ends', () => {
+  test.each(['END', 'stop'])('by %s stops its linked children, restarted ones too, and no others', async how => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a', 'done'], amount: 4 })
+    await run.apply({ type: 'HIRE_FREE', keys: ['free'], amount: 4 })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['r'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'r', event: 'FAIL' })
+    await run.apply({ type: 'TELL', key: 'done', event: 'FINISH' })
+    await quiet()
+    if (how === 'END') await run.apply({ type: 'END' })
+    else await run.stop('enough')
+    await quiet()
+    const statuses = Object.fromEntries(
+      await Promise.all(
+        ['a', 'done', 'free', 'r', 'r~1'].map(async key => [key, (await headOf(store, key))!.status] as const),
+      ),
+    )
+    expect(statuses).toEqual({ a: 'stopped', done: 'done', free: 'active', r: 'error', 'r~1': 'stopped' })
+    expect((await all(store.read((await store.find('worker', 'a'))!))).at(-1)).toMatchObject({
+      origin: { kind: 'stop', reason: `its parent ${run.id} has ended` },
+    })
+    expect(await headOf(store, 'f', 'foreman')).toMatchObject({ due: null, beside: { mailing: [] } })
+    expect(await headOf(store, 'a')).toMatchObject({ due: null, beside: { mailing: [], inbox: [] } })
+  })
+})
+
+describe('who runs a child', () => {
+  test('its parent’s process, as long as the parent is in memory there', async () => {
+    const store = memoryStore()
+    const time = new VirtualEnvironment()
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 4 })
+    await quiet()
+    expect(residencyOf(store).size).toBe(3)
+    await run.apply({ type: 'TELL', key: 'b', event: 'FINISH' })
+    await quiet()
+    expect(residencyOf(store).size).toBe(2)
+    await time.advance(1000)
+    await quiet()
+    expect(run.getSnapshot().context.heard.map(({ key }) => key)).toEqual(['b', 'a'])
+    expect(residencyOf(store).size).toBe(1)
+    await run.apply({ type: 'HIRE', keys: ['c'], amount: 4 })
+    await quiet()
+    await run.close()
+    expect(residencyOf(store).size).toBe(0)
+  })
+
+  test('a host that knows its machine, also after a restart', async () => {
+    const store = memoryStore()
+    const first = new VirtualEnvironment('process-1')
+    const before = createHostIn(first, { machine: [foreman, worker], store })
+    const run = await before.open({ key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 4 })
+    await quiet()
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active' })
+    // The process dies: nothing of it is closed.
+    const second = new VirtualEnvironment('process-2', first.now() + 500)
+    const other = otherProcess(store)
+    const after = createHostIn(second, { machine: [foreman, worker], store: other })
+    await second.advance(1000)
+    await quiet()
+    const again = await after.open({ key: 'f' })
+    await quiet()
+    expect(
+      again
+        .getSnapshot()
+        .context.heard.map(({ key }) => key)
+        .sort(),
+    ).toEqual(['a', 'b'])
+    const closing = after.close()
+    await second.advance(5000)
+    await closing
+  })
+
+  test('nobody, where no process knows its machine: it waits, and a host does not try again and again', async () => {
+    const store = memoryStore()
+    const first = new VirtualEnvironment('process-1')
+    const run = await openRunIn(first, foreman, { store, key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+    await quiet()
+    await run.close()
+    const asked: string[] = []
+    const other = new Proxy(otherProcess(store), {
+      get(target, name) {
+        const value = Reflect.get(target, name, target) as unknown
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => {
+          asked.push(String(name))
+          return Reflect.apply(value, target, args) as unknown
+        }
+      },
+    })
+    const second = new VirtualEnvironment('process-2', first.now() + 5000)
+    const newer = defineMachine(worker.machine, { version: '2' })
+    const hosts = [
+      createHostIn(second, { machine: foreman, store: other }),
+      createHostIn(second, { machine: newer, store: other }),
+    ]
+    for (let i = 0; i < 60; i++) await second.advance(1000)
+    expect(asked.length).toBeLessThan(40)
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active', seq: 0 })
+    for (const host of hosts) await host.close()
+  })
+
+  test('a process that opens the parent after a crash creates what was not created', async () => {
+    for (const closes of [true, false]) {
+      const store = memoryStore()
+      const run = await openRun(foreman, { store: otherProcess(store), key: 'f' })
+      await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+      if (closes) await run.close({ timeout: 0 })
+      const again = await openRun(foreman, { store: otherProcess(store), key: 'f' })
+      await quiet()
+      const child = (await headOf(store, 'a'))!
+      expect(child.beside.parent).toMatchObject({ run: again.id, seq: 1 })
+      const units = await all(store.read(again.id))
+      expect(units).toHaveLength(2)
+    }
+  })
+})
+
+describe('a process that did not take the step itself', () => {
+  test.each([1, 0])('finds the machine that the action names, from %i snapshot of after the step', async snapshots => {
+    const store = memoryStore()
+    const broken = faultyStore(store)
+    broken.faults.plan('find.before', {
+      times: Number.POSITIVE_INFINITY,
+      when: call => JSON.stringify(call).includes('worker'),
+    })
+    const time = new VirtualEnvironment('first')
+    const run = await openRunIn(time, foreman, { store: broken, key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'b', event: 'FINISH' })
+    await quiet()
+    // Its snapshot spares the next process the step.
+    if (snapshots === 1) {
+      const closing = run.close({ timeout: 0 })
+      await time.advance(0)
+      await closing
+      expect(await store.loadSnapshot(run.id)).toMatchObject({ seq: 2 })
+    }
+    // Another copy of the machine: nothing is known of its children.
+    const copy = defineMachine(foreman)
+    const again = await openRun(copy, { store: otherProcess(store), key: 'f' })
+    await quiet()
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active', beside: { parent: { seq: 1, index: 0 } } })
+    expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'b', what: 4 }])
+  })
+})
+
+describe('forks', () => {
+  test('of a parent start nothing and stop nobody; of a child tell nobody', async () => {
+    const store = memoryStore()
+    const run = await open(store)
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+    await quiet()
+    const fork = await forkRun(run, { at: 1 })
+    await fork.apply({ type: 'HIRE', keys: ['b'], amount: 4 })
+    await fork.apply({ type: 'END' })
+    const child = await openRun(worker, { store, key: 'a' })
+    const childFork = await forkRun(child, { at: 0, effects: 'run' })
+    await childFork.apply({ type: 'FINISH' })
+    await quiet()
+    expect(await headOf(store, 'b')).toBeUndefined()
+    expect(await headOf(store, 'a')).toMatchObject({ status: 'active' })
+    expect(run.getSnapshot().context.heard).toEqual([])
+  })
+})
+
+test('a parent under a supervisor hears of its children, which belong to no partition', async () => {
+  const world = new World()
+  const { supervisor } = world.supervise({ machine: foreman, namespace: 'foreman' })
+  await world.send(['f', { type: 'HIRE', keys: ['a'], amount: 4 }])
+  await supervisor.caughtUp()
+  await quiet()
+  const child = (await headOf(world.store, 'a'))!
+  expect(child).toMatchObject({ status: 'active' })
+  expect(child.lease).toBeUndefined()
+  await world.send(['f', { type: 'TELL', key: 'a', event: 'FINISH' }])
+  await supervisor.caughtUp()
+  await quiet()
+  const run = (await world.store.find('foreman', 'f'))!
+  expect((await all(world.store.read(run))).at(-1)).toMatchObject({ origin: { kind: 'child', run: child.run } })
+})
+
+test('the ids of children are the same on every store', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'xmachines-children-'))
+  const stores = [memoryStore(), fileStore(dir, { fsync: false })]
+  onTestFinished(async () => {
+    for (const store of stores) await store.close()
+    rmSync(dir, { recursive: true })
+  })
+  const seen = await Promise.all(
+    stores.map(async store => {
+      const time = new VirtualEnvironment()
+      const run = await openRunIn(time, foreman, { store, key: 'f' })
+      await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 3 })
+      await run.apply({ type: 'HIRE_RESTARTED', keys: ['c'], amount: 3 })
+      await run.apply({ type: 'TELL', key: 'c', event: 'FAIL' })
+      for (let i = 0; i < 50; i++) await settled()
+      for (let i = 0; i < 50 && run.getSnapshot().context.heard.length < 3; i++) await time.advance(1000)
+      await run.close()
+      const runs: object[] = []
+      for (const [namespace, key] of [
+        ['foreman', 'f'],
+        ['worker', 'a'],
+        ['worker', 'b'],
+        ['worker', 'c'],
+        ['worker', 'c~1'],
+      ] as const) {
+        const head = (await headOf(store, key, namespace))!
+        runs.push({ key, run: head.run, link: head.beside.parent, mail: (await all(store.read(head.run)))[0]!.id })
+      }
+      return JSON.parse(JSON.stringify(runs)) as unknown
+    }),
+  )
+  expect(seen[1]).toEqual(seen[0])
+})
+
+test('a migration that ends a child tells its parent, and what it sends is delivered', async () => {
+  const store = memoryStore()
+  const run = await open(store)
+  await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+  await quiet()
+  const id = (await headOf(store, 'a'))!.run
+  await run.close()
+  // In the new version, what the old one works on is done at once.
+  const ended = defineMachine(
+    setup({
+      types: {} as { context: { amount: number }; input: { amount: number }; output: { made: number } },
+    }).createMachine({
+      id: 'worker',
+      context: ({ input }) => input,
+      initial: 'working',
+      states: { working: {}, done: { type: 'final' } },
+      output: ({ context }) => ({ made: context.amount }),
+    }),
+    {
+      version: '2',
+      migrations: [
+        { from: worker, state: state => ({ ...state, value: 'done', status: 'done', output: { made: 7 } }) },
+      ],
+    },
+  )
+  const child = await openRun(ended, { store: otherProcess(store), id })
+  await quiet()
+  expect(child.getSnapshot().status).toBe('done')
+  const again = await open(store)
+  await quiet()
+  expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: expect.any(Number) }])
+})
