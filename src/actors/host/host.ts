@@ -6,6 +6,7 @@ import { LivePort } from '../run/live-port.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
+import { runClosed } from '../run/run-errors.ts'
 import { Attention } from '../supervisor/attention.ts'
 import { defaultBackoff, Pauses } from '../supervisor/backoff.ts'
 import { asError, mayPass } from '../supervisor/failures.ts'
@@ -89,11 +90,13 @@ export class HostKeeper {
     const { run } = resident
     if (this.#over || this.#lodgers.has(run)) return
     await this.#residents.admit()
-    // Held once more, by the host; whoever holds it already makes sure that it is there.
-    const held = await residencyOf(store).hold(run, async () => resident)
-    if (this.#over || this.#lodgers.has(run) || held.over !== undefined) {
+    // Held once more, by the host; whoever holds it already makes sure that it is there, unless it ends meanwhile.
+    const held = await residencyOf(store)
+      .hold(run, async () => stillThere(resident))
+      .catch(gone)
+    if (this.#over || this.#lodgers.has(run) || held === undefined || held.over !== undefined) {
       this.#residents.leave()
-      return residencyOf(store).release(held, closeTimeout)
+      return held && residencyOf(store).release(held, closeTimeout)
     }
     const lodger = new Lodger(held, this.#residents, () => this.#letGo(lodger, true))
     this.#lodgers.set(run, lodger)
@@ -167,6 +170,15 @@ export class HostKeeper {
     this.#events.push({ at: this.#environment.now(), ...event })
   }
 }
+
+/** @throws where it has ended: it is not to be held, and asking again would not help */
+function stillThere(resident: Resident): Resident {
+  if (resident.over !== undefined) throw resident.over.error ?? runClosed(resident.run)
+  return resident
+}
+
+/** Whoever had the run open is told by the run itself. */
+function gone(): undefined {}
 
 /** A run that a host keeps in memory. */
 class Lodger implements Resting, Observer {
