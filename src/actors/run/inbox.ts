@@ -27,6 +27,7 @@ export class Inbox {
   #mail = new Map<string, Mail>()
   readonly #submitted = new Set<string>()
   #closed = false
+  #forgone = false
 
   constructor(home: InboxHome) {
     this.#home = home
@@ -44,9 +45,11 @@ export class Inbox {
 
   /** This is what the store has now. Gives whether something came in. */
   follow(inbox: readonly Mail[]): boolean {
+    if (this.#forgone) return false
     const before = this.#mail
     const found = inbox.map(mail => [nameOf(mail), mail] as const)
-    this.#mail = new Map(this.#closed ? found.filter(([name]) => before.has(name)) : found)
+    // Also where nothing is taken any more: the next item must not say that nothing waits.
+    this.#mail = new Map(found)
     this.#submitMore()
     return found.some(([name]) => !before.has(name))
   }
@@ -59,6 +62,7 @@ export class Inbox {
   /** Takes nothing, nor what was submitted: this process may not write. */
   forgo(): void {
     this.close()
+    this.#forgone = true
     this.#mail.clear()
   }
 
