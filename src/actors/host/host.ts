@@ -127,7 +127,10 @@ export class HostKeeper {
   async #wake(run: string): Promise<void> {
     const { store, programs } = this.#settings
     try {
+      const there = residencyOf(store).has(run)
       const { resident } = await hold(store, programs, { id: run }, this.#environment, undefined)
+      // Somebody else has it open, and does not know of what another process has written.
+      if (there) resident.notice()
       this.#failures = 0
       await this.lodge(resident)
       await resident.drained()

@@ -24,6 +24,11 @@ export class Residency {
     return this.#runs.size
   }
 
+  /** Whether the run is in memory, or on its way. */
+  has(run: string): boolean {
+    return this.#runs.has(run)
+  }
+
   /** Holds the run: as it is in memory, or as `load` brings it there. */
   async hold(run: string, load: () => Promise<Resident>): Promise<Resident> {
     for (;;) {

@@ -76,3 +76,22 @@ test('a host takes over what another process handed over, while it has the run o
   await times[1].advance(20_000)
   expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
 })
+
+test('a host takes over what was left behind of a run that somebody has open, and that it has no room to keep', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const store = faultyStore(memory)
+  const host = createHostIn(times[1], { machine, store, residents: 1 })
+  onTestFinished(async () => {
+    const closing = host.close()
+    await times[1].advance(5_000)
+    await closing
+  })
+  await openRunIn(times[1], machine, { store, key: 'a' })
+  await host.open({ key: 'b' })
+  await one.apply({ type: 'CHARGE' })
+  const closing = one.close({ timeout: 0 })
+  await times[0].advance(1)
+  await closing
+  await times[1].advance(20_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+})
