@@ -58,10 +58,12 @@ test('however a run is closed while anything is in flight: nothing acknowledged 
           const closing =
             ending === 'abort' ? run.in.abort('enough') : run.close({ timeout: ending === 'close at once' ? 0 : 1_000 })
           if (ending === 'close twice') void run.close({ timeout: 0 })
+          // It takes hold once the run is looked up.
+          for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+          const started = calls.length
           await play(during)
           await time.advance(2_000)
           await closing
-          const started = calls.length
           const { seq, revision } = (await memory.head(run.id))!
           // Whatever comes now comes too late.
           for (const call of calls) call.finish('late')
