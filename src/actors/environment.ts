@@ -11,6 +11,8 @@ export interface Environment {
   clearTimeout(handle: TimeoutHandle): void
   /** Names this process among all that share a store. */
   readonly process: string
+  /** Hands over what a running invocation told: a simulation chooses when, in the order told. @default at once */
+  hand?(invocation: string, over: () => void): void
 }
 
 /** The platform's own. */

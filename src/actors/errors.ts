@@ -352,6 +352,13 @@ export const errorCodes = {
     next: '`details` names the lease and the reason.',
   },
 
+  // Testing
+  SIMULATION_FAILED: {
+    retryable: false,
+    when: 'A seed of `simulate` failed: an invariant, or a law that holds for every run.',
+    next: 'The message says what happened and how to run that seed alone.',
+  },
+
   // Command line
   USAGE_INVALID: {
     retryable: false,

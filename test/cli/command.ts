@@ -60,7 +60,7 @@ export function jsonLines<T = Record<string, unknown>>(text: string): readonly T
 }
 
 /** Whether the build is newer than every source. */
-function isBuilt(): boolean {
+export function isBuilt(): boolean {
   const built = join(root, 'dist/cli.js')
   if (!existsSync(built)) return false
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).filter(entry =>

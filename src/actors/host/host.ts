@@ -9,6 +9,7 @@ import { type House, nurseryOf } from '../run/nursery.ts'
 import { hold } from '../run/open.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Observer, Resident } from '../run/resident.ts'
+import { runClosed } from '../run/run-errors.ts'
 import { inspectResident } from '../run/run-inspection.ts'
 import { Attention } from '../supervisor/attention.ts'
 import { defaultBackoff, Pauses } from '../supervisor/backoff.ts'
@@ -114,11 +115,13 @@ export class HostKeeper implements House {
     const { run } = resident
     if (this.#over || this.#lodgers.has(run)) return
     await this.#residents.admit()
-    // Held once more, by the host; whoever holds it already makes sure that it is there.
-    const held = await residencyOf(store).hold(run, async () => resident)
-    if (this.#over || this.#lodgers.has(run) || held.over !== undefined) {
+    // Held once more, by the host; whoever holds it already makes sure that it is there, unless it ends meanwhile.
+    const held = await residencyOf(store)
+      .hold(run, async () => stillThere(resident))
+      .catch(gone)
+    if (this.#over || this.#lodgers.has(run) || held === undefined || held.over !== undefined) {
       this.#residents.leave()
-      return residencyOf(store).release(held, closeTimeout)
+      return held && residencyOf(store).release(held, closeTimeout)
     }
     const lodger = new Lodger(held, this.#residents, () => this.#letGo(lodger, true))
     this.#lodgers.set(run, lodger)
@@ -151,7 +154,10 @@ export class HostKeeper implements House {
   async #wake(run: string, { programs }: Ward, attention: Attention): Promise<void> {
     const { store, telemetry } = this.#settings
     try {
+      const there = residencyOf(store).has(run)
       const { resident } = await hold(store, programs, { id: run, telemetry }, this.#environment, undefined)
+      // Somebody else has it open, and does not know of what another process has written.
+      if (there) resident.notice()
       this.#failures = 0
       await this.lodge(resident)
       await resident.drained()
@@ -198,6 +204,15 @@ export class HostKeeper implements House {
     this.#events.push({ at: this.#environment.now(), ...event })
   }
 }
+
+/** @throws where it has ended: it is not to be held, and asking again would not help */
+function stillThere(resident: Resident): Resident {
+  if (resident.over !== undefined) throw resident.over.error ?? runClosed(resident.run)
+  return resident
+}
+
+/** Whoever had the run open is told by the run itself. */
+function gone(): undefined {}
 
 /** A run that a host keeps in memory. */
 class Lodger implements Resting, Observer {

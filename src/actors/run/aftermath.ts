@@ -11,6 +11,7 @@ import { Invocations, type InvocationsHome } from './invocations.ts'
 import type { BesideDraft } from './outbox.ts'
 import { presenceOf } from './presence.ts'
 import type { Resident } from './resident.ts'
+import { Succession } from './succession.ts'
 import { type Sleeper, wakeUpsOf } from './timers.ts'
 
 /** What a run does once units are durable: custom actions, invocations, timers. Nothing here changes the run but by commands. */
@@ -28,6 +29,8 @@ export class Aftermath implements Sleeper {
   #process: string | null
   #declared: string | null
   #present = false
+  /** Made when another process has effects of the run in flight. */
+  #succession: Succession | undefined
 
   constructor(resident: Resident, kept: Pick<Beside, 'attempts' | 'process'>) {
     this.#resident = resident
@@ -106,12 +109,17 @@ export class Aftermath implements Sleeper {
     this.#process = this.#declared = kept.process
     this.#made = kept.attempts
     this.#invocations?.inherit(kept.attempts)
+    this.#succession?.watch(undefined)
   }
 
   /** Another process wrote these units: what they started is its own. */
   foreign(state: RunState, kept: Pick<Beside, 'attempts' | 'process'>): void {
     this.#process = this.#declared = kept.process
     this.#invocationsOf(state.table)?.yield(state.table, kept.attempts)
+    const { process } = kept
+    const theirs = process !== null && process !== this.#resident.environment.process && !this.#stopped
+    if (theirs) this.#succession ??= new Succession(this.#resident)
+    this.#succession?.watch(theirs ? process : undefined)
   }
 
   /** This process may not write: what does not run yet is left to whoever may. */
@@ -152,6 +160,7 @@ export class Aftermath implements Sleeper {
   /** No new effect starts; promises in flight are awaited. */
   async close(timeout: number): Promise<void> {
     this.#stopped = true
+    this.#succession?.watch(undefined)
     await this.#invocations?.close(timeout)
     this.#closed = true
   }
@@ -159,6 +168,7 @@ export class Aftermath implements Sleeper {
   /** @param reason why, where it is not a close */
   stop(reason: XMachinesError | undefined): void {
     this.#stopped = true
+    this.#succession?.watch(undefined)
     this.#invocations?.stop(reason)
     this.#attend(null)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)

@@ -18,14 +18,18 @@ export class Attempt {
   #stopped: Error | undefined
   #over = false
 
-  /** @param hear is told what the logic tells, until {@link end} or {@link stop} */
-  constructor(invocation: Invocation, hear: (told: Told) => void) {
+  /**
+   * @param hear is told what the logic tells, until {@link end} or {@link stop}
+   * @param hand how it comes there
+   */
+  constructor(invocation: Invocation, hear: (told: Told) => void, hand: (over: () => void) => void = atOnce) {
     const { actor } = invocation
     this.#invocation = invocation
     this.#state = { ...actor.getSnapshot() }
-    this.#hear = told => {
-      if (!this.#over) hear(told)
-    }
+    this.#hear = told =>
+      hand(() => {
+        if (!this.#over) hear(told)
+      })
     this.#scope = this.#scopeOf(actor)
   }
 
@@ -99,4 +103,8 @@ export class Attempt {
       defer: { value: (work: () => void) => work() },
     }) as LiveScope
   }
+}
+
+function atOnce(over: () => void): void {
+  over()
 }

@@ -28,6 +28,7 @@ export class Inbox {
   #unseen = 0
   readonly #submitted = new Set<string>()
   #closed = false
+  #forgone = false
 
   constructor(home: InboxHome) {
     this.#home = home
@@ -46,10 +47,12 @@ export class Inbox {
 
   /** This is what the store has now. Gives whether something came in. */
   follow({ inbox, waiting }: Pick<Beside, 'inbox' | 'waiting'>): boolean {
+    if (this.#forgone) return false
     const before = this.#mail
-    this.#unseen = this.#closed ? 0 : waiting - inbox.length
+    this.#unseen = waiting - inbox.length
     const found = inbox.map(mail => [nameOf(mail), mail] as const)
-    this.#mail = new Map(this.#closed ? found.filter(([name]) => before.has(name)) : found)
+    // Also where nothing is taken any more: the next item must not say that nothing waits.
+    this.#mail = new Map(found)
     this.#submitNew()
     return found.some(([name]) => !before.has(name))
   }
@@ -62,6 +65,7 @@ export class Inbox {
   /** Takes nothing, nor what was submitted: this process may not write. */
   forgo(): void {
     this.close()
+    this.#forgone = true
     this.#unseen = 0
     this.#mail.clear()
   }

@@ -103,6 +103,7 @@ export class Invocations {
   inherit(made: Readonly<Record<string, number>>): void {
     this.settled(false)
     this.#attempts.reset(made)
+    for (const [actor, pending] of this.#pending) if (pending.left) this.#pending.delete(actor)
   }
 
   /** Somebody else wrote the units up to this table: what they entered is theirs, and what they have attempted of ours. */

@@ -15,6 +15,7 @@ export class Mailroom {
   #inbox: Inbox | undefined
   #postman: Postman | undefined
   #closed = false
+  #forgone = false
   #over = false
 
   constructor(resident: Resident) {
@@ -40,7 +41,7 @@ export class Mailroom {
   follow(kept: Beside): boolean {
     const { mailing, mailed, returns, waiting } = kept
     if (this.#postman !== undefined || mailing.length + returns.length > 0 || mailed !== null) this.#post().follow(kept)
-    if (this.#inbox === undefined && (waiting === 0 || this.#closed)) return false
+    if (this.#forgone || (this.#inbox === undefined && waiting === 0)) return false
     return this.#box().follow(kept)
   }
 
@@ -82,6 +83,7 @@ export class Mailroom {
   /** Takes and delivers nothing, nor what was submitted: this process may not write. */
   forgo(): void {
     this.close()
+    this.#forgone = true
     this.#inbox?.forgo()
     this.stop()
   }
@@ -93,12 +95,14 @@ export class Mailroom {
 
   #box(): Inbox {
     const resident = this.#resident
-    this.#inbox ??= new Inbox({
+    if (this.#inbox !== undefined) return this.#inbox
+    this.#inbox = new Inbox({
       definition: resident.program.definition,
       name: resident.name,
       submit: command => resident.submit(command),
       lookForMore: () => resident.notice(),
     })
+    if (this.#closed) this.#inbox.close()
     return this.#inbox
   }
 

@@ -98,7 +98,9 @@ export class PendingInvocation implements Identified {
   /** Its attempt is durable. */
   start(): void {
     const { timeout } = this.rules
-    const live = new Attempt(this.invocation, told => this.#told(told))
+    const { environment } = this.#home
+    const hand = environment.hand && ((over: () => void) => environment.hand!(this.key, over))
+    const live = new Attempt(this.invocation, told => this.#told(told), hand)
     this.#phase = 'running'
     this.#live = live
     if (timeout !== undefined) this.#limit(timeout)

@@ -24,6 +24,11 @@ export class Residency {
     return this.#runs.size
   }
 
+  /** Whether the run is in memory, or on its way. */
+  has(run: string): boolean {
+    return this.#runs.has(run)
+  }
+
   /** Holds the run: as it is in memory, or as `load` brings it there. */
   async hold(run: string, load: () => Promise<Resident>): Promise<Resident> {
     for (;;) {
@@ -47,7 +52,7 @@ export class Residency {
   /** Lets go of a run. The last to do so passivates it. */
   async release(resident: Resident, timeout: number): Promise<void> {
     const residence = this.#runs.get(resident.run)
-    if (residence === undefined || (await residence.resident) !== resident) return resident.passivate(timeout)
+    if (residence === undefined || !(await isOf(residence, resident))) return resident.passivate(timeout)
     if (--residence.holders > 0) return
     this.#runs.delete(resident.run)
     const leaving = resident.passivate(timeout)
@@ -78,7 +83,7 @@ export class Residency {
   /** Forgets a run that ended by itself: the next to hold it loads it anew. */
   async forget(resident: Resident): Promise<void> {
     const residence = this.#runs.get(resident.run)
-    if (residence !== undefined && (await residence.resident) === resident) this.#runs.delete(resident.run)
+    if (residence !== undefined && (await isOf(residence, resident))) this.#runs.delete(resident.run)
   }
 
   #enter(run: string, resident: Promise<Resident>): Residence {
@@ -89,6 +94,11 @@ export class Residency {
     })
     return residence
   }
+}
+
+/** Whether the run is in memory as `resident`. If it is being loaded anew, how that ends is not its concern. */
+async function isOf(residence: Residence, resident: Resident): Promise<boolean> {
+  return (await residence.resident.catch(() => undefined)) === resident
 }
 
 const residencies = new WeakMap<Store, Residency>()

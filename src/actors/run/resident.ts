@@ -111,6 +111,8 @@ export class Resident implements Writer {
   #kept: Beside | undefined
   /** Mail came in since the store was last looked into. */
   #mailCame = false
+  /** A process that had effects of the run in flight, and is no more. */
+  #gone: string | undefined
   readonly #exclusive: boolean
   /** Decided, oldest first; the first {@link #inFlight} are with the store. */
   #pending: Pending[] = []
@@ -260,6 +262,12 @@ export class Resident implements Writer {
     if (this.#over !== undefined || this.held) return
     this.#mailCame = true
     this.#lookForMail()
+  }
+
+  /** That process is gone: what it has left behind is taken over. */
+  succeed(process: string): void {
+    this.#gone = process
+    this.notice()
   }
 
   #lookForMail(): void {
@@ -574,7 +582,9 @@ export class Resident implements Writer {
       // Who sends mail is not in the way, however much.
       if (mine && this.#mailroom.follow(kept) && adopted.length === 0) this.#conflicts = 0
       // A run that was there already is gone on with, as if it had been opened.
-      if (creation !== undefined && mine) {
+      // So is what nobody has in flight (any more).
+      const left = kept.process === null || kept.process === this.#gone
+      if ((creation !== undefined || (left && this.state.table.invocations.size > 0)) && mine) {
         this.#aftermath.inherit(kept)
         this.#goOn()
       } else this.#aftermath.foreign(this.state, kept)

@@ -96,10 +96,11 @@ export class Attention {
     const limit = awake.size + this.#seen.size + atOnce
     const due = await store.due({ ...this.#scope, before, limit })
     if (this.#over) return
-    // What another process has put into their inboxes.
-    for (const { run, due: at } of due) if (at === 0 && awake.has(run)) residencyOf(store).notice(run)
-    const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const now = environment.now()
+    // What another process has put into their inboxes; without a lease also what one has left undone.
+    const told = 'lease' in this.#scope ? 0 : now
+    for (const { run, due: at } of due) if (at <= told && awake.has(run)) residencyOf(store).notice(run)
+    const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const overdue = asleep.filter(entry => entry.due <= now)
     this.#forget(due)
     for (const entry of overdue) this.#seen.set(entry.run, entry.due)

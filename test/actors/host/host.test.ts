@@ -1,9 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createHost, type Host, type Store } from 'xmachines'
+import { createHost, type Host, openRun, type Store } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, fromPromise, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { otherProcess } from '../supervisor/world.ts'
 
@@ -223,4 +224,23 @@ describe('createHost', () => {
     expect(() => createHost({ machine: reminder, store, residents: 0 })).toThrow(TypeError)
     expect(() => createHost({ machine: reminder, store, idle: Number.NaN })).toThrow(TypeError)
   })
+})
+
+test('a run that ends while the host makes room for it does not keep the host from going on', async () => {
+  const environment = new VirtualEnvironment()
+  const store = faultyStore(memoryStore())
+  const host = hosted(store, environment, { residents: 1 })
+  const a = await host.open({ key: 'a' })
+  await a.apply({ type: 'TOUCH' })
+  await a.close()
+  const leaving = store.faults.plan('saveSnapshot.late')
+  const opening = host.open({ key: 'b' })
+  await leaving.met
+  const b = await openRun(reminder, { store, key: 'b' })
+  store.faults.plan('append.after')
+  await expect(b.apply({ type: 'TOUCH' })).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  leaving.release()
+  await expect((await opening).apply({ type: 'TOUCH' })).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  expect(await (await host.open({ key: 'b' })).apply({ type: 'TOUCH' })).toMatchObject({ ok: true, seq: 2 })
+  store.faults.assertAllFired()
 })

@@ -177,3 +177,19 @@ describe('what is decided again after somebody else was first', () => {
     expect(here.getSnapshot().context.count).toBe(1)
   })
 })
+
+test('a close does not fail with what befalls whoever opens the run anew', async () => {
+  const store = faultyStore(memoryStore())
+  const run = await openRun(counter, { store, key: 'a' })
+  store.faults.plan('append.after')
+  await expect(run.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  const loading = store.faults.plan('head.delay')
+  store.faults.plan('read.before')
+  const again = openRun(counter, { store, key: 'a' })
+  await loading.met
+  const closing = run.close()
+  loading.release()
+  await expect(again).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await closing
+  store.faults.assertAllFired()
+})

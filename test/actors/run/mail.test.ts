@@ -422,3 +422,18 @@ const player = setup({
     },
   },
 })
+
+test('mail that comes while a run is closed is not forgotten by what the close writes', async () => {
+  const store = faultyStore(memoryStore())
+  const run = await openAccount(store, 'a', 10)
+  const delivery = store.faults.plan('deliver.delay')
+  await run.apply({ type: 'PAY', to: 'a', amounts: [3] })
+  await delivery.met
+  const closing = run.close()
+  await settled()
+  delivery.release()
+  await closing
+  const head = await store.head(run.id)
+  expect(head!.beside).toMatchObject({ mailing: [], inbox: [{ event: { type: 'DEPOSIT' } }] })
+  expect(head!.due).toBe(0)
+})

@@ -1,0 +1,376 @@
+import type { AppendItem, AppendOutcome, Mail, RunHead, Store } from '../../actors/contracts/store.ts'
+import type { NewUnit } from '../../actors/contracts/unit.ts'
+import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import type { Machines, Run, RunSnapshot } from '../../actors/run/types.ts'
+import { memoryStore } from '../../persistence/memory.ts'
+import { hold, SimulationFailure } from './failure.ts'
+import { checkAnswers, checkHistory } from './laws.ts'
+import type { Life } from './life.ts'
+import { pendingOf } from './pending.ts'
+import { SimulatedProcess } from './process.ts'
+import { quiescence } from './quiescence.ts'
+import { type Random, randomOf } from './random.ts'
+import type { StoreFault, StorePlan } from './remote-store.ts'
+import type { Scenario, SimulatedWorld, Simulation, SimulationOptions } from './scenario.ts'
+import { beginning, Scheduler } from './scheduler.ts'
+import { type Delivery, Sender, type SenderHome } from './sender.ts'
+
+/** Steps within one instant, beyond which something goes round in circles. */
+const stillLimit = 20_000
+
+/** Options with their defaults. */
+export interface Settings extends Pick<SimulationOptions, 'keep' | 'store' | 'strict'> {
+  readonly crashes: number
+  readonly faults: number
+  readonly processes: number
+  readonly duration: number
+  readonly patience: number
+}
+
+/** What happened in one seed. */
+export interface Counts {
+  units: number
+  crashes: number
+  closes: number
+  faults: number
+}
+
+/** One seed of a simulation: the processes, the store behind them, who sends to them, and what befalls them. */
+export class World implements StorePlan, SenderHome {
+  readonly seed: number
+  readonly store: Store
+  readonly scheduler: Scheduler
+  readonly counts: Counts = { units: 0, crashes: 0, closes: 0, faults: 0 }
+  readonly #settings: Settings
+  readonly #scenario: Scenario
+  readonly #random: Random
+  readonly #senders = new Map<string, Sender>()
+  readonly #sent: Delivery[] = []
+  readonly #machines: ReadonlySet<Machines>
+  readonly #trace: string[] | undefined
+  readonly #names = new Map<string, string>()
+  readonly #opened = new Set<Sender>()
+  readonly created: Promise<void>
+  #allCreated!: () => void
+  /** How likely something befalls a process at a step, and a write. */
+  readonly #misfortune: number
+  readonly #failing: number
+  #processes: SimulatedProcess[] = []
+  #lives = 0
+  #served = new Map<Sender, SimulatedProcess>()
+  #failure: { readonly thrown: unknown } | undefined
+  /** Something happened that a run could wait for. */
+  #progress = beginning
+  #answered = beginning
+  /** No misfortune any more. */
+  #calm = false
+  /** Steps since time last passed. */
+  #still = 0
+
+  constructor(seed: number, simulation: Simulation, settings: Settings, traced: boolean) {
+    this.seed = seed
+    this.#settings = settings
+    this.#trace = traced ? [] : undefined
+    this.store = settings.store?.() ?? memoryStore()
+    this.#random = randomOf(seed, 0)
+    this.scheduler = new Scheduler(this.#random)
+    this.created = new Promise(resolve => (this.#allCreated = resolve))
+    this.#scenario = 'scenario' in simulation ? simulation.scenario(this.#outside()) : (simulation as Scenario)
+    this.#misfortune = this.#random.pick([0.01, 0.03, 0.1])
+    this.#failing = this.#random.pick([0.02, 0.1, 0.3])
+    const { machine, runs = [{ key: 'run' }], events } = this.#scenario
+    for (const run of runs) this.#senders.set(run.key, new Sender(run.key, run.machine ?? machine, run.input, this))
+    this.#machines = new Set([...this.#senders.values()].map(sender => sender.machine))
+    this.#write(typeof events === 'function' ? events(randomOf(seed, 1)) : events)
+  }
+
+  get trace(): readonly string[] {
+    return this.#trace ?? []
+  }
+
+  /** How much is sent. */
+  get script(): readonly Delivery[] {
+    return this.#sent
+  }
+
+  /** Lets it all happen. Rejects with a {@link SimulationFailure}. */
+  async run(): Promise<void> {
+    for (let process = 0; process < this.#settings.processes; process++) this.#start()
+    do await this.#step()
+    while (!(this.scheduler.idle && (await this.#over())))
+    await this.#check()
+  }
+
+  async #step(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.thrown
+    if (!this.#calm && this.#random() < this.#misfortune) this.#befall()
+    const before = this.scheduler.now
+    this.scheduler.step()
+    this.#still = this.scheduler.now > before ? 0 : this.#still + 1
+    if (this.#still > stillLimit)
+      throw new SimulationFailure(
+        'stuck',
+        `${stillLimit} things have happened, and no time has passed. Under way: ${this.scheduler.underWay.join(', ')}.`,
+      )
+    await quiescence()
+  }
+
+  // What is sent.
+
+  #write(script: readonly unknown[]): void {
+    const first = this.#senders.keys().next().value!
+    const { keep } = this.#settings
+    for (const [index, entry] of script.entries()) {
+      if (keep !== undefined && !keep.includes(index)) continue
+      const addressed = !Array.isArray(entry) && !('type' in (entry as object))
+      const { run, event } = (addressed ? entry : { run: first, event: entry }) as { run: string; event: never }
+      const sender = this.#senders.get(run)
+      if (sender === undefined)
+        throw new TypeError(
+          `Expected each event to have a \`type\`, or the \`run\` that it is for; there are the runs ${[...this.#senders.keys()].join(', ')}, got ${JSON.stringify(entry)}.`,
+        )
+      const delivery: Delivery = { id: `${index}`, run, events: event, receipt: undefined }
+      this.#sent.push(delivery)
+      sender.waiting.push(delivery)
+    }
+  }
+
+  opened(sender: Sender, run: Run): void {
+    this.#names.set(run.id, sender.key)
+    this.#opened.add(sender)
+    if (this.#opened.size === this.#senders.size) this.#allCreated()
+  }
+
+  answered({ id, run, receipt }: Delivery): void {
+    this.#progress = this.#answered = this.scheduler.now
+    this.note(() => `event ${id} of ${run}: ${receipt!.ok ? `unit ${receipt!.seq}` : receipt!.error.code}`)
+  }
+
+  #outside(): SimulatedWorld {
+    const { scheduler, seed } = this
+    return {
+      seed,
+      random: randomOf(seed, 2),
+      now: () => scheduler.now,
+      sleep: ms => new Promise(resolve => scheduler.add('work', undefined, 'a sleep', ms, resolve)),
+    }
+  }
+
+  // What befalls processes.
+
+  #start(): void {
+    const name = `process ${++this.#lives}`
+    this.note(() => `${name} starts`)
+    this.#processes.push(new SimulatedProcess(name, this, this.#machines, this.scheduler, this.#settings.strict))
+    this.#serve()
+  }
+
+  /** Every sender has a process. */
+  #serve(): void {
+    const serving = this.#processes.filter(process => process.serves)
+    if (serving.length === 0) return
+    for (const sender of this.#senders.values()) {
+      if (this.#served.get(sender)?.serves === true) continue
+      const process = this.#random.pick(serving)
+      this.#served.set(sender, process)
+      sender.sendTo(process).catch(thrown => this.#fail(thrown, `sending to run ${sender.key}`))
+    }
+  }
+
+  #befall(): void {
+    const { counts } = this
+    if (counts.crashes + counts.closes >= this.#settings.crashes) return
+    const serving = this.#processes.filter(process => process.serves)
+    if (serving.length === 0) return
+    const process = this.#random.pick(serving)
+    if (this.#random() < 0.7) {
+      counts.crashes++
+      return this.#end(process, 'dies')
+    }
+    counts.closes++
+    this.note(() => `${process.life.process} is closed`)
+    process.close(this.#random.pick([0, 100, 5_000])).then(
+      () => process.life.alive && this.#end(process, 'ends'),
+      thrown => this.#fail(thrown, `closing ${process.life.process}`),
+    )
+  }
+
+  #end(process: SimulatedProcess, how: string): void {
+    this.note(() => `${process.life.process} ${how}`)
+    process.die()
+    this.#processes = this.#processes.filter(other => other !== process)
+    this.scheduler.add('work', undefined, 'a start', this.#random.pick([0, 10, 1_000, 100_000]), () => this.#start())
+    this.#serve()
+  }
+
+  #fail(thrown: unknown, what: string): void {
+    this.#failure ??= { thrown: new SimulationFailure('error', `While ${what}: ${told(thrown)}`, thrown) }
+  }
+
+  // The store's side.
+
+  fault(write: string): StoreFault | undefined {
+    const { counts } = this
+    if (this.#calm || counts.faults >= this.#settings.faults || this.#random() >= this.#failing) return undefined
+    counts.faults++
+    const faults: readonly StoreFault[] =
+      write === 'append' || write === 'deliver' ? ['unavailable', 'unknown', 'torn'] : ['unavailable', 'unknown']
+    const fault = this.#random.pick(faults)
+    this.note(() => `${write} is going to fail: ${fault}`)
+    return fault
+  }
+
+  orphaned(write: string, arrive: () => void): void {
+    if (this.#random() >= 0.2) return
+    this.scheduler.add('work', undefined, `a late ${write}`, this.scheduler.delay() * 3, arrive)
+  }
+
+  written({ process, alive }: Life, write: string, given: unknown, answer: unknown): void {
+    if (write !== 'append' && write !== 'deliver') return
+    this.#progress = this.scheduler.now
+    const who = alive ? process : `${process}, dead,`
+    if (write === 'append') {
+      const outcomes = answer as readonly AppendOutcome[]
+      for (const [index, item] of (given as readonly AppendItem[]).entries()) {
+        const key = item.units[0]?.creation?.key
+        if (key !== undefined) this.#names.set(item.run, key)
+        this.note(() => `${who} appends ${this.#shown(item)}: ${outcomes[index]?.status}`)
+      }
+    } else {
+      for (const { receiver, event } of given as readonly Mail[])
+        this.note(() => `${who} delivers ${event.type} to ${this.#nameOf(receiver)}: ${answer}`)
+    }
+  }
+
+  // The end.
+
+  async #heads(): Promise<ReadonlyMap<Sender, RunHead | undefined>> {
+    const heads = new Map<Sender, RunHead | undefined>()
+    const known = new Map([...this.#names].map(([run, key]) => [key, run]))
+    for (const sender of this.#senders.values()) {
+      const run = known.get(sender.key)
+      heads.set(sender, run === undefined ? undefined : await this.store.head(run))
+    }
+    return heads
+  }
+
+  /** Nothing is under way: whether nothing is left to be done either. Lets time leap where only time has to pass. */
+  async #over(): Promise<boolean> {
+    const { scheduler } = this
+    const heads = await this.#heads()
+    const all = [...heads.values()]
+    const unanswered = this.#sent.some(({ receipt }) => receipt === undefined)
+    const answered = !unanswered && all.every(head => head !== undefined)
+    if (answered && all.every(isQuiet)) return true
+    const next = Math.min(...all.map(head => head?.due ?? Number.POSITIVE_INFINITY))
+    if (answered && scheduler.now - this.#answered > this.#settings.duration && next > scheduler.now) return true
+    const silent = scheduler.now - this.#progress > this.#settings.patience
+    if (silent) {
+      const pending = await this.#pending(heads)
+      const waits = pending.some(({ promises }) => promises.length > 0)
+      if (!answered || next <= scheduler.now || waits)
+        throw new SimulationFailure(
+          'stuck',
+          `Nothing has happened for ${scheduler.now - this.#progress} virtual ms, and this is still to be done:\n${[
+            ...pending.map(({ text }) => text),
+            ...this.#sent
+              .filter(({ receipt }) => receipt === undefined)
+              .map(({ id, run }) => `event ${id} of ${run} has no answer`),
+          ].join(
+            '\n',
+          )}\nWhat an invocation waits for has to be of the simulation: its own promises, or \`sleep\` of the world; never a real timer.`,
+        )
+      return true // what listens, listens for ever
+    }
+    if (answered && all.every(head => head!.beside.process === null) && next - 1_000 > scheduler.now) {
+      scheduler.leap(Math.min(next - 1_000, this.#answered + this.#settings.duration + 1))
+      this.#progress = scheduler.now
+    }
+    return false
+  }
+
+  async #pending(heads: ReadonlyMap<Sender, RunHead | undefined>) {
+    const entries = []
+    for (const [sender, head] of heads) {
+      if (head === undefined) entries.push({ promises: [], text: `run ${sender.key} was never opened` })
+      else if (!isQuiet(head)) entries.push(await pendingOf(this.store, head, sender))
+    }
+    return entries
+  }
+
+  async #check(): Promise<void> {
+    const { store, seed } = this
+    const heads = await this.#heads()
+    const runs: Record<string, RunSnapshot> = {}
+    for (const [sender, head] of heads) {
+      runs[sender.key] = await checkHistory(store, head!, sender, this.#scenario, seed)
+      await checkAnswers(store, head!, sender.key, this.#sent)
+      this.counts.units += head!.seq
+    }
+    if ([...heads.values()].every(isQuiet)) await this.#reopen(heads)
+    const { atEnd } = this.#scenario
+    const sent = this.#sent.map(({ run, events, receipt }) => ({ run, events, receipt: receipt! }))
+    if (atEnd !== undefined)
+      await hold('end', 'What should hold at the end does not', () => atEnd({ runs: runs as never, sent }))
+  }
+
+  /** Nothing was left to be done, says the store: then a process that opens the runs now has nothing to do. */
+  async #reopen(heads: ReadonlyMap<Sender, RunHead | undefined>): Promise<void> {
+    this.#calm = true
+    for (const process of this.#processes) process.die()
+    const name = 'the last process'
+    const process = new SimulatedProcess(name, this, this.#machines, this.scheduler, this.#settings.strict)
+    const opening = Promise.all(
+      [...this.#senders.values()].map(({ machine, key, input }) => process.open(machine, key, input)),
+    )
+    let open = false
+    opening.then(
+      () => (open = true),
+      thrown => this.#fail(thrown, 'opening the runs again'),
+    )
+    do await this.#step()
+    while (!open || !this.scheduler.idle)
+    for (const [sender, head] of heads) {
+      const now = await this.store.head(head!.run)
+      if (now!.seq !== head!.seq)
+        throw new SimulationFailure(
+          'lost',
+          `Run ${sender.key} stood at unit ${head!.seq}, and its store knew of nothing left to be done; opened again, it went on to unit ${now!.seq}.`,
+        )
+    }
+    process.die()
+  }
+
+  // The trace.
+
+  note(line: () => string): void {
+    this.#trace?.push(`${this.scheduler.now - beginning} ms  ${line()}`)
+  }
+
+  #nameOf(run: string): string {
+    return this.#names.get(run) ?? run.slice(0, 7)
+  }
+
+  #shown({ run, units, beside }: AppendItem): string {
+    const parts = units.map(unit => `${unit.seq} ${kindOf(unit)}`)
+    const made = Object.entries(beside?.attempts ?? {}).filter(([, attempt]) => attempt !== null)
+    parts.push(
+      ...made.map(([invocation, attempt]) => `attempt ${attempt} of ${invocation.slice(invocation.indexOf('/') + 1)}`),
+    )
+    return `${this.#nameOf(run)} [${parts.join(', ')}]`
+  }
+}
+
+function isQuiet(head: RunHead | undefined): boolean {
+  return head !== undefined && head.due === null && head.beside.process === null
+}
+
+function kindOf({ origin, events, creation }: NewUnit): string {
+  if (creation !== undefined) return 'creation'
+  const types = events.map(({ type }) => type).join('+')
+  return origin.kind === 'outside' ? types : `${origin.kind} ${types}`.trimEnd()
+}
+
+function told(thrown: unknown): string {
+  return XMachinesError.is(thrown) ? `${thrown.code}: ${thrown.message}` : messageOf(thrown)
+}

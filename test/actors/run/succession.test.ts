@@ -1,0 +1,97 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { createHostIn } from '../../../src/actors/host/index.ts'
+import { openRunIn } from '../../../src/actors/run/open.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+import { charging } from './charging.ts'
+
+/** Two processes that have one run open. Time passes for each alone: where it stands still, the process is dead. */
+async function shared() {
+  const memory = memoryStore()
+  const { machine, calls } = charging('retry')
+  const times = [new VirtualEnvironment('one'), new VirtualEnvironment('two')] as const
+  const one = await openRunIn(times[0], machine, { store: faultyStore(memory), key: 'a' })
+  return { memory, machine, calls, times, one }
+}
+
+test('what a process leaves behind is taken over by another that has the run open', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const two = await openRunIn(times[1], machine, { store: faultyStore(memory), key: 'a' })
+  await one.apply({ type: 'CHARGE' })
+  await two.apply({ type: 'PING' }) // learns what the other one has started
+  await times[1].advance(25_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1])
+  await times[1].advance(20_000) // 30 s after it was last heard of, the first one is dead
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+  calls[1]!.finish('paid')
+  await settled()
+  expect(two.getSnapshot().context.outcome).toBe('paid')
+  expect(times[1].timers).toBe(0)
+})
+
+test('a process that lives keeps what it has in flight', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const two = await openRunIn(times[1], machine, { store: faultyStore(memory), key: 'a' })
+  await one.apply({ type: 'CHARGE' })
+  await two.apply({ type: 'PING' })
+  for (let turn = 0; turn < 12; turn++) for (const time of times) await time.advance(10_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1])
+  const closing = two.close({ timeout: 0 })
+  await times[1].advance(0)
+  await closing
+  expect(times[1].timers).toBe(0)
+})
+
+test('a host takes over what was left behind, also of a run that it has open and nobody sends to', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const host = createHostIn(times[1], { machine, store: faultyStore(memory) })
+  onTestFinished(async () => {
+    const closing = host.close()
+    await times[1].advance(5_000)
+    await closing
+  })
+  const two = await host.open({ key: 'a' })
+  await one.apply({ type: 'CHARGE' })
+  await times[1].advance(60_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+  calls[1]!.finish('paid')
+  await settled()
+  expect(two.getSnapshot().context.outcome).toBe('paid')
+})
+
+test('a host takes over what another process handed over, while it has the run open', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const host = createHostIn(times[1], { machine, store: faultyStore(memory) })
+  onTestFinished(async () => {
+    const closing = host.close()
+    await times[1].advance(5_000)
+    await closing
+  })
+  await host.open({ key: 'a' })
+  await one.apply({ type: 'CHARGE' })
+  const closing = one.close({ timeout: 0 })
+  await times[0].advance(1)
+  await closing
+  await times[1].advance(20_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+})
+
+test('a host takes over what was left behind of a run that somebody has open, and that it has no room to keep', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const store = faultyStore(memory)
+  const host = createHostIn(times[1], { machine, store, residents: 1 })
+  onTestFinished(async () => {
+    const closing = host.close()
+    await times[1].advance(5_000)
+    await closing
+  })
+  await openRunIn(times[1], machine, { store, key: 'a' })
+  await host.open({ key: 'b' })
+  await one.apply({ type: 'CHARGE' })
+  const closing = one.close({ timeout: 0 })
+  await times[0].advance(1)
+  await closing
+  await times[1].advance(20_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+})

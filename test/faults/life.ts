@@ -1,0 +1,44 @@
+import type { createHost, Store } from 'xmachines'
+import type { Program } from './counters.ts'
+import type { Doom } from './crash-points.ts'
+import { type Effect, programMachine } from './program.ts'
+
+export const runs = ['a', 'b'] as const
+
+/** What a life has to do, and where it leaves traces. */
+export interface Task {
+  /** Makes a host, in the life's environment. */
+  readonly host: typeof createHost
+  readonly store: Store
+  readonly program: Program
+  /** The world outside sees an effect. */
+  readonly see: (effect: Effect) => void
+  readonly doom: Doom
+}
+
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+/** One life: sends the whole program, whatever of it was taken before, and waits until nothing is left to be done. */
+export async function live({ host: createHost, store: kept, program, see, doom }: Task): Promise<void> {
+  const store = doom.store(kept)
+  const machine = programMachine(async effect => {
+    if (doom.meet('beforeEffect')) await new Promise(() => {})
+    see(effect)
+    if (doom.meet('afterEffect')) await new Promise(() => {})
+    if (effect.name === 'thrown') throw new Error('declined')
+  })
+  const host = createHost({ machine, store, idle: 50 })
+  const handles = await Promise.all(runs.map(async key => [key, await host.open({ key })] as const))
+  for (const [key, run] of handles) {
+    const own = program.flatMap(({ run, event }, index) => (run === key ? [{ event, id: `${index}` }] : []))
+    await Promise.all(own.map(({ event, id }) => run.apply(event, { id })))
+  }
+  for (let quiet = false; !quiet; await pause(10)) {
+    if (doom.dead) return new Promise(() => {})
+    const heads = await Promise.all(handles.map(([, { id }]) => kept.head(id)))
+    quiet = heads.every(head => head!.due === null && head!.beside.process === null)
+  }
+  // Passivated: a snapshot is kept.
+  await Promise.all(handles.map(([, run]) => run.close()))
+  await host.close()
+}

@@ -1,0 +1,21 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createHost } from 'xmachines'
+import { fileStore } from 'xmachines/persistence/filesystem'
+import type { Program } from './counters.ts'
+import { type CrashPoint, Doom } from './crash-points.ts'
+import { live } from './life.ts'
+
+/** A process that lives one life on a file store, and kills itself where it is told to. */
+const [dir, text, point, hit] = process.argv.slice(2) as [string, string, CrashPoint | '', string]
+const doom = new Doom(point === '' ? undefined : point, Number(hit), () => process.kill(process.pid, 'SIGKILL'))
+globalThis.setTimeout = doom.timeout(globalThis.setTimeout) as typeof globalThis.setTimeout
+const store = fileStore(join(dir, 'store'))
+await live({
+  host: createHost,
+  store,
+  program: JSON.parse(text) as Program,
+  see: effect => appendFileSync(join(dir, 'effects.ndjson'), `${JSON.stringify(effect)}\n`),
+  doom,
+})
+await store.close()
