@@ -1,4 +1,4 @@
-import type { AnyStateMachine, EventObject } from 'xstate'
+import { type AnyStateMachine, assign, type EventObject } from 'xstate'
 import { currentStep } from '../step.ts'
 import {
   type LiveAssign,
@@ -196,6 +196,9 @@ function isSpecial(type: string): boolean {
   return type === '*' || type.startsWith('xstate.')
 }
 
+/** XState's own `assign`, as it comes: strict mode puts something of its own in place of `resolve`. */
 function isAssign(action: unknown): boolean {
-  return typeof action === 'function' && 'type' in action && action.type === 'xstate.assign' && 'assignment' in action
+  return typeof action === 'function' && 'assignment' in action && 'resolve' in action && action.resolve === resolve
 }
+
+const { resolve } = assign({}) as unknown as LiveAssign
