@@ -66,8 +66,11 @@ export function partOf(hash: string, part: StatePart): string {
   return hash.slice(from, from + 8) || 'none'
 }
 
+/** Two digits for each byte: a number's own `toString` with padding takes three times as long. */
+const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 function digits(hash: number): string {
-  return (hash >>> 0).toString(16).padStart(8, '0')
+  return bytes[hash >>> 24]! + bytes[(hash >>> 16) & 255]! + bytes[(hash >>> 8) & 255]! + bytes[hash & 255]!
 }
 
 function hashNodes({ value, historyValue }: LiveMachineSnapshot): number {
