@@ -282,7 +282,8 @@ export interface ListOptions extends AbortOptions {
  *   is the caller's again once the call settled. Units, heads, rows, records and snapshots given out are the caller's to keep and frozen.
  * - `append` answers per item and rejects only with `STORE_UNAVAILABLE` (nothing written), `STORE_OUTCOME_UNKNOWN` (may be
  *   written), `ABORTED`, `STORE_CLOSED`, or, for what no correct caller hands in (a gap between units, a fork of nothing), with a
- *   TypeError and nothing written. When it resolves, every `appended` item survives a crash, as far as the store claims.
+ *   TypeError and nothing written. When it resolves, every `appended` item survives a crash, as far as the store claims. Calls
+ *   overlap: a few at a time, each with items of other runs.
  * - Opening is lazy: the first operation opens; operations while opening wait; after `close` they reject with `STORE_CLOSED`,
  *   and a stream that is not read to its end errors with it.
  */
