@@ -20,6 +20,8 @@ const every = { testTimeout: 30_000, hookTimeout: 60_000, setupFiles: ['test/see
 
 export default defineConfig({
   test: {
+    // Generated machines log, which is of interest where something fails.
+    silent: 'passed-only',
     projects: [
       { resolve: { alias: doors }, test: { ...every, name: 'all', include: ['test/**/*.test.ts'] } },
       {
