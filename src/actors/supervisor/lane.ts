@@ -50,6 +50,8 @@ export interface LaneHome {
   expect(due: number): void
   /** The run went out of memory before it did what it was to do. */
   lookAgain(run: string): void
+  /** A run went out of memory. */
+  left(run: string): void
   tell(happening: LeaseHappening): void
   named(lane: Lane, run: string): void
   remove(lane: Lane): void
@@ -259,6 +261,7 @@ export class Lane implements RecordOwner, Observer, Resting {
       this.#home.remove(this)
       // It ended before the store knew all that was done.
       if (resident.over?.error !== undefined) this.#home.lookAgain(resident.run)
+      else this.#home.left(resident.run)
     })
   }
 
