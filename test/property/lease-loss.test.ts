@@ -170,7 +170,9 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
     expect(error).toBeInstanceOf(XMachinesError)
     expect((error as XMachinesError).code).toMatch(ends)
   }
-  // What is still in flight ends too late.
+  // Nothing of them is left in memory; what is still in flight was aborted, and ends too late.
+  expect(fleet.inMemory).toBe(0)
+  for (const { ended, signal } of fleet.attempts) expect(ended() || signal.aborted).toBe(true)
   const begun = fleet.attempts.length
   for (const attempt of fleet.attempts) attempt.finish('late')
   await time.advance(10_000)

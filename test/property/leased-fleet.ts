@@ -3,6 +3,7 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { type MemoryBroker, memoryBroker } from 'xmachines/transports/memory'
 import { enqueueActions, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../src/actors/run/open.ts'
+import { residencyOf } from '../../src/actors/run/residency.ts'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
 import { type FaultyStore, faultyStore } from '../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
@@ -20,6 +21,8 @@ export interface Attempt {
   readonly key: string
   readonly attempt: number
   readonly signal: AbortSignal
+  /** Whether a test has ended it. */
+  ended(): boolean
   finish(value: string): void
   fail(error: Error): void
 }
@@ -32,7 +35,16 @@ function ledger(begin: (attempt: Attempt) => void) {
   const logic = (name: Attempt['logic']) =>
     fromPromise<string>(() => {
       const info = invocation()
-      return new Promise((finish, fail) => begin({ ...info, logic: name, finish, fail }))
+      let over = false
+      const ending = <T>(end: (value: T) => void) => {
+        return (value: T): void => {
+          over = true
+          end(value)
+        }
+      }
+      return new Promise((finish, fail) =>
+        begin({ ...info, logic: name, ended: () => over, finish: ending(finish), fail: ending(fail) }),
+      )
     })
   const rest = { NOTE: {}, CHARGE: {}, PAY: {}, LEAVE: {}, GOT: {}, RING: {} }
   const work = (event: 'CHARGE' | 'PAY', src: 'charge' | 'pay') =>
@@ -157,6 +169,11 @@ export class Fleet {
         }
       },
     })
+  }
+
+  /** Runs in the memory of all processes there ever were. */
+  get inMemory(): number {
+    return this.#everybody.reduce((sum, { store }) => sum + residencyOf(store).size, 0)
   }
 
   get attempts(): readonly Attempt[] {
