@@ -354,7 +354,11 @@ export class Lane implements RecordOwner, Observer, Resting {
       if (first.refused === undefined) throw thrown
       return this.#refuseUnkept(first.refused)
     }
-    if (resident.over !== undefined) return residents.leave()
+    if (resident.over !== undefined) {
+      // It ended before it was known here: nobody else forgets it.
+      void residencyOf(store).forget(resident)
+      return residents.leave()
+    }
     this.#home.named(this, resident.run)
     this.#resident = resident
     resident.watch(this)
