@@ -29,6 +29,8 @@ export class Aftermath implements Sleeper {
   #process: string | null
   #declared: string | null
   #present = false
+  /** The run has ended here: an append that is answered only now says nothing of this process any more. */
+  #over = false
   /** Made when another process has effects of the run in flight. */
   #succession: Succession | undefined
 
@@ -170,6 +172,7 @@ export class Aftermath implements Sleeper {
     this.#stopped = true
     this.#succession?.watch(undefined)
     this.#invocations?.stop(reason)
+    this.#over = true
     this.#attend(null)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)
   }
@@ -177,7 +180,7 @@ export class Aftermath implements Sleeper {
   /** This process is there for as long as the run's effects are its own. */
   #attend(process: string | null): void {
     const { store, environment } = this.#resident
-    const present = process === environment.process
+    const present = process === environment.process && !this.#over
     if (present === this.#present) return
     this.#present = present
     if (present) presenceOf(store, environment).enter()

@@ -39,6 +39,8 @@ export class Attention {
   #over = false
   /** Runs that were woken for what is still due: waking them again would not help. */
   #seen = new Map<string, number>()
+  /** Runs that are due while they go out of memory: nobody there takes notice any more. */
+  readonly #missed = new Set<string>()
   readonly #deaf: () => void
 
   constructor(scope: AttentionScope, home: AttentionHome) {
@@ -62,6 +64,11 @@ export class Attention {
   lookAgain(run: string): void {
     this.#seen.delete(run)
     this.look()
+  }
+
+  /** A run has gone out of memory. */
+  left(run: string): void {
+    if (this.#missed.delete(run)) this.lookAgain(run)
   }
 
   /** A run that goes out of memory needs to be woken at `due`, ms. */
@@ -99,7 +106,12 @@ export class Attention {
     const now = environment.now()
     // What another process has put into their inboxes; without a lease also what one has left undone.
     const told = 'lease' in this.#scope ? 0 : now
-    for (const { run, due: at } of due) if (at <= told && awake.has(run)) residencyOf(store).notice(run)
+    const residency = residencyOf(store)
+    for (const { run, due: at } of due) {
+      if (at > told || !awake.has(run)) continue
+      if (residency.has(run)) residency.notice(run)
+      else this.#missed.add(run)
+    }
     const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const overdue = asleep.filter(entry => entry.due <= now)
     this.#forget(due)

@@ -2,6 +2,7 @@ import type { Refusal, RunHead, Store } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Driver } from '../run/open.ts'
 import type { Leased } from '../run/resident.ts'
+import { runClosed } from '../run/run-errors.ts'
 import { Outbox, type OutboxHome } from './outbox.ts'
 import type { Sender } from './sender.ts'
 
@@ -24,6 +25,8 @@ export class Epoch implements Driver, OutboxHome {
   readonly deadLetters: Sender | undefined
   readonly #home: EpochHome
   readonly #outboxes = new Set<Outbox>()
+  /** Nothing comes into memory under it any more. */
+  #over = false
 
   constructor(lease: Leased, home: EpochHome) {
     this.lease = lease
@@ -33,8 +36,12 @@ export class Epoch implements Driver, OutboxHome {
     this.deadLetters = home.deadLetters
   }
 
-  /** @param parked its history may be unreadable */
+  /**
+   * @param parked its history may be unreadable
+   * @throws `RUN_CLOSED` once the claim is over: what was being loaded meanwhile must not start anything
+   */
   outbox(run: string, key: string | undefined, head: RunHead | undefined, parked = false): Outbox {
+    if (this.#over) throw runClosed(run)
     const outbox = new Outbox(run, key, head, parked, this)
     this.#outboxes.add(outbox)
     return outbox
@@ -47,6 +54,7 @@ export class Epoch implements Driver, OutboxHome {
 
   /** Ends all of its runs, at once. */
   end(error: XMachinesError): void {
+    this.#over = true
     for (const outbox of [...this.#outboxes]) outbox.end(error)
   }
 

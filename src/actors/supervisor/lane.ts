@@ -50,6 +50,8 @@ export interface LaneHome {
   expect(due: number): void
   /** The run went out of memory before it did what it was to do. */
   lookAgain(run: string): void
+  /** A run went out of memory. */
+  left(run: string): void
   tell(happening: LeaseHappening): void
   named(lane: Lane, run: string): void
   remove(lane: Lane): void
@@ -259,6 +261,7 @@ export class Lane implements RecordOwner, Observer, Resting {
       this.#home.remove(this)
       // It ended before the store knew all that was done.
       if (resident.over?.error !== undefined) this.#home.lookAgain(resident.run)
+      else this.#home.left(resident.run)
     })
   }
 
@@ -351,7 +354,11 @@ export class Lane implements RecordOwner, Observer, Resting {
       if (first.refused === undefined) throw thrown
       return this.#refuseUnkept(first.refused)
     }
-    if (resident.over !== undefined) return residents.leave()
+    if (resident.over !== undefined) {
+      // It ended before it was known here: nobody else forgets it.
+      void residencyOf(store).forget(resident)
+      return residents.leave()
+    }
     this.#home.named(this, resident.run)
     this.#resident = resident
     resident.watch(this)

@@ -347,6 +347,10 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#attention?.lookAgain(run)
   }
 
+  left(run: string): void {
+    this.#attention?.left(run)
+  }
+
   tell(happening: LeaseHappening): void {
     this.#home.tell({ ...happening, topic: this.topic, partition: this.partition } as Happening)
   }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openRun } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { charging } from '../run/charging.ts'
 import { settled } from './virtual-environment.ts'
 import { otherProcess, World } from './world.ts'
@@ -43,6 +45,27 @@ describe('invocations under a lease', () => {
       epoch: 2,
       events: [{ type: 'xmachines.reject', error: { code: 'INVOCATION_INTERRUPTED' } }],
     })
+  })
+
+  test('a run that is still being loaded when the lease is lost starts nothing under it', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { machine, calls } = charging()
+    const { event, supervisor } = world.supervise({ machine })
+    await world.send(['a', CHARGE])
+    await supervisor.caughtUp()
+    const held = store.faults.plan('loadSnapshot.delay')
+    world.broker.faults.lose({ topic: 't' })
+    await held.met
+    world.broker.faults.lose({ topic: 't' })
+    await event('claimed', 3)
+    held.release()
+    await settled()
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+    calls[1]!.finish('paid')
+    await settled()
+    expect(supervisor.status().leases).toMatchObject([{ epoch: 3, state: 'running' }])
+    expect((await world.units('a')).at(-1)).toMatchObject({ epoch: 3, origin: { kind: 'effect' } })
   })
 
   test('a revoked lease waits for promises; what they come to is recorded', async () => {
