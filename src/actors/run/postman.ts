@@ -116,11 +116,13 @@ export class Postman {
   /** The item is durable, or nothing of it is. */
   entered(durable: boolean): void {
     if (durable) {
-      const own = new Set(this.#entering.map(nameOf))
       this.#written = this.#offered
-      this.#failed = this.#failed.filter(mail => !own.has(nameOf(mail)))
-      this.#returned = this.#returned.slice(this.#offeredReturned.length)
-      this.#returns = [...this.#returns, ...this.#entering]
+      if (this.#offeredReturned.length > 0) this.#returned = this.#returned.slice(this.#offeredReturned.length)
+      if (this.#entering.length > 0) {
+        const own = new Set(this.#entering.map(nameOf))
+        this.#failed = this.#failed.filter(mail => !own.has(nameOf(mail)))
+        this.#returns = [...this.#returns, ...this.#entering]
+      }
     }
     this.#entering = this.#offeredReturned = []
     this.#start()

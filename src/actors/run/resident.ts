@@ -109,8 +109,8 @@ export class Resident implements Writer {
   readonly #mailroom: Mailroom
   /** As the run was kept when it came into memory. */
   #kept: Beside | undefined
-  /** Mail came in since the store was last looked into. */
-  #mailCame = false
+  /** The store has something for the run that is not known here: mail, or what a dead process left behind. */
+  #behind = false
   /** A process that had effects of the run in flight, and is no more. */
   #gone: string | undefined
   readonly #exclusive: boolean
@@ -257,11 +257,11 @@ export class Resident implements Writer {
     this.#aftermath.catchUp()
   }
 
-  /** Mail came in: it is looked for, unless an append is about to find out that it did. */
+  /** The store has something for the run: it is looked for, unless an append is about to find that out. */
   notice(): void {
     if (this.#over !== undefined || this.held) return
-    this.#mailCame = true
-    this.#lookForMail()
+    this.#behind = true
+    this.#catchUp()
   }
 
   /** That process is gone: what it has left behind is taken over. */
@@ -270,8 +270,8 @@ export class Resident implements Writer {
     this.notice()
   }
 
-  #lookForMail(): void {
-    if (!this.#mailCame || this.#over !== undefined) return
+  #catchUp(): void {
+    if (!this.#behind || this.#over !== undefined) return
     if (this.#appending || this.#pending.length > 0 || this.#blocked > 0) return
     this.#takeOver(false)
   }
@@ -281,7 +281,7 @@ export class Resident implements Writer {
     if (!this.held || this.#over !== undefined) return
     this.#durable.release()
     // Once that is durable.
-    this.#mailCame = true
+    this.#behind = true
     this.#journal.request(this)
     await this.resume()
   }
@@ -366,7 +366,7 @@ export class Resident implements Writer {
         this.#settle(this.#take(count), attempted)
         this.#written()
         if (this.#pending.length > 0) this.#journal.request(this)
-        return this.#lookForMail()
+        return this.#catchUp()
       case 'conflict':
         return this.#takeOver()
       case 'fenced':
@@ -515,7 +515,7 @@ export class Resident implements Writer {
           this.#durable.released
         )
           this.#journal.request(this)
-        this.#lookForMail()
+        this.#catchUp()
         this.#notifyDrained()
       },
       thrown => this.end(asStoreError(thrown)),
@@ -559,7 +559,7 @@ export class Resident implements Writer {
    * @param conflict an append met it
    */
   #takeOver(conflict = true): void {
-    this.#mailCame = false
+    this.#behind = false
     if (!this.created && this.#exclusive) return this.#end(runExists(this.run, this.run))
     // A creation that found the run there: it is the same one, made by somebody else.
     const creation = this.created ? undefined : this.#pending.shift()

@@ -15,6 +15,14 @@ async function shared() {
   return { memory, machine, calls, times, one }
 }
 
+function closedAtTheEnd(host: { close(): Promise<void> }, time: VirtualEnvironment): void {
+  onTestFinished(async () => {
+    const closing = host.close()
+    await time.advance(5_000)
+    await closing
+  })
+}
+
 test('what a process leaves behind is taken over by another that has the run open', async () => {
   const { memory, machine, calls, times, one } = await shared()
   const two = await openRunIn(times[1], machine, { store: faultyStore(memory), key: 'a' })
@@ -46,11 +54,7 @@ test('a process that lives keeps what it has in flight', async () => {
 test('a host takes over what was left behind, also of a run that it has open and nobody sends to', async () => {
   const { memory, machine, calls, times, one } = await shared()
   const host = createHostIn(times[1], { machine, store: faultyStore(memory) })
-  onTestFinished(async () => {
-    const closing = host.close()
-    await times[1].advance(5_000)
-    await closing
-  })
+  closedAtTheEnd(host, times[1])
   const two = await host.open({ key: 'a' })
   await one.apply({ type: 'CHARGE' })
   await times[1].advance(60_000)
@@ -63,11 +67,7 @@ test('a host takes over what was left behind, also of a run that it has open and
 test('a host takes over what another process handed over, while it has the run open', async () => {
   const { memory, machine, calls, times, one } = await shared()
   const host = createHostIn(times[1], { machine, store: faultyStore(memory) })
-  onTestFinished(async () => {
-    const closing = host.close()
-    await times[1].advance(5_000)
-    await closing
-  })
+  closedAtTheEnd(host, times[1])
   await host.open({ key: 'a' })
   await one.apply({ type: 'CHARGE' })
   const closing = one.close({ timeout: 0 })
@@ -81,11 +81,7 @@ test('a host takes over what was left behind of a run that somebody has open, an
   const { memory, machine, calls, times, one } = await shared()
   const store = faultyStore(memory)
   const host = createHostIn(times[1], { machine, store, residents: 1 })
-  onTestFinished(async () => {
-    const closing = host.close()
-    await times[1].advance(5_000)
-    await closing
-  })
+  closedAtTheEnd(host, times[1])
   await openRunIn(times[1], machine, { store, key: 'a' })
   await host.open({ key: 'b' })
   await one.apply({ type: 'CHARGE' })
