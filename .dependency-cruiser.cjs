@@ -9,7 +9,8 @@
 const onNode = '^src/(transports/node|persistence/(filesystem|git)|cli|debugger)(/|\\.ts$)'
 
 /** What all stores are built of. */
-const sharedByStores = '^src/persistence/(judge|attention|waiting)\\.ts$'
+const sharedByStores =
+  '^src/persistence/(judge|attention|waiting|deep-freeze|unit-text|stored-unit|beside-text)\\.ts$|^src/persistence/server/'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

@@ -1,19 +1,12 @@
 import type { AppendItem, LeaseRow, MachineRecord } from '../../actors/contracts/store.ts'
 import type { NewUnit, ObjectFormat, Origin } from '../../actors/contracts/unit.ts'
+import { deepFreeze } from '../deep-freeze.ts'
+import { parseRest, readPositions } from '../unit-text.ts'
 import type { Draft } from './draft.ts'
 import { damaged } from './failures.ts'
 import { offsetAt } from './layout.ts'
 import { type Columns, columnsOf, kindAt, type LineKind, lineLength, numberAt, stride, widths } from './line.ts'
-import {
-  deepFreeze,
-  parseRest,
-  readBeside,
-  readMail,
-  readPin,
-  readPositions,
-  type WrittenMail,
-  type WrittenRest,
-} from './record.ts'
+import { readBesideChange, readMail, readPin, type WrittenItem, type WrittenMail } from './record.ts'
 import type { Renewal, Row } from './row.ts'
 import type { ScannedFrame } from './scan.ts'
 
@@ -21,14 +14,14 @@ const outside: Origin = Object.freeze({ kind: 'outside' })
 const none: readonly never[] = Object.freeze([])
 
 /** A `change` line, as parsed. */
-type WrittenChange = WrittenRest & { readonly change: string; readonly rev: number }
+type WrittenChange = WrittenItem & { readonly change: string; readonly rev: number }
 
 /** The item whose lines are being read. */
 interface OpenItem {
   readonly run: string
   readonly revision: number
   readonly units: NewUnit[]
-  rest: WrittenRest
+  rest: WrittenItem
   first: number
   head: number
   mark: number
@@ -141,7 +134,7 @@ export class FrameDecoder {
       ...(rest.status === undefined ? {} : { status: rest.status }),
       ...(rest.value === undefined ? {} : { value: deepFreeze(rest.value) }),
       ...(rest.due === undefined ? {} : { due: rest.due }),
-      ...(rest.beside && { beside: deepFreeze(readBeside(rest.beside)) }),
+      ...(rest.beside && { beside: deepFreeze(readBesideChange(rest.beside)) }),
     }
   }
 
@@ -160,7 +153,7 @@ export function readBehindColumns(
   start: number,
   end: number,
   columns: Columns,
-): { readonly at: number; readonly rest: WrittenRest } {
+): { readonly at: number; readonly rest: WrittenItem } {
   const atEnd = bytes.indexOf(44, start + columns.at)
   const events = atEnd + eventsKey.length
   const length = numberAt(bytes, start + columns.events - widths.events, start + columns.events)

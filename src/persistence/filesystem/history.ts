@@ -1,11 +1,12 @@
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
+import { storedUnit } from '../stored-unit.ts'
+import { parseEvents } from '../unit-text.ts'
 import { eventsKey, timeAt } from './decode.ts'
 import type { Segments } from './files.ts'
 import { type Columns, columnsOf, kindAt, lineSum, numberAt, skipFromEnd, stride, widths } from './line.ts'
-import { parseEvents } from './record.ts'
 import type { Row } from './row.ts'
 import type { UnitMark } from './snapshot-line.ts'
-import { type UnitIds, unitFromLine } from './stored-unit.ts'
+import type { UnitIds } from './unit-ids.ts'
 import { type LineView, Windows } from './windows.ts'
 
 /** How many units a reader is handed at once, and how many bytes of them. */
@@ -127,7 +128,7 @@ export class OwnUnits {
     const ascii = text.length === end - from
     const events = ascii ? text.slice(0, length) : bytes.toString('utf8', from, from + length)
     const rest = ascii ? text.slice(length) : bytes.toString('utf8', from + length, end)
-    return unitFromLine(this.#row.run, seq, at, parseEvents(events), rest, this.#ids)
+    return storedUnit(this.#row.run, seq, at, parseEvents(events), rest, this.#ids)
   }
 
   #column({ bytes, start }: LineView, end: number, width: number): number {

@@ -16,8 +16,8 @@ import { endHolds, scanFrames } from './scan.ts'
 import { readSegmentHeader } from './segment.ts'
 import type { UnitMark } from './snapshot-line.ts'
 import { type SnapshotContext, Snapshots } from './snapshots.ts'
-import type { KnownId } from './stored-unit.ts'
 import { nextTurn } from './turns.ts'
+import type { KnownId } from './unit-ids.ts'
 
 /** How a log is read. */
 export interface LogReaderOptions {

@@ -3,7 +3,7 @@ import { XMachinesError } from '../../actors/errors.ts'
 import type { Segments } from './files.ts'
 import { OwnUnits } from './history.ts'
 import type { Row } from './row.ts'
-import { type IdSource, type KnownId, UnitIds } from './stored-unit.ts'
+import { type IdSource, type KnownId, UnitIds } from './unit-ids.ts'
 
 /** What a history is read from. */
 export interface HistorySource {

@@ -1,4 +1,4 @@
-import type { JsonObject, RecordedEvent } from '../../actors/contracts/json.ts'
+import type { JsonObject } from '../../actors/contracts/json.ts'
 import type {
   AppendItem,
   BesideChange,
@@ -8,8 +8,17 @@ import type {
   Mail,
   Refusal,
 } from '../../actors/contracts/store.ts'
-import type { NewUnit, SourcePosition, TraceContext } from '../../actors/contracts/unit.ts'
+import type { NewUnit, TraceContext } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { deepFreeze } from '../deep-freeze.ts'
+import {
+  readPosition,
+  readPositions,
+  unitRest,
+  type WrittenPosition,
+  type WrittenRest,
+  withPosition,
+} from '../unit-text.ts'
 import { changeStart, lineStart, longestLine, mailStart, skipEnd, stride, unitStart } from './line.ts'
 import type { Renewal } from './row.ts'
 
@@ -57,21 +66,6 @@ function unitText(start: string, unit: NewUnit, tail: string): UnitText {
   return { text: bounded(`${start}${unit.at},"events":${events}${unitRest(unit)}${tail}${end}`), events }
 }
 
-function unitRest(unit: NewUnit): string {
-  // First, so that whoever reads only the state need not parse the rest.
-  let rest = unit.state === undefined ? '' : `,"state":${JSON.stringify(unit.state)}`
-  if (unit.origin.kind !== 'outside') rest += `,"origin":${JSON.stringify(unit.origin)}`
-  if (unit.outputs.length > 0) rest += `,"outputs":${JSON.stringify(unit.outputs)}`
-  if (unit.mail !== undefined) rest += `,"mail":${JSON.stringify(unit.mail)}`
-  if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
-  if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
-  if (unit.trace !== undefined) rest += `,"trace":${JSON.stringify(unit.trace)}`
-  if (unit.attempts !== undefined) rest += `,"attempts":${unit.attempts}`
-  if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
-  if (unit.machine !== undefined) rest += `,"machine":${JSON.stringify(unit.machine)}`
-  return rest
-}
-
 function itemRest({ status, value, due, beside, lease }: AppendItem, pins: boolean): string {
   let rest = ''
   if (pins) rest += `,"pin":${JSON.stringify([lease!.namespace, lease!.partition])}`
@@ -101,20 +95,6 @@ function bounded(line: string): string {
   throw new XMachinesError('EVENT_TOO_LARGE', message, { details: { limit: longestLine } })
 }
 
-/** A position that JSON holds: a bigint as its digits in a string. */
-export function writtenPosition(position: bigint | number): string | number {
-  return typeof position === 'bigint' ? String(position) : position
-}
-
-/** A position as it was before {@link writtenPosition}. */
-export function readPosition(position: string | number): bigint | number {
-  return typeof position === 'string' ? BigInt(position) : position
-}
-
-function withPosition<T extends SourcePosition>(of: T): object {
-  return { ...of, position: writtenPosition(of.position) }
-}
-
 /** The line that keeps a machine version. */
 export function machineText({ oid, id, version, definition }: MachineRecord): string {
   return bounded(
@@ -138,51 +118,23 @@ export function renewalText({ process, until, holder }: Renewal): string {
   return `${lineStart}"process":${JSON.stringify(process)},"until":${until},"holder":"${holder}"}\n`
 }
 
-/** What stands behind the events of a unit's line, as parsed. */
-export interface WrittenRest {
-  readonly origin?: NewUnit['origin']
-  readonly outputs?: NewUnit['outputs']
-  readonly mail?: NonNullable<NewUnit['mail']>
-  readonly sources?: readonly WrittenPosition[]
-  readonly requestId?: string
-  readonly trace?: TraceContext
-  readonly attempts?: number
-  readonly state?: string
-  readonly creation?: NonNullable<NewUnit['creation']>
-  readonly machine?: string
-  readonly epoch?: number
+/** What stands behind the events of a line, as parsed: the rest of its unit, and of its item. */
+export interface WrittenItem extends WrittenRest {
   readonly pin?: readonly [namespace: string, partition: number]
   readonly status?: NonNullable<AppendItem['status']>
   readonly value?: NonNullable<AppendItem['value']> | null
   readonly due?: number | null
-  readonly beside?: WrittenBeside
+  readonly beside?: WrittenBesideChange
 }
 
-interface WrittenPosition {
-  readonly id: string
-  readonly position: string | number
-}
-
-type WrittenBeside = Omit<BesideChange, 'sources' | 'refused' | 'acknowledged'> & {
+type WrittenBesideChange = Omit<BesideChange, 'sources' | 'refused' | 'acknowledged'> & {
   readonly sources?: readonly WrittenPosition[]
   readonly refused?: readonly (WrittenPosition & Omit<Refusal, 'position'>)[]
   readonly acknowledged?: readonly WrittenPosition[]
 }
 
-/** Parses what follows a value within a line, from its comma (or closing brace) on. */
-export function parseRest(text: string): WrittenRest {
-  return text.startsWith('}') ? nothing : JSON.parse(`{${text.slice(1)}`)
-}
-
-const nothing: WrittenRest = Object.freeze({})
-
-/** The positions of a unit as they were. */
-export function readPositions(written: readonly WrittenPosition[]): readonly SourcePosition[] {
-  return written.map(({ id, position }) => ({ id, position: readPosition(position) }))
-}
-
 /** What is kept beside the history of an item, as it was. */
-export function readBeside(written: WrittenBeside): BesideChange {
+export function readBesideChange(written: WrittenBesideChange): BesideChange {
   const { sources, refused, acknowledged, ...rest } = written
   return {
     ...rest,
@@ -193,7 +145,7 @@ export function readBeside(written: WrittenBeside): BesideChange {
 }
 
 /** The partition that the item pinned its run to. */
-export function readPin(pin: WrittenRest['pin']): LeaseKey | undefined {
+export function readPin(pin: WrittenItem['pin']): LeaseKey | undefined {
   return pin && Object.freeze({ namespace: pin[0], partition: pin[1] })
 }
 
@@ -213,23 +165,4 @@ export interface WrittenMail {
 export function readMail({ mail: receiver, sender, seq, index, failure, event, trace }: WrittenMail): Mail {
   const rest = { ...(failure === undefined ? {} : { failure }), event, ...(trace === undefined ? {} : { trace }) }
   return deepFreeze({ receiver, sender, seq, index, ...rest })
-}
-
-/** The events of a unit, from their text. */
-export function parseEvents(text: string): readonly RecordedEvent[] {
-  const events = JSON.parse(text) as RecordedEvent[]
-  // One brace: one event that holds no object. One bracket: and no array. Most are so, and need no walk.
-  if (text.indexOf('{', 2) >= 0 || text.indexOf('[', 1) >= 0) return deepFreeze(events)
-  if (events.length > 0) Object.freeze(events[0])
-  return Object.freeze(events)
-}
-
-/** Freezes JSON that was just parsed, and so is nobody else's. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value
-  for (const key in value) {
-    const part = value[key]
-    if (typeof part === 'object' && part !== null) deepFreeze(part)
-  }
-  return Object.freeze(value)
 }

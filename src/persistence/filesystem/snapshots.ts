@@ -2,10 +2,10 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { StoredSnapshot } from '../../actors/contracts/store.ts'
 import { messageOf } from '../../actors/errors.ts'
+import { deepFreeze } from '../deep-freeze.ts'
 import type { SnapshotsState } from './checkpoint.ts'
 import { readFully } from './files.ts'
 import { offsetAt, positionOf, type StoreWarning, segmentAt, snapshotsName, sortEntries } from './layout.ts'
-import { deepFreeze } from './record.ts'
 import {
   readSnapshotHead,
   type SnapshotHead,

@@ -1,11 +1,12 @@
 import type { LeaseKey, RunStatus } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { readBeside } from '../beside-text.ts'
+import { deepFreeze } from '../deep-freeze.ts'
 import { emptyBeside } from '../judge.ts'
 import { Waiting } from '../waiting.ts'
 import { pinName } from './draft.ts'
-import { type HeapEntry, readWaiting, readWritten } from './heap.ts'
+import { type HeapEntry, readWaiting } from './heap.ts'
 import { MailMarks } from './mail-marks.ts'
-import { deepFreeze } from './record.ts'
 import { type MachineAt, Row } from './row.ts'
 
 /*
@@ -169,7 +170,7 @@ export class RowTable {
       value: entry.value === undefined ? undefined : deepFreeze(entry.value),
       due: Number.isNaN(due) ? null : due,
       lease: this.lease(index),
-      beside: entry.beside === undefined ? emptyBeside : readWritten(entry.beside, { namespace, key: entry.key }),
+      beside: entry.beside === undefined ? emptyBeside : readBeside(entry.beside, { namespace, key: entry.key }),
       head: rows.readDoubleLE(at + layout.head),
       mark: rows.readDoubleLE(at + layout.mark),
       waiting: new Waiting(readWaiting(entry.waiting)),

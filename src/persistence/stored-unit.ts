@@ -1,30 +1,29 @@
-import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import type {
-  Creation,
-  ObjectFormat,
-  Origin,
-  Sent,
-  SourcePosition,
-  TraceContext,
-  Unit,
-} from '../../actors/contracts/unit.ts'
-import { XMachinesError } from '../../actors/errors.ts'
-import { type ChainAnchor, type UnitChain, unitChain } from '../../actors/identity/index.ts'
-import { stride } from './line.ts'
-import { deepFreeze, parseRest, readPositions, type WrittenRest } from './record.ts'
+import type { RecordedEvent } from '../actors/contracts/json.ts'
+import type { Creation, Origin, Sent, SourcePosition, TraceContext, Unit } from '../actors/contracts/unit.ts'
+import { XMachinesError } from '../actors/errors.ts'
+import { deepFreeze } from './deep-freeze.ts'
+import { parseRest, readPositions, type WrittenRest } from './unit-text.ts'
 
 const outside: Origin = Object.freeze({ kind: 'outside' })
 const none: readonly never[] = Object.freeze([])
 /** How the rest of a unit begins that has a state. */
 const stateKey = ',"state":"'
 
-/** A unit as it stands in the log. What is rarely asked for stays text until it is. */
+/** What the id of a unit is made of, and which unit it is. */
+export type Link = Pick<Unit, 'seq' | 'at' | 'events' | 'origin' | 'machine'>
+
+/** Tells the ids of the units of a reading. */
+export interface IdOf {
+  idOf(unit: Link): string
+}
+
+/** A unit as its store has it. What is rarely asked for stays text until it is. */
 class StoredUnit {
   readonly run: string
   readonly seq: number
   readonly at: number
   readonly events: readonly RecordedEvent[]
-  readonly #ids: UnitIds | undefined
+  readonly #ids: IdOf | undefined
   #text: string
   #rest: WrittenRest | undefined
   #id: string | undefined
@@ -35,7 +34,7 @@ class StoredUnit {
     at: number,
     events: readonly RecordedEvent[],
     text: string,
-    ids: UnitIds | undefined,
+    ids: IdOf | undefined,
   ) {
     this.run = run
     this.seq = seq
@@ -128,82 +127,14 @@ class StoredUnit {
   }
 }
 
-/** A unit of a line that was read. @param rest what follows the events */
-export function unitFromLine(
+/** A unit that was read. @param rest what follows the events @param ids `undefined`: it tells no id */
+export function storedUnit(
   run: string,
   seq: number,
   at: number,
   events: readonly RecordedEvent[],
   rest: string,
-  ids: UnitIds | undefined,
+  ids: IdOf | undefined,
 ): Unit {
   return new StoredUnit(run, seq, at, events, rest, ids) as Unit
-}
-
-/** A unit from which a chain of ids can start: its own id is known. */
-export interface KnownId extends ChainAnchor {
-  readonly seq: number
-}
-
-/** What the ids of a run's own units are computed from. */
-export interface IdSource {
-  /** The last unit at or before `seq` of which the id is known; the run's commit at the earliest. */
-  known(seq: number): KnownId
-  /** The units `from` … `to`. */
-  units(from: number, to: number): Iterable<readonly Unit[]>
-}
-
-/** What the chain takes of a unit. */
-type Link = Pick<Unit, 'seq' | 'at' | 'events' | 'origin' | 'machine'>
-
-/**
- * The ids of a run's own units, computed when asked for. In order, each costs one step of the chain. Out of order, the
- * chain goes on from the nearest unit that it passed before; what it passed since the last 1024th stays at hand.
- */
-export class UnitIds {
-  readonly #format: ObjectFormat
-  readonly #source: IdSource
-  /** Every 1024th unit that the chain passed. */
-  readonly #passed = new Map<number, KnownId>()
-  #chain: UnitChain | undefined
-  /** The unit that the chain has come to, and the ids from the unit `#from` up to it. */
-  #last = 0
-  #from = 0
-  #ids: string[] = []
-
-  constructor(format: ObjectFormat, source: IdSource) {
-    this.#format = format
-    this.#source = source
-  }
-
-  idOf(unit: Link): string {
-    const { seq } = unit
-    if (this.#chain !== undefined && seq === this.#last + 1) return this.#next(this.#chain, unit)
-    if (this.#chain === undefined || seq < this.#from) this.#begin(seq)
-    if (seq > this.#last) {
-      for (const batch of this.#source.units(this.#last + 1, seq))
-        for (const next of batch) this.#next(this.#chain!, next)
-    }
-    return this.#ids[seq - this.#from]!
-  }
-
-  #begin(seq: number): void {
-    const start = this.#passed.get(seq - (seq % stride)) ?? this.#source.known(seq)
-    this.#chain = unitChain(this.#format, start)
-    this.#last = this.#from = start.seq
-    this.#ids = [start.id]
-  }
-
-  #next(chain: UnitChain, unit: Link): string {
-    const { seq } = unit
-    const id = chain.next(unit)
-    this.#last = seq
-    if (seq % stride === 0) {
-      this.#passed.set(seq, { seq, id, machine: chain.machine })
-      this.#from = seq
-      this.#ids = []
-    }
-    this.#ids.push(id)
-    return id
-  }
 }
