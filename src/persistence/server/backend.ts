@@ -1,0 +1,95 @@
+import type {
+  DueRun,
+  LeaseKey,
+  LeaseRow,
+  MachineRecord,
+  Mail,
+  MailKey,
+  Store,
+  StoredSnapshot,
+} from '../../actors/contracts/store.ts'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import type { JudgedRun } from '../judge.ts'
+import type { WrittenRow, WrittenUnit } from './run-row.ts'
+
+/** One run's part of an append: what its items make of it together, in one step. */
+export interface RunWrite {
+  readonly run: string
+  /** Where the run must stand; `null`: it must not be there, nor another one that its (namespace, key) is pinned to. */
+  readonly expected: { readonly seq: number; readonly revision: number } | null
+  /**
+   * The partition's row must have this epoch and an owner, and the run be pinned to it or to none. Without: a run that is
+   * pinned must find no owner in its partition's row.
+   */
+  readonly lease: (LeaseKey & { readonly epoch: number }) | undefined
+  /** The run's row afterwards. */
+  readonly row: WrittenRow
+  /** Not the creation of a fork: its row has that. */
+  readonly units: readonly WrittenUnit[]
+  /** The mail that leaves its inbox. */
+  readonly taken: readonly MailKey[]
+  /** Machines that the server may not have yet. */
+  readonly machines: readonly MachineRecord[]
+}
+
+/** What stood in the way of a write, as of one moment: enough for `judge`. */
+export interface Refused {
+  /** The run, if it is there, and the token of its last write. */
+  readonly row: (JudgedRun & { readonly token: string | null }) | undefined
+  /** The run that the (namespace, key) of a creation is pinned to. */
+  readonly pinned: string | undefined
+  /** The rows of the partitions that matter: the write's own and the run's. */
+  readonly leases: readonly LeaseRow[]
+}
+
+/** A run, with the oldest mail that waits (256 at most) and how much there is of it. */
+export interface WrittenHead {
+  readonly row: WrittenRow
+  readonly inbox: readonly Mail[]
+  readonly waiting: number
+}
+
+/**
+ * What a store asks of the server that keeps it. Each method is one round trip where it can be, and atomic.
+ *
+ * Failures are `XMachinesError`s: `STORE_UNAVAILABLE` where nothing was written, `STORE_OUTCOME_UNKNOWN` where it may have
+ * been; both are tried again. Whatever else it throws goes through to the caller.
+ */
+export interface ServerBackend {
+  /** Where it is, for messages: never a secret. */
+  readonly location: string
+  /** Connects; makes what is missing, or checks what is there. Called before all else, again after it failed. */
+  open(objectFormat: ObjectFormat): Promise<void>
+  /**
+   * Judges and writes, each write all or nothing, whatever becomes of the others. No two are of one run.
+   *
+   * @param token names this call; a write that the run's row says was this call's is not written again, and answered as written
+   * @returns a write each: `undefined` where it is written
+   */
+  append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]>
+  /** Those of the rows that are there. */
+  rows(runs: readonly string[]): Promise<readonly WrittenRow[]>
+  head(run: string): Promise<WrittenHead | undefined>
+  /** Runs after `after` (or from it on, with `inclusive`) in the order of their ids, bytewise; `limit` at most. */
+  heads(query: {
+    readonly after: string
+    readonly inclusive: boolean
+    readonly prefix: string
+    readonly namespace: string | undefined
+    readonly limit: number
+  }): Promise<readonly WrittenHead[]>
+  pinned(namespace: string, key: string): Promise<string | undefined>
+  /** The own units `from` … `to` of a run, in order: as many of the first as are well read at once, and one at least. */
+  units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]>
+  machine(oid: string): Promise<MachineRecord | undefined>
+  /** Keeps the newest few of a run. One of no run, or ahead of its history, is dropped. */
+  saveSnapshot(run: string, snapshot: StoredSnapshot): Promise<void>
+  loadSnapshot(run: string, atMost: number): Promise<StoredSnapshot | undefined>
+  claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow>
+  release(key: LeaseKey & { readonly epoch: number }): Promise<boolean>
+  lease(key: LeaseKey): Promise<LeaseRow | undefined>
+  deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
+  due(query: Parameters<Store['due']>[0]): Promise<readonly DueRun[]>
+  renew(process: string, until: number): Promise<void>
+  close(): Promise<void>
+}
