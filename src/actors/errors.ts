@@ -280,6 +280,16 @@ export const errorCodes = {
     when: 'The store was written by a version that this one does not read.',
     next: 'Use the version that the error names, or export and import.',
   },
+  STORE_UNSAFE: {
+    retryable: false,
+    when: 'The server is set so that it may lose what it acknowledged, or answers for others: a replica, an eviction policy, an encoding.',
+    next: 'The error names the setting and the value it must have.',
+  },
+  STORE_ROLLED_BACK: {
+    retryable: false,
+    when: 'The server has forgotten units that it acknowledged: it failed over, or was restored from a copy.',
+    next: 'Decide which history holds; the error names the run. Nothing was written.',
+  },
   OBJECT_FORMAT_MISMATCH: {
     retryable: false,
     when: 'The store was made with the other hash.',
