@@ -3,6 +3,7 @@ import type {
   AbortOptions,
   AppendItem,
   AppendOutcome,
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -102,10 +103,11 @@ class MemoryStore implements Store {
     return this.#do(options?.signal, () => this.#runs.get(run)?.snapshot(options?.atMost ?? Number.POSITIVE_INFINITY))
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow> {
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
     return this.#do(options?.signal, () => {
-      const { namespace, partition, owner, group } = key
-      return this.#setLease({ namespace, partition, epoch: (this.#leaseOf(key)?.epoch ?? 0) + 1, owner, group })
+      const { namespace, partition, owner, group, above = 0 } = claim
+      const epoch = Math.max(this.#leaseOf(claim)?.epoch ?? 0, above) + 1
+      return this.#setLease({ namespace, partition, epoch, owner, group })
     })
   }
 

@@ -3,6 +3,7 @@ import type {
   AbortOptions,
   AppendItem,
   AppendOutcome,
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -122,8 +123,8 @@ class WrappedStore implements FaultyStore {
     return this.#call('loadSnapshot', run, options, () => this.#store.loadSnapshot(run, options))
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow> {
-    return this.#call('claim', key, options, () => this.#store.claim(key, options))
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
+    return this.#call('claim', claim, options, () => this.#store.claim(claim, options))
   }
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {

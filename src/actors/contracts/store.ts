@@ -37,12 +37,22 @@ export interface LeaseKey {
 
 /** Who owns a partition. Owners do not expire by time; the next claim takes over. */
 export interface LeaseRow extends LeaseKey {
-  /** Grows by one with every claim. An append with an older one is refused. */
+  /** Grows with every claim. An append with an older one is refused. */
   readonly epoch: number
   /** Which process, or `null` after a release. */
   readonly owner: string | null
   /** The owner's consumer group, or `null` after a release. */
   readonly group: string | null
+}
+
+/** A claim of a partition. */
+export interface Claim extends LeaseKey {
+  /** Which process. */
+  readonly owner: string
+  /** Its consumer group. */
+  readonly group: string
+  /** The new epoch is greater than this one, too: that of a row in another store, whose runs are taken over. @default 0 */
+  readonly above?: number
 }
 
 /** A record that a supervised run refused: kept until its dead letter is acknowledged. */
@@ -303,8 +313,8 @@ export interface Store {
   saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void>
   /** The newest kept snapshot at or before `atMost`. */
   loadSnapshot(run: string, options?: AbortOptions & { readonly atMost?: number }): Promise<StoredSnapshot | undefined>
-  /** Takes a partition over: raises its epoch, from 1. */
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow>
+  /** Takes a partition over: raises its epoch, by one (from 1) or to what is above `above`. */
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow>
   /** Sets the owner to null if `epoch` is still the row's. Resolves to whether it was. */
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean>
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined>

@@ -142,6 +142,8 @@ export interface NewUnit {
   readonly creation?: Creation
   /** The commit of the machine that the unit goes over to. Only a migration. */
   readonly machine?: string
+  /** The lease epoch under which it was recorded, of a unit that is taken over from another store. @default that of the item's lease */
+  readonly epoch?: number
 }
 
 /** One unit of a history, as read from a store. Frozen; never changes. */
@@ -150,6 +152,6 @@ export interface Unit extends NewUnit {
   readonly run: string
   /** The unit's commit, computed when first read. Unit 0's is the run's id. */
   readonly id: string
-  /** The lease epoch under which it was appended, if any. */
+  /** The lease epoch under which it was recorded, if any. */
   readonly epoch?: number
 }

@@ -54,13 +54,15 @@ export function itemText(item: AppendItem, newMachine: boolean, pins: boolean): 
   if (units.length === 0) return { machine, units: [], change: bounded(`${changeStart(run)}${rest}}\n`) }
   const last = units.length - 1
   const start = unitStart(run)
-  const epoch = item.lease === undefined ? '' : `,"epoch":${item.lease.epoch}`
-  if (last === 0) return { machine, units: [unitText(start, units[0]!, epoch + rest)], change: undefined }
-  const texts = units.map((unit, index) => unitText(start, unit, index === last ? epoch + rest : epoch))
+  const lease = item.lease?.epoch
+  if (last === 0) return { machine, units: [unitText(start, units[0]!, lease, rest)], change: undefined }
+  const texts = units.map((unit, index) => unitText(start, unit, lease, index === last ? rest : ''))
   return { machine, units: texts, change: undefined }
 }
 
-function unitText(start: string, unit: NewUnit, tail: string): UnitText {
+function unitText(start: string, unit: NewUnit, lease: number | undefined, itemRest: string): UnitText {
+  const epoch = unit.epoch ?? lease
+  const tail = epoch === undefined ? itemRest : `,"epoch":${epoch}${itemRest}`
   const events = JSON.stringify(unit.events)
   const end = unit.seq % stride === 0 ? skipEnd : '}\n'
   return { text: bounded(`${start}${unit.at},"events":${events}${unitRest(unit)}${tail}${end}`), events }

@@ -4,6 +4,7 @@ import type {
   AbortOptions,
   AppendItem,
   AppendOutcome,
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -109,8 +110,8 @@ export class FileStore implements Store {
     return this.#look(options?.signal, () => this.#reader.snapshots.scan().then(load))
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow> {
-    return this.#write(options?.signal, writer => writer.claim(key))
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
+    return this.#write(options?.signal, writer => writer.claim(claim))
   }
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { AppendItem, AppendOutcome, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
+import type { AppendItem, AppendOutcome, Claim, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { judge, judgeMail, validateItem } from '../judge.ts'
 import { writeCheckpoint } from './checkpoint.ts'
@@ -94,8 +94,8 @@ export class Writer {
     return this.#committer.settle(outcomes)
   }
 
-  claim({ namespace, partition, owner, group }: LeaseKey & { owner: string; group: string }): Promise<LeaseRow> {
-    const epoch = (this.#committer.draft.lease({ namespace, partition })?.epoch ?? 0) + 1
+  claim({ namespace, partition, owner, group, above = 0 }: Claim): Promise<LeaseRow> {
+    const epoch = Math.max(this.#committer.draft.lease({ namespace, partition })?.epoch ?? 0, above) + 1
     return this.#committer.settle(this.#setLease({ namespace, partition, epoch, owner, group }))
   }
 

@@ -40,7 +40,7 @@ export class History {
   push(unit: NewUnit, epoch: number | undefined): void {
     if (unit.seq < this.#base) return
     this.#units.push(unit)
-    this.#epochs.push(epoch)
+    this.#epochs.push(unit.epoch ?? epoch)
   }
 
   /** The units `from` … `to`, both inclusive and there. @param ids whether they will tell their ids */

@@ -1,4 +1,5 @@
 import type {
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -85,7 +86,7 @@ export interface ServerBackend {
   /** Keeps the newest few of a run. One of no run, or ahead of its history, is dropped. */
   saveSnapshot(run: string, snapshot: StoredSnapshot): Promise<void>
   loadSnapshot(run: string, atMost: number): Promise<StoredSnapshot | undefined>
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow>
+  claim(claim: Claim): Promise<LeaseRow>
   release(key: LeaseKey & { readonly epoch: number }): Promise<boolean>
   lease(key: LeaseKey): Promise<LeaseRow | undefined>
   deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>

@@ -165,8 +165,9 @@ export function readRow(written: WrittenRow): RunRow {
   }
 }
 
-/** A unit as its server is to keep it. @param epoch of the lease that it is appended under */
-export function writtenUnit(unit: NewUnit, epoch: number | undefined): WrittenUnit {
+/** A unit as its server is to keep it. @param lease the epoch that it is appended under */
+export function writtenUnit(unit: NewUnit, lease: number | undefined): WrittenUnit {
+  const epoch = unit.epoch ?? lease
   const rest = epoch === undefined ? unitRest(unit) : `${unitRest(unit)},"epoch":${epoch}`
   return { seq: unit.seq, at: unit.at, events: JSON.stringify(unit.events), rest: `${rest}}` }
 }

@@ -3,6 +3,7 @@ import type {
   AbortOptions,
   AppendItem,
   AppendOutcome,
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -116,8 +117,8 @@ export class ServerStore implements Store {
     return this.#ask(options?.signal, async () => deepFreeze(await this.#server.loadSnapshot(run, atMost)))
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }, options?: AbortOptions): Promise<LeaseRow> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.claim(key)))
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
+    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.claim(claim)))
   }
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {

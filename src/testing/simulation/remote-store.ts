@@ -3,6 +3,7 @@ import type {
   AbortOptions,
   AppendItem,
   AppendOutcome,
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -77,8 +78,8 @@ export class RemoteStore implements Store {
     return this.#write('renew', undefined, () => this.#plan.store.renew(process, until))
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow> {
-    return this.#write('claim', undefined, () => this.#plan.store.claim(key))
+  claim(claim: Claim): Promise<LeaseRow> {
+    return this.#write('claim', undefined, () => this.#plan.store.claim(claim))
   }
 
   release(key: LeaseKey & { readonly epoch: number }): Promise<boolean> {

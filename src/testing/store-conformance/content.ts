@@ -43,6 +43,14 @@ export const contentChecks: readonly StoreCheck[] = [
     ])
   }),
 
+  on('content: a unit that is taken over keeps the epoch that it was recorded under', async store => {
+    const run = await new TestRun('sha1').create(store)
+    await run.goOn(store, [testUnit(1, { epoch: 7 }), testUnit(2), testUnit(3, { epoch: 8 })])
+    const lease = await store.claim({ namespace: 'tests', partition: 1, owner: 'p', group: 'g', above: 8 })
+    await run.goOn(store, [testUnit(4, { epoch: 3 }), testUnit(5)], { lease })
+    await showsHistory(store, run)
+  }),
+
   on('content: odd numbers come back', async store => {
     await comesBack(store, [{ type: 'N', numbers: oddNumbers }])
   }),

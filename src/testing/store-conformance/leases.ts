@@ -22,6 +22,12 @@ export const leaseChecks: readonly StoreCheck[] = [
     equal(await store.lease(one), second, 'the row')
   }),
 
+  on('lease: a claim for runs of another store is above the epoch that they had there', async store => {
+    equal((await store.claim({ ...one, owner: 'p', group: 'g', above: 6 })).epoch, 7, 'the first claim')
+    equal((await store.claim({ ...one, owner: 'p', group: 'g', above: 3 })).epoch, 8, 'the claim above an older one')
+    equal((await store.lease(one))?.epoch, 8, 'the epoch of the row')
+  }),
+
   on('lease: each namespace and partition has a row of its own', async store => {
     await claim(store)
     await claim(store)

@@ -79,7 +79,8 @@ export class TestRun {
     this.seq = outcome.seq
     this.revision = outcome.revision
     for (const unit of item.units) {
-      if (unit !== this.beginning || this.parent === undefined) this.appended.push({ unit, epoch: item.lease?.epoch })
+      if (unit !== this.beginning || this.parent === undefined)
+        this.appended.push({ unit, epoch: unit.epoch ?? item.lease?.epoch })
     }
   }
 
