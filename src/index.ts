@@ -7,6 +7,7 @@ export type { JsonObject, JsonValue, RecordedEvent } from './actors/contracts/js
 export type * from './actors/contracts/store.ts'
 export type { Telemetry } from './actors/contracts/telemetry.ts'
 export type * from './actors/contracts/unit.ts'
+export { type CopyOptions, type CopyProgress, type CopyReport, copyStore } from './actors/copy/copy-store.ts'
 export { type ErrorCode, type ErrorDetails, errorCodes, XMachinesError } from './actors/errors.ts'
 export { createHost, type Host, type HostEvent, type HostOptions } from './actors/host/index.ts'
 export { type InvocationInfo, invocation } from './actors/invocation.ts'

@@ -1,9 +1,9 @@
 import type { AppendItem, Beside, MachineRecord, RunHead, Store } from '../actors/contracts/store.ts'
 import type { Creation, NewUnit } from '../actors/contracts/unit.ts'
+import type { AppendQueue } from '../actors/copy/append-queue.ts'
 import type { XMachinesError } from '../actors/errors.ts'
 import { runId, type UnitChain, unitChain } from '../actors/identity/index.ts'
 import { copyJson } from '../actors/json/json-copy.ts'
-import type { AppendQueue } from './append-queue.ts'
 import { differs, foreign, invalid, refused } from './import-refusals.ts'
 import { type BesideLine, readPosition, type UnitLine } from './unit-line.ts'
 

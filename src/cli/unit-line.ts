@@ -9,7 +9,7 @@ export interface WrittenPosition {
 }
 
 /** A unit as a line of JSON: what `export` and `log --json` print and `import` reads. What is absent is left out. */
-export interface UnitLine extends Omit<NewUnit, 'sources'> {
+export interface UnitLine extends Omit<NewUnit, 'sources' | 'epoch'> {
   readonly run: string
   readonly id: string
   readonly epoch?: number
@@ -57,7 +57,8 @@ export function unitLine(unit: Unit): UnitLine {
 
 /** The line of a fork's creation, which is no unit of its history. */
 export function forkLine(head: RunHead & { readonly fork: NewUnit }): UnitLine {
-  return unitLine({ ...head.fork, run: head.run, id: head.run })
+  const { epoch: _, ...creation } = head.fork
+  return unitLine({ ...creation, run: head.run, id: head.run })
 }
 
 /** The line that ends a run. */

@@ -5,6 +5,7 @@ import type {
   AppendOutcome,
   Claim,
   DueRun,
+  HeadOptions,
   LeaseKey,
   LeaseRow,
   ListOptions,
@@ -76,8 +77,8 @@ class MemoryStore implements Store {
     return batchStream(this.#units(run, found, found?.seq ?? -1, options))
   }
 
-  head(run: string, options?: AbortOptions): Promise<RunHead | undefined> {
-    return this.#do(options?.signal, () => this.#runs.get(run)?.head())
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
+    return this.#do(options?.signal, () => this.#runs.get(run)?.head(options?.mail))
   }
 
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined> {

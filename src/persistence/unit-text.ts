@@ -23,6 +23,11 @@ export function unitRest(unit: NewUnit): string {
   return rest
 }
 
+/** The epoch that a unit is recorded under. @param lease that of its item */
+export function epochOf({ epoch }: NewUnit, lease: number | undefined): number | undefined {
+  return epoch === undefined ? lease : (epoch ?? undefined)
+}
+
 /** A position that JSON holds: a bigint as its digits in a string. */
 export function writtenPosition(position: bigint | number): string | number {
   return typeof position === 'bigint' ? String(position) : position

@@ -5,6 +5,7 @@ import type {
   AppendOutcome,
   Claim,
   DueRun,
+  HeadOptions,
   LeaseKey,
   LeaseRow,
   ListOptions,
@@ -96,7 +97,7 @@ class WrappedStore implements FaultyStore {
     return this.#stream('read', run, () => this.#store.read(run, options))
   }
 
-  head(run: string, options?: AbortOptions): Promise<RunHead | undefined> {
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#call('head', run, options, () => this.#store.head(run, options))
   }
 

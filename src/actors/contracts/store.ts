@@ -126,7 +126,7 @@ export interface Beside {
   readonly outbox: readonly number[]
   /** The last output that the result topic acknowledged. */
   readonly published: OutputMark | null
-  /** The mail that waits, oldest first: all of it, or the oldest 256 at least of a long inbox. */
+  /** The mail that waits, oldest first: all of it, or the oldest ones of a long inbox; see {@link HeadOptions}. */
   readonly inbox: readonly Mail[]
   /** How much mail waits, {@link inbox} included. */
   readonly waiting: number
@@ -266,6 +266,12 @@ export interface DueRun {
   readonly lease?: LeaseKey
 }
 
+/** How much of a head. */
+export interface HeadOptions extends AbortOptions {
+  /** How much of the mail that waits it shows, at least. @default 256 */
+  readonly mail?: number | undefined
+}
+
 /** Which units of a run. */
 export interface ReadOptions extends AbortOptions {
   /** First seq, inclusive. @default 0 */
@@ -304,7 +310,7 @@ export interface Store {
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]>
   /** A history, oldest first; errors with `RUN_UNKNOWN`. Of a fork: the shared units first. Cancelling it stops the reading. */
   read(run: string, options?: ReadOptions): ReadableStream<Unit>
-  head(run: string, options?: AbortOptions): Promise<RunHead | undefined>
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined>
   /** The run that (namespace, key) is pinned to. */
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined>
   list(options?: ListOptions): ReadableStream<RunHead>

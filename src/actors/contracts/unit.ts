@@ -142,8 +142,8 @@ export interface NewUnit {
   readonly creation?: Creation
   /** The commit of the machine that the unit goes over to. Only a migration. */
   readonly machine?: string
-  /** The lease epoch under which it was recorded, of a unit that is taken over from another store. @default that of the item's lease */
-  readonly epoch?: number
+  /** Of a unit that is taken over from another store: the lease epoch it was recorded under, `null` for none. @default that of the item's lease */
+  readonly epoch?: number | null
 }
 
 /** One unit of a history, as read from a store. Frozen; never changes. */

@@ -12,6 +12,7 @@ import type { NewUnit, TraceContext } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import {
+  epochOf,
   readPosition,
   readPositions,
   unitRest,
@@ -61,7 +62,7 @@ export function itemText(item: AppendItem, newMachine: boolean, pins: boolean): 
 }
 
 function unitText(start: string, unit: NewUnit, lease: number | undefined, itemRest: string): UnitText {
-  const epoch = unit.epoch ?? lease
+  const epoch = epochOf(unit, lease)
   const tail = epoch === undefined ? itemRest : `,"epoch":${epoch}${itemRest}`
   const events = JSON.stringify(unit.events)
   const end = unit.seq % stride === 0 ? skipEnd : '}\n'

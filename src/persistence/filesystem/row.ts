@@ -108,8 +108,8 @@ export class Row implements RowFields {
     return this.fork?.at ?? 0
   }
 
-  /** What the store tells of the run. @param read reads a mail @param fork the creation of a fork */
-  toHead(read: (position: number) => Mail, fork?: NewUnit): RunHead {
+  /** What the store tells of the run. @param read reads a mail @param fork the creation of a fork @param mail how much of the inbox */
+  toHead(read: (position: number) => Mail, fork?: NewUnit, mail = inboxPage): RunHead {
     const { key, value, lease, machine } = this
     return Object.freeze({
       run: this.run,
@@ -127,14 +127,14 @@ export class Row implements RowFields {
       due: this.due,
       ...(lease === undefined ? {} : { lease }),
       ...(fork === undefined ? {} : { fork }),
-      beside: this.#besideWithInbox(read),
+      beside: this.#besideWithInbox(read, mail),
     })
   }
 
-  #besideWithInbox(read: (position: number) => Mail): Beside {
+  #besideWithInbox(read: (position: number) => Mail, most: number): Beside {
     const { beside, waiting } = this
     if (waiting.size === 0) return beside
-    const inbox = waiting.first(inboxPage).map(({ position, mail }) => mail ?? read(position))
+    const inbox = waiting.first(most).map(({ position, mail }) => mail ?? read(position))
     return withInbox(beside, inbox, waiting.size)
   }
 }

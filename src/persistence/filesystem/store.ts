@@ -6,6 +6,7 @@ import type {
   AppendOutcome,
   Claim,
   DueRun,
+  HeadOptions,
   LeaseKey,
   LeaseRow,
   ListOptions,
@@ -64,10 +65,10 @@ export class FileStore implements Store {
     return batchStream(this.#units(run, row, options))
   }
 
-  head(run: string, options?: AbortOptions): Promise<RunHead | undefined> {
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#look(options?.signal, () => {
       const row = this.#reader.row(run)
-      return row && this.#headOf(row)
+      return row && this.#headOf(row, options?.mail)
     })
   }
 
@@ -232,8 +233,8 @@ export class FileStore implements Store {
   #readMail = (position: number): Mail =>
     readMail(JSON.parse(this.#reader.segments.line(position).toString()) as WrittenMail)
 
-  #headOf(row: Row): RunHead {
-    return row.toHead(this.#readMail, readForkCreation(this.#reader, row))
+  #headOf(row: Row, mail?: number): RunHead {
+    return row.toHead(this.#readMail, readForkCreation(this.#reader, row), mail)
   }
 
   async *#units(run: string, atCall: Row | undefined, options: ReadOptions): AsyncGenerator<Unit[]> {

@@ -11,6 +11,7 @@ import type {
 } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type UnitChain, unitChain } from '../../actors/identity/index.ts'
+import { epochOf } from '../unit-text.ts'
 
 /** The units of one run in memory. Ids are computed when one is asked for, and kept. */
 export class History {
@@ -40,7 +41,7 @@ export class History {
   push(unit: NewUnit, epoch: number | undefined): void {
     if (unit.seq < this.#base) return
     this.#units.push(unit)
-    this.#epochs.push(unit.epoch ?? epoch)
+    this.#epochs.push(epochOf(unit, epoch))
   }
 
   /** The units `from` … `to`, both inclusive and there. @param ids whether they will tell their ids */

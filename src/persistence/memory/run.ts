@@ -95,7 +95,8 @@ export class MemoryRun {
     return this.#snapshots.findLast(snapshot => snapshot.seq <= atMost)
   }
 
-  head(): RunHead {
+  /** @param mail how much of the inbox it shows */
+  head(mail = inboxPage): RunHead {
     const { creation, machine, lease, value } = this
     return Object.freeze({
       run: this.history.run,
@@ -116,7 +117,7 @@ export class MemoryRun {
       beside:
         this.#waiting === undefined
           ? this.beside
-          : withInbox(this.beside, this.#waiting.first(inboxPage), this.#waiting.size),
+          : withInbox(this.beside, this.#waiting.first(mail), this.#waiting.size),
     })
   }
 }

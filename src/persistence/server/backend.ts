@@ -43,7 +43,7 @@ export interface Refused {
   readonly leases: readonly LeaseRow[]
 }
 
-/** A run, with the oldest mail that waits (256 at most) and how much there is of it. */
+/** A run, with the oldest of the mail that waits (`inboxPage`, unless more is asked for) and how much there is of it. */
 export interface WrittenHead {
   readonly row: WrittenRow
   readonly inbox: readonly Mail[]
@@ -70,7 +70,7 @@ export interface ServerBackend {
   append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]>
   /** Those of the rows that are there. */
   rows(runs: readonly string[]): Promise<readonly WrittenRow[]>
-  head(run: string): Promise<WrittenHead | undefined>
+  head(run: string, mail: number): Promise<WrittenHead | undefined>
   /** Runs after `after` (or from it on, with `inclusive`) in the order of their ids, bytewise; `limit` at most. */
   heads(query: {
     readonly after: string

@@ -4,7 +4,7 @@ import type { NewUnit, TimeMode } from '../../actors/contracts/unit.ts'
 import { readBeside, type WrittenBeside, writtenBeside } from '../beside-text.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { amend, emptyBeside, withInbox } from '../judge.ts'
-import { parseEvents, parseRest, readPositions, unitRest } from '../unit-text.ts'
+import { epochOf, parseEvents, parseRest, readPositions, unitRest } from '../unit-text.ts'
 
 /** Where a run stands, but for its inbox. A value; one revision of a run has one, for ever. */
 export interface RunRow {
@@ -167,7 +167,7 @@ export function readRow(written: WrittenRow): RunRow {
 
 /** A unit as its server is to keep it. @param lease the epoch that it is appended under */
 export function writtenUnit(unit: NewUnit, lease: number | undefined): WrittenUnit {
-  const epoch = unit.epoch ?? lease
+  const epoch = epochOf(unit, lease)
   const rest = epoch === undefined ? unitRest(unit) : `${unitRest(unit)},"epoch":${epoch}`
   return { seq: unit.seq, at: unit.at, events: JSON.stringify(unit.events), rest: `${rest}}` }
 }

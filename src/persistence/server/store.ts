@@ -5,6 +5,7 @@ import type {
   AppendOutcome,
   Claim,
   DueRun,
+  HeadOptions,
   LeaseKey,
   LeaseRow,
   ListOptions,
@@ -19,6 +20,7 @@ import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { validateItem } from '../judge.ts'
+import { inboxPage } from '../waiting.ts'
 import { type Placed, Round } from './append.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from './backend.ts'
 import { Patience } from './patience.ts'
@@ -86,9 +88,9 @@ export class ServerStore implements Store {
     return batchStream(this.#units(run, row, options))
   }
 
-  head(run: string, options?: AbortOptions): Promise<RunHead | undefined> {
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#ask(options?.signal, async () => {
-      const head = await this.#server.head(run)
+      const head = await this.#server.head(run, options?.mail ?? inboxPage)
       return head && this.#headOf(head)
     })
   }

@@ -5,6 +5,7 @@ import type {
   AppendOutcome,
   Claim,
   DueRun,
+  HeadOptions,
   LeaseKey,
   LeaseRow,
   ListOptions,
@@ -86,8 +87,8 @@ export class RemoteStore implements Store {
     return this.#write('release', undefined, () => this.#plan.store.release(key))
   }
 
-  head(run: string): Promise<RunHead | undefined> {
-    return this.#ask('head', () => this.#plan.store.head(run))
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
+    return this.#ask('head', () => this.#plan.store.head(run, options))
   }
 
   find(namespace: string, key: string): Promise<string | undefined> {

@@ -47,7 +47,7 @@ export const contentChecks: readonly StoreCheck[] = [
     const run = await new TestRun('sha1').create(store)
     await run.goOn(store, [testUnit(1, { epoch: 7 }), testUnit(2), testUnit(3, { epoch: 8 })])
     const lease = await store.claim({ namespace: 'tests', partition: 1, owner: 'p', group: 'g', above: 8 })
-    await run.goOn(store, [testUnit(4, { epoch: 3 }), testUnit(5)], { lease })
+    await run.goOn(store, [testUnit(4, { epoch: 3 }), testUnit(5), testUnit(6, { epoch: null })], { lease })
     await showsHistory(store, run)
   }),
 

@@ -110,6 +110,7 @@ export const mailChecks: readonly StoreCheck[] = [
     const mail = Array.from({ length: 700 }, (_, seq) => mailTo(run, seq))
     await store.deliver(mail)
     run.revision = 1 + mail.length
+    equal((await store.head(run.id, { mail: 700 }))?.beside.inbox, mail, 'all of it, for whoever asks')
     for (let left: readonly Mail[] = mail; left.length > 0; ) {
       const { inbox, waiting } = (await store.head(run.id))!.beside
       equal(waiting, left.length, 'how much waits')

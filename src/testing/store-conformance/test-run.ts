@@ -80,7 +80,7 @@ export class TestRun {
     this.revision = outcome.revision
     for (const unit of item.units) {
       if (unit !== this.beginning || this.parent === undefined)
-        this.appended.push({ unit, epoch: unit.epoch ?? item.lease?.epoch })
+        this.appended.push({ unit, epoch: unit.epoch === undefined ? item.lease?.epoch : (unit.epoch ?? undefined) })
     }
   }
 
@@ -113,14 +113,15 @@ export class TestRun {
     const chain = unitChain(this.format, { id: this.id, machine: this.machine.oid, created: this.beginning.at })
     const own = this.appended.map(({ unit, epoch }) => {
       const id = unit === this.beginning ? this.id : chain.next(unit)
-      return { ...unit, run: this.id, id, ...(epoch === undefined ? {} : { epoch }) }
+      const { epoch: _, ...content } = unit
+      return { ...content, run: this.id, id, ...(epoch === undefined ? {} : { epoch }) }
     })
     return [...shared, ...own]
   }
 }
 
 /** A unit as plain data. */
-export type Shown = NewUnit & { readonly run: string; readonly id: string; readonly epoch?: number }
+export type Shown = Omit<NewUnit, 'epoch'> & { readonly run: string; readonly id: string; readonly epoch?: number }
 
 /** A unit whose content tells its seq. */
 export function testUnit(seq: number, more: Partial<NewUnit> = {}): NewUnit {

@@ -1,4 +1,4 @@
-import type { AppendItem, AppendOutcome, Store } from '../actors/contracts/store.ts'
+import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
 
 /** How much one append takes. */
 const mostItems = 1024

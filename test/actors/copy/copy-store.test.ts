@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { copyStore, type Mail } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { collect, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+
+const partition = { namespace: 'tests', partition: 1 }
+
+describe('copyStore', () => {
+  test('leaves a source that goes on: its runs are held in the target, until it is quiet', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    const run = await new TestRun('sha1').create(from, { due: 5, beside: { process: 'p' } })
+    await copyStore(from, to)
+    expect(await to.head(run.id)).toMatchObject({ due: null, beside: { held: true, process: null } })
+    await copyStore(from, to, { source: 'quiet' })
+    expect(await to.head(run.id)).toMatchObject({ due: 5, beside: { held: false, process: 'p' } })
+  })
+
+  test('fences a source that it takes over from, and the target goes on under the same epoch', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    const lease = await from.claim({ ...partition, owner: 'p', group: 'g' })
+    const run = await new TestRun('sha1').create(from, { lease }, 3)
+    const report = await copyStore(from, to, { source: 'fence' })
+    expect(report).toEqual({ runs: 1, unchanged: 0, units: 4, failed: [] })
+    expect((await from.append([run.goesOn(1, { lease })]))[0]).toMatchObject({ status: 'fenced', epoch: 2 })
+    expect(await to.lease(partition)).toEqual({ ...partition, epoch: 2, owner: null, group: null })
+    expect(await to.head(run.id)).toMatchObject({ seq: 3, lease: partition })
+    expect((await collect(to.read(run.id))).map(({ epoch }) => epoch)).toEqual([1, 1, 1, 1])
+  })
+
+  test('mail that its receiver has taken is known in the target, also where its sender does not know so yet', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    const receiver = await new TestRun('sha1', { key: 'r' }).create(from)
+    const sender = await new TestRun('sha1', { key: 's' }).create(from)
+    const sent = { to: { namespace: 'tests', key: 'r' }, event: { type: 'E' } }
+    await sender.goOn(from, [testUnit(1, { mail: [sent, sent] })], { beside: { mailing: [1] } })
+    const mail: Mail = { receiver: receiver.id, sender: sender.id, seq: 1, index: 0, event: { type: 'E' } }
+    await from.deliver([mail])
+    receiver.revision++
+    // Refused: taken without a unit, so that no history tells of it.
+    await receiver.change(from, { taken: [{ sender: sender.id, seq: 1, index: 0 }] })
+    await copyStore(from, to, { source: 'quiet' })
+    expect(await to.deliver([mail, { ...mail, index: 1 }, { ...mail, index: 2 }])).toEqual([
+      'duplicate',
+      'duplicate',
+      'taken',
+    ])
+    expect((await to.head(receiver.id))?.beside.inbox.map(({ index }) => index)).toEqual([1, 2])
+  })
+
+  test('reports a run that the target has another history of, or that somebody runs there, and copies the others', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    const other = await new TestRun('sha1', { key: 'a' }).create(from, {}, 2)
+    const twin = await new TestRun('sha1', { key: 'a' }).create(to)
+    await twin.goOn(to, [testUnit(1, { events: [{ type: 'OTHER' }] })])
+    const lease = await from.claim({ ...partition, owner: 'p', group: 'g' })
+    const owned = await new TestRun('sha1', { key: 'b' }).create(from, { lease })
+    await to.claim({ ...partition, owner: 'q', group: 'g' })
+    const rival = await new TestRun('sha1', { key: 'c', input: 1 }).create(from)
+    await new TestRun('sha1', { key: 'c', input: 2 }).create(to)
+    const fine = await new TestRun('sha1', { key: 'd' }).create(from, {}, 1000)
+    const { failed, units } = await copyStore(from, to)
+    expect(units).toBe(1001)
+    expect((await collect(to.read(fine.id))).length).toBe(1001)
+    expect(Object.fromEntries(failed.map(({ run, error }) => [run, error.code]))).toEqual({
+      [other.id]: 'IMPORT_DIFFERS',
+      [owned.id]: 'LEASE_HELD',
+      [rival.id]: 'IMPORT_DIFFERS',
+    })
+  })
+
+  test('is refused between stores whose ids are made by different hashes', async () => {
+    const copy = copyStore(memoryStore(), memoryStore({ objectFormat: 'sha256' }))
+    await expect(copy).rejects.toMatchObject({ code: 'OBJECT_FORMAT_MISMATCH', details: { objectFormat: 'sha1' } })
+  })
+
+  test('stops between two runs where it is aborted, and tells how far it is', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    for (const key of 'abc') await new TestRun('sha1', { key }).create(from)
+    const aborting = new AbortController()
+    const seen: number[] = []
+    await copyStore(from, to, { signal: aborting.signal, onProgress: ({ runs }) => seen.push(runs) })
+    expect(seen).toEqual([1, 2, 3])
+    aborting.abort()
+    await expect(copyStore(from, to, { signal: aborting.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+  })
+})
