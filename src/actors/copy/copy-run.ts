@@ -11,6 +11,7 @@ import type {
 } from '../contracts/store.ts'
 import type { NewUnit, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
+import { plainUnit } from '../history/plain-unit.ts'
 import { canonicalJson } from '../identity/index.ts'
 import type { AppendQueue } from './append-queue.ts'
 import { besideDifference, inboxDifference } from './beside-difference.ts'
@@ -61,7 +62,7 @@ export class RunCopy {
       for (const unit of batch) {
         machine ??= unit.creation === undefined ? undefined : await this.#place.machine(unit.creation.machine)
         if (unit.machine !== undefined) machine = await this.#place.machine(unit.machine)
-        units.push(plain(unit))
+        units.push(plainUnit(unit))
         if (units.length < chunk) continue
         await this.#append({ units, ...(machine && { machine }), due: null, beside: this.#passing(units) })
         units = []
@@ -219,42 +220,6 @@ function firstOwn({ fork }: RunHead): number {
 async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
   for await (const { id } of store.read(run, { from: seq, to: seq })) return id
   return undefined
-}
-
-/** A unit as it is handed to a store: plain data, what is absent left out. */
-function plain(unit: Unit): NewUnit {
-  const {
-    seq,
-    at,
-    events,
-    origin,
-    outputs,
-    mail,
-    sources,
-    requestId,
-    trace,
-    attempts,
-    state,
-    creation,
-    machine,
-    epoch,
-  } = unit
-  return {
-    seq,
-    at,
-    events,
-    origin,
-    outputs,
-    ...(mail && { mail }),
-    ...(sources && { sources }),
-    ...(requestId === undefined ? {} : { requestId }),
-    ...(trace && { trace }),
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(state === undefined ? {} : { state }),
-    ...(creation && { creation }),
-    ...(machine === undefined ? {} : { machine }),
-    epoch: epoch ?? null,
-  }
 }
 
 function sameText(a: unknown, b: unknown): boolean {
