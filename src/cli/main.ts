@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { bisectCommand } from './bisect.ts'
+import { copyCommand } from './copy.ts'
 import { diffCommand } from './diff.ts'
 import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
@@ -23,6 +24,7 @@ const commands = [
   forkCommand,
   exportCommand,
   importCommand,
+  copyCommand,
 ]
 
 const program = new Command('xmachines')

@@ -191,6 +191,7 @@ async function* idsOf(store: Store, { run, seq }: RunHead, from: number): AsyncG
 /** A line's content as a unit: copied and frozen, and JSON without what must not become a key. */
 function unitOf(line: UnitLine, creation: Creation | undefined): NewUnit {
   const { run, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts, state, machine } = line
+  const { epoch = null } = line
   const what = { name: `Unit ${seq} of run ${run}`, code: 'IMPORT_INVALID' } as const
   const json = copyJson({ events, origin, outputs: outputs ?? [], mail, trace, creation }, what, {
     undefinedIsAbsent: true,
@@ -206,6 +207,7 @@ function unitOf(line: UnitLine, creation: Creation | undefined): NewUnit {
     ...(attempts === undefined ? {} : { attempts }),
     ...(state === undefined ? {} : { state }),
     ...(machine === undefined ? {} : { machine }),
+    epoch,
   }
 }
 
