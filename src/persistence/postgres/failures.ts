@@ -1,0 +1,79 @@
+import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
+
+/** What the server's refusals mean to a caller, by SQLSTATE or by its class. */
+const codes: Readonly<Record<string, ErrorCode>> = {
+  '25006': 'STORE_READ_ONLY',
+  '42501': 'STORE_READ_ONLY',
+  '53100': 'STORE_FULL',
+  // A relation of this name is there already, and no store made it.
+  '42P07': 'STORE_FOREIGN',
+  // A table, a column or a row is not as the store made it.
+  '42P01': 'STORE_DAMAGED',
+  '42703': 'STORE_DAMAGED',
+  '23': 'STORE_DAMAGED',
+  XX: 'STORE_DAMAGED',
+}
+
+const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
+  STORE_READ_ONLY: 'Give this user the right to write, on a server that takes writes.',
+  STORE_FULL: 'Nothing of it was kept. Free space and send it again.',
+  STORE_FOREIGN: 'Give a `schema` that is new or empty.',
+  STORE_DAMAGED: 'Something else changed the tables. Restore them from a copy.',
+  STORE_UNAVAILABLE: 'Nothing of it was kept. Try again when the server answers.',
+  STORE_OUTCOME_UNKNOWN: 'It may have been written. Reopen the run and look, or repeat with the same id.',
+}
+
+/** The server's name of what went wrong, of five characters. */
+export function stateOf(error: unknown): string | undefined {
+  return isAnswer(error) ? error.code : undefined
+}
+
+/** Other statements stood in the way: the same one works when it is sent again. */
+export function isCollision(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '40001' || state === '40P01'
+}
+
+/** A statement was prepared on another connection than this one: a pooler hands out a new one for each transaction. */
+export function isUnprepared(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '26000' || state === '42P05'
+}
+
+/** The server refused a statement and undid it; not that its process ended, which may be after a commit. */
+export function isRefusal(error: unknown): boolean {
+  return isAnswer(error) && error.severity === 'ERROR' && !error.code.startsWith('08')
+}
+
+/** What became of a statement that failed. @param mayBeDone whether it was sent and writes */
+export function failure(error: unknown, location: string, mayBeDone: boolean): XMachinesError {
+  if (XMachinesError.is(error)) return error
+  const state = stateOf(error) ?? ''
+  const lost: ErrorCode = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
+  const code = isRefusal(error) ? (codes[state] ?? codes[state.slice(0, 2)] ?? 'STORE_UNAVAILABLE') : lost
+  return new XMachinesError(code, `The store ${location} failed: ${textOf(error)}. ${advice[code]}`, {
+    cause: error,
+    details: { state: state || undefined },
+  })
+}
+
+/** A refused connection has no message of its own where the host has several addresses. */
+function textOf(error: unknown): string {
+  return messageOf(error) || (error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : 'no answer')
+}
+
+interface Answer {
+  readonly code: string
+  readonly severity: string
+}
+
+function isAnswer(error: unknown): error is Answer {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    'severity' in error &&
+    typeof error.code === 'string' &&
+    typeof error.severity === 'string'
+  )
+}

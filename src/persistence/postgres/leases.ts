@@ -1,0 +1,41 @@
+import type { LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
+import { type Database, Statement } from './database.ts'
+import { toText } from './names.ts'
+import { leaseColumns, leaseName, leaseRow } from './rows.ts'
+import type { Tables } from './schema.ts'
+
+/** Who owns a partition. Each change locks its row and nothing else. */
+export class Leases {
+  readonly #database: Database
+  readonly #claim: Statement
+  readonly #release: Statement
+  readonly #row: Statement
+
+  constructor(database: Database, { leases }: Tables) {
+    this.#database = database
+    this.#claim = new Statement(`insert into ${leases} as l (lease, namespace, partition, epoch, owner, "group")
+      values ($1, $2, $3::bigint, 1, $4, $5)
+      on conflict (lease) do update set epoch = l.epoch + 1, owner = excluded.owner, "group" = excluded."group"
+      returning ${leaseColumns}`)
+    this.#release = new Statement(`update ${leases} set owner = null, "group" = null
+      where lease = $1 and epoch = $2::bigint returning lease`)
+    this.#row = new Statement(`select ${leaseColumns} from ${leases} l where l.lease = $1`)
+  }
+
+  async claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow> {
+    const { namespace, partition, owner, group } = key
+    const values = [leaseName(key), toText(namespace), partition, toText(owner), toText(group)]
+    const [row] = await this.#database.write(this.#claim, values)
+    return leaseRow(row!)!
+  }
+
+  async release(key: LeaseKey & { readonly epoch: number }): Promise<boolean> {
+    const rows = await this.#database.write(this.#release, [leaseName(key), key.epoch])
+    return rows.length > 0
+  }
+
+  async row(key: LeaseKey): Promise<LeaseRow | undefined> {
+    const [row] = await this.#database.ask(this.#row, [leaseName(key)])
+    return row && leaseRow(row)
+  }
+}

@@ -1,0 +1,54 @@
+import { XMachinesError } from '../../actors/errors.ts'
+import type { OwnPool, PostgresClient, PostgresPool } from './client.ts'
+
+/** Not a literal where it is imported: the types of `pg` are Node's, and this module knows neither. */
+const library: string = 'pg'
+
+/** A pool that is made at its first connection, with the library that may not be installed. */
+export class LazyPool implements OwnPool {
+  readonly #connectionString: string
+  #pool: Promise<OwnPool> | undefined
+
+  constructor(connectionString: string) {
+    this.#connectionString = connectionString
+  }
+
+  async connect(): Promise<PostgresClient> {
+    this.#pool ??= openPool(this.#connectionString)
+    return (await this.#pool).connect()
+  }
+
+  on(): void {}
+
+  off(): void {}
+
+  async end(): Promise<void> {
+    const pool = await this.#pool?.catch(() => undefined)
+    await pool?.end()
+  }
+}
+
+interface Library {
+  readonly default: { readonly Pool: new (options: object) => OwnPool & PostgresPool }
+}
+
+async function openPool(connectionString: string): Promise<OwnPool> {
+  const { Pool } = (await load()).default
+  // A server that does not answer must not hold a try up for longer than the store is patient by default.
+  const pool = new Pool({ connectionString, keepAlive: true, connectionTimeoutMillis: 10_000 })
+  // An idle connection that breaks is replaced at the next use; unheard, the event would end the process.
+  pool.on('error', () => {})
+  return pool
+}
+
+async function load(): Promise<Library> {
+  try {
+    return (await import(library)) as Library
+  } catch (cause) {
+    throw new XMachinesError(
+      'LIBRARY_MISSING',
+      '`postgresStore` with a `connectionString` needs the package pg, which is not installed: npm install pg',
+      { cause, details: { package: 'pg' } },
+    )
+  }
+}
