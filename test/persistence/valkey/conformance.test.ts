@@ -1,0 +1,23 @@
+import { afterAll, beforeAll, test } from 'vitest'
+import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
+import { storeConformance } from '../../../src/testing/store-conformance.ts'
+import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+
+describeOnValkey('valkeyStore', () => {
+  let server: ValkeyServer
+  let places = 0
+  beforeAll(async () => {
+    server = await ValkeyServer.start()
+  })
+  afterAll(() => server.stop())
+
+  storeConformance(async () => {
+    const prefix = `place ${++places}`
+    return {
+      open: async options => valkeyStore({ url: server.url, prefix, ...options }),
+      cleanup: async () => {},
+      durable: true,
+      shared: true,
+    }
+  }, test)
+})

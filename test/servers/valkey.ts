@@ -1,0 +1,174 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Redis } from 'iovalkey'
+import { describe, expect, test } from 'vitest'
+
+const places = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin', '/opt/valkey/bin', '/opt/redis/bin']
+
+/** XM_VALKEY_SERVER names another server than the first that is found. */
+function find(): string | undefined {
+  const given = process.env.XM_VALKEY_SERVER
+  if (given !== undefined) return given
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...places]
+  const paths = ['valkey-server', 'redis-server'].flatMap(name => folders.map(folder => join(folder, name)))
+  return paths.find(path => existsSync(path))
+}
+
+/** The server's program, installed if it may be; or why there is none. */
+function program(): string | { readonly missing: string } {
+  const found = find()
+  if (found !== undefined) return found
+  const script = fileURLToPath(new URL('../../scripts/install-valkey.sh', import.meta.url))
+  const { stderr } = spawnSync(script, { encoding: 'utf8', timeout: 300_000 })
+  return find() ?? { missing: stderr.trim().split('\n').at(-1) ?? 'neither valkey-server nor redis-server is here' }
+}
+
+/** Tests that need a server. Without one they are skipped, and say so; with `CI=true` that is a failure. */
+export function describeOnValkey(name: string, tests: () => void): void {
+  const path = program()
+  if (typeof path === 'string') {
+    describe(name, tests)
+    return
+  }
+  const isRequired = process.env.CI === 'true'
+  describe(name, () => {
+    test.skipIf(!isRequired)('needs a server', () => expect.fail(path.missing))
+  })
+  if (!isRequired) console.warn(`SKIPPED: ${name}: ${path.missing}`)
+}
+
+/** What the stores want, unless a test wants otherwise. */
+const defaults = { appendonly: 'yes', appendfsync: 'always', save: '' }
+
+/**
+ * Starts a server and dies with whoever holds its standard input: also when that is killed. The last line written is not
+ * waited for: the folder goes with it.
+ */
+const guard = `"$@" & server=$!; echo "pid $server"; cat >/dev/null; kill -9 $server 2>/dev/null; wait $server; exit 0`
+
+/** A server of a test's own: on a free port, in a folder of its own. */
+export class ValkeyServer {
+  readonly dir = mkdtempSync(join(tmpdir(), 'xmachines-valkey-'))
+  readonly port: number
+  readonly #settings: Readonly<Record<string, string>>
+  #process: ChildProcess | undefined
+  #pid = 0
+
+  private constructor(port: number, settings: Readonly<Record<string, string>>) {
+    this.port = port
+    this.#settings = { ...defaults, ...settings }
+  }
+
+  /** Starts one. @param settings as in its configuration file */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<ValkeyServer> {
+    for (let attempt = 1; ; attempt++) {
+      const server = new ValkeyServer(await freePort(), settings)
+      try {
+        await server.restart()
+        return server
+      } catch (error) {
+        await server.stop()
+        // Somebody may have taken the port.
+        if (attempt === 3) throw error
+      }
+    }
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  /** A client of the test's own. */
+  client(): Redis {
+    const client = new Redis(this.url, { maxRetriesPerRequest: 0 })
+    client.on('error', () => {})
+    return client
+  }
+
+  /** Starts it again in its folder, after it was killed. Resolves when it takes commands. */
+  async restart(): Promise<void> {
+    const settings = Object.entries({ ...this.#settings, dir: this.dir, port: `${this.port}`, bind: '127.0.0.1' })
+    const args = settings.flatMap(([name, value]) => [`--${name}`, value])
+    const command = [program() as string, ...args, '--daemonize', 'no']
+    const server = spawn('sh', ['-c', guard, 'sh', ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#process = server
+    const said: string[] = []
+    const lines = createInterface({ input: server.stdout! })
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', line => {
+        said.push(line)
+        const pid = /^pid (\d+)$/.exec(line)?.[1]
+        if (pid !== undefined) this.#pid = Number(pid)
+        if (line.includes('Ready to accept connections')) resolve()
+      })
+      const watch = (): void => {
+        if (said.some(line => /Failed|Fatal|exiting/i.test(line))) reject(new Error(said.slice(-5).join('\n')))
+      }
+      lines.on('line', watch)
+      server.once('error', reject)
+      server.once('exit', () => reject(new Error(`The server ended: ${said.slice(-5).join('\n')}`)))
+    })
+  }
+
+  /** Kills it where it stands. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    const server = this.#process
+    if (server === undefined) return
+    this.#process = undefined
+    const ended = server.exitCode === null ? new Promise(resolve => server.once('exit', resolve)) : undefined
+    process.kill(this.#pid, 'SIGKILL')
+    server.stdin!.end()
+    await ended
+  }
+
+  /** Lets it neither answer nor die, until it may go on. */
+  pause(): { goOn(): void } {
+    process.kill(this.#pid, 'SIGSTOP')
+    return { goOn: () => process.kill(this.#pid, 'SIGCONT') }
+  }
+
+  /** A copy of what it has on its disk now. */
+  copy(): string {
+    const copy = `${this.dir}-copy`
+    rmSync(copy, { recursive: true, force: true })
+    cpSync(this.dir, copy, { recursive: true })
+    return copy
+  }
+
+  /** Puts a copy in the place of what it has; it must not be running. */
+  restore(copy: string): void {
+    rmSync(this.dir, { recursive: true, force: true })
+    cpSync(copy, this.dir, { recursive: true })
+  }
+
+  /** Ends it, and removes its folder. */
+  async stop(): Promise<void> {
+    try {
+      await this.kill()
+    } catch {
+      // It was gone already.
+    }
+    for (const dir of [this.dir, `${this.dir}-copy`]) rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** What the program says of itself. */
+export function serverVersion(): string {
+  return execFileSync(program() as string, ['--version'], { encoding: 'utf8' }).trim()
+}
