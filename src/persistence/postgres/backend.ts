@@ -1,4 +1,5 @@
 import type {
+  Claim,
   DueRun,
   LeaseKey,
   LeaseRow,
@@ -71,8 +72,8 @@ export class PostgresBackend implements ServerBackend {
     return this.#readings.rows(runs)
   }
 
-  head(run: string): Promise<WrittenHead | undefined> {
-    return this.#readings.head(run)
+  head(run: string, mail: number): Promise<WrittenHead | undefined> {
+    return this.#readings.head(run, mail)
   }
 
   heads(query: Parameters<ServerBackend['heads']>[0]): Promise<readonly WrittenHead[]> {
@@ -99,8 +100,8 @@ export class PostgresBackend implements ServerBackend {
     return this.#snapshots.load(run, atMost)
   }
 
-  claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow> {
-    return this.#leases.claim(key)
+  claim(claim: Claim): Promise<LeaseRow> {
+    return this.#leases.claim(claim)
   }
 
   release(key: LeaseKey & { readonly epoch: number }): Promise<boolean> {

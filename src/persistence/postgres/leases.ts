@@ -1,4 +1,4 @@
-import type { LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
+import type { Claim, LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
 import { type Database, Statement } from './database.ts'
 import { toText } from './names.ts'
 import { leaseColumns, leaseName, leaseRow } from './rows.ts'
@@ -14,17 +14,17 @@ export class Leases {
   constructor(database: Database, { leases }: Tables) {
     this.#database = database
     this.#claim = new Statement(`insert into ${leases} as l (lease, namespace, partition, epoch, owner, "group")
-      values ($1, $2, $3::bigint, 1, $4, $5)
-      on conflict (lease) do update set epoch = l.epoch + 1, owner = excluded.owner, "group" = excluded."group"
+      values ($1, $2, $3::bigint, $6::bigint + 1, $4, $5)
+      on conflict (lease) do update set epoch = greatest(l.epoch, $6::bigint) + 1, owner = excluded.owner, "group" = excluded."group"
       returning ${leaseColumns}`)
     this.#release = new Statement(`update ${leases} set owner = null, "group" = null
       where lease = $1 and epoch = $2::bigint returning lease`)
     this.#row = new Statement(`select ${leaseColumns} from ${leases} l where l.lease = $1`)
   }
 
-  async claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow> {
-    const { namespace, partition, owner, group } = key
-    const values = [leaseName(key), toText(namespace), partition, toText(owner), toText(group)]
+  async claim(claim: Claim): Promise<LeaseRow> {
+    const { namespace, partition, owner, group, above = 0 } = claim
+    const values = [leaseName(claim), toText(namespace), partition, toText(owner), toText(group), above]
     const [row] = await this.#database.write(this.#claim, values)
     return leaseRow(row!)!
   }

@@ -8,14 +8,11 @@ import type { Tables } from './schema.ts'
 
 type Answer = 'taken' | 'duplicate' | 'unknown' | 'finished'
 
-/** How much of an inbox a head shows. */
-const inboxPage = 256
-
-/** The inbox of a run `r` as JSON, and how much there is of it. */
-export function inboxColumns({ mail }: Tables): string {
+/** The inbox of a run `r` as JSON, and how much there is of it. @param limit how much of it, in SQL */
+export function inboxColumns({ mail }: Tables, limit: string): string {
   const waits = `from ${mail} m where m.receiver = r.run and m.event is not null`
   return `(select json_agg(json_build_array(sender, seq, number, failure, event, trace) order by position)
-      from (select * ${waits} order by position limit ${inboxPage}) oldest), (select count(*) ${waits})`
+      from (select * ${waits} order by position limit ${limit}) oldest), (select count(*) ${waits})`
 }
 
 /** What {@link inboxColumns} gave. */

@@ -1,6 +1,7 @@
 import type { MachineRecord } from '../../actors/contracts/store.ts'
 import type { ServerBackend, WrittenHead } from '../server/backend.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
+import { inboxPage } from '../waiting.ts'
 import { pinName } from './append-statement.ts'
 import { textArray } from './arrays.ts'
 import type { PostgresRow } from './client.ts'
@@ -25,11 +26,12 @@ export class Readings {
   readonly #machine: Statement
 
   constructor(database: Database, tables: Tables) {
-    const head = `select ${runColumns}, ${inboxColumns(tables)} from ${runTables(tables)}`
+    const head = (mail: string): string =>
+      `select ${runColumns}, ${inboxColumns(tables, mail)} from ${runTables(tables)}`
     this.#database = database
     this.#rows = new Statement(`select ${runColumns} from ${runTables(tables)} where r.run = any($1::text[])`)
-    this.#head = new Statement(`${head} where r.run = $1`)
-    this.#heads = new Statement(`${head} where r.run >= $1 and (r.run > $1 or $2::boolean)
+    this.#head = new Statement(`${head('$2::bigint')} where r.run = $1`)
+    this.#heads = new Statement(`${head(String(inboxPage))} where r.run >= $1 and (r.run > $1 or $2::boolean)
       and starts_with(r.run, $3) and ($4::text is null or r.namespace = $4) order by r.run limit $5::bigint`)
     this.#pinned = new Statement(`select run from ${tables.runs} where pin = $1`)
     this.#units = unitsStatement(tables)
@@ -40,8 +42,8 @@ export class Readings {
     return (await this.#database.ask(this.#rows, [textArray(runs.map(toText))])).map(runRow)
   }
 
-  async head(run: string): Promise<WrittenHead | undefined> {
-    const [row] = await this.#database.ask(this.#head, [toText(run)])
+  async head(run: string, mail: number): Promise<WrittenHead | undefined> {
+    const [row] = await this.#database.ask(this.#head, [toText(run), Number.isFinite(mail) ? mail : null])
     return row && headOf(row)
   }
 

@@ -1,4 +1,12 @@
-import type { DueRun, LeaseKey, LeaseRow, MachineRecord, Mail, StoredSnapshot } from '../../actors/contracts/store.ts'
+import type {
+  Claim,
+  DueRun,
+  LeaseKey,
+  LeaseRow,
+  MachineRecord,
+  Mail,
+  StoredSnapshot,
+} from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from '../server/backend.ts'
@@ -124,8 +132,8 @@ export class ValkeyBackend implements ServerBackend {
     )
   }
 
-  async head(run: string): Promise<WrittenHead | undefined> {
-    const [head] = await this.#heads([run])
+  async head(run: string, mail: number): Promise<WrittenHead | undefined> {
+    const [head] = await this.#heads([run], mail)
     return head
   }
 
@@ -150,7 +158,12 @@ export class ValkeyBackend implements ServerBackend {
         .slice(0, end < 0 ? undefined : end)
         .filter(member => namespace === undefined || member.namespace === namespace)
         .slice(0, limit - heads.length)
-      heads.push(...(await this.#heads(fitting.map(({ run }) => run))))
+      heads.push(
+        ...(await this.#heads(
+          fitting.map(({ run }) => run),
+          inboxPage,
+        )),
+      )
       if (page.length < count || end >= 0) break
       from = `(${page.at(-1)}`
     }
@@ -188,9 +201,9 @@ export class ValkeyBackend implements ServerBackend {
     return text === null ? undefined : (JSON.parse(text as string) as StoredSnapshot)
   }
 
-  async claim(key: LeaseKey & { readonly owner: string; readonly group: string }): Promise<LeaseRow> {
-    const name = leaseName(key.namespace, key.partition)
-    const args = [name, JSON.stringify(key.owner), JSON.stringify(key.group)]
+  async claim({ namespace, partition, owner, group, above = 0 }: Claim): Promise<LeaseRow> {
+    const name = leaseName(namespace, partition)
+    const args = [name, JSON.stringify(owner), JSON.stringify(group), above]
     return readLease(name, (await this.#write(scripts.claim, [this.#keys.marks, this.#keys.leases], args)) as string)
   }
 
@@ -240,13 +253,15 @@ export class ValkeyBackend implements ServerBackend {
     this.#end()
   }
 
-  async #heads(runs: readonly string[]): Promise<WrittenHead[]> {
+  async #heads(runs: readonly string[], mail: number): Promise<WrittenHead[]> {
     if (runs.length === 0) return []
     const keys = runs.flatMap(run => [this.#keys.run(run), this.#keys.inbox(run)])
-    const found = (await this.#connection.run(scripts.heads, keys, () => [inboxPage])) as HeadText[]
-    return found.flatMap(([row, name, mail, waiting], at) => {
+    const found = (await this.#connection.run(scripts.heads, keys, () => [
+      Math.min(mail, Number.MAX_SAFE_INTEGER),
+    ])) as HeadText[]
+    return found.flatMap(([row, name, oldest, waiting], at) => {
       if (row === undefined) return []
-      const inbox = mail!.map(text => JSON.parse(text) as Mail)
+      const inbox = oldest!.map(text => JSON.parse(text) as Mail)
       return [{ row: readRowText(runs[at]!, row, name!), inbox, waiting: waiting! }]
     })
   }

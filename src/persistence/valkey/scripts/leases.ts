@@ -1,11 +1,11 @@
 import { marking } from './shared.ts'
 
-/** Takes a partition over. KEYS: marks, leases. ARGV: of {@link marking}; lease, owner, group. Gives the row. */
+/** Takes a partition over. KEYS: marks, leases. ARGV: of {@link marking}; lease, owner, group, and what the epoch must be above. Gives the row. */
 export const claimScript = String.raw`#!lua
 ${marking}
 if not remembered() then return forgotten() end
 local row = redis.call('HGET', KEYS[2], ARGV[4])
-local epoch = row and tonumber(string.match(row, '^%d+')) or 0
+local epoch = math.max(row and tonumber(string.match(row, '^%d+')) or 0, tonumber(ARGV[7]))
 row = string.format('%.0f', epoch + 1) .. '\n' .. ARGV[5] .. '\n' .. ARGV[6]
 mark()
 redis.call('HSET', KEYS[2], ARGV[4], row)
