@@ -4,6 +4,7 @@ export const entries: Readonly<Record<string, string>> = {
   testing: 'src/testing.ts',
   'persistence/memory': 'src/persistence/memory.ts',
   'persistence/filesystem': 'src/persistence/filesystem/index.ts',
+  'persistence/git': 'src/persistence/git/index.ts',
   'transports/memory': 'src/transports/memory/index.ts',
   'transports/framing': 'src/transports/framing/index.ts',
   'transports/rxjs': 'src/transports/rxjs.ts',

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { archiveCommand } from './archive.ts'
 import { bisectCommand } from './bisect.ts'
 import { diffCommand } from './diff.ts'
 import { exportCommand } from './export.ts'
@@ -23,6 +24,7 @@ const commands = [
   forkCommand,
   exportCommand,
   importCommand,
+  archiveCommand,
 ]
 
 const program = new Command('xmachines')

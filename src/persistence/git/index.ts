@@ -1,0 +1,1 @@
+export { type Archive, type ArchiveOptions, type ArchiveProgress, archive } from './archive.ts'
