@@ -70,7 +70,7 @@ export class Refs {
     return readLoose(join(this.#gitdir, name)) ?? this.#packed.read().get(name)
   }
 
-  /** Sets refs, all or none. @throws RefMoved; STORE_LOCKED while somebody holds packed-refs; what a write throws */
+  /** Sets refs of ours, all or none. @throws RefMoved; STORE_LOCKED while somebody holds packed-refs; what a write throws */
   async set(changes: readonly RefChange[]): Promise<void> {
     if (changes.length === 0) return
     const lock = await this.#lock()
