@@ -1,17 +1,18 @@
 import type { JsonObject } from '../../actors/contracts/json.ts'
+import { type GitObjectType, gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type Commit, parseCommit, parseTree, seqOf } from './commit.ts'
 import { badCommit } from './failures.ts'
 import { digitsOf } from './layout.ts'
 import type { FoundObject } from './pack-file.ts'
 import type { Repository } from './repository.ts'
 
-/** Reads an object of a run. @throws COMMIT_DAMAGED */
+/** Reads an object of a run, whose id must be that of its bytes. @throws COMMIT_DAMAGED */
 export function readObject(
-  { objects }: Pick<Repository, 'objects'>,
+  { objects, objectFormat }: Repository,
   run: string,
   commit: string,
   oid: string,
-  type: FoundObject['type'],
+  type: GitObjectType,
 ): Uint8Array {
   let found: FoundObject | undefined
   try {
@@ -22,6 +23,8 @@ export function readObject(
   const what = oid === commit ? 'it' : `its ${type} ${oid}`
   if (found === undefined) throw badCommit(run, commit, `${what} is missing`, { object: oid })
   if (found.type !== type) throw badCommit(run, commit, `${what} is a ${found.type}, not a ${type}`, { object: oid })
+  if (gitObjectId(objectFormat, found.type, found.bytes) !== oid)
+    throw badCommit(run, commit, `${what} was changed`, { object: oid })
   return found.bytes
 }
 
@@ -54,13 +57,22 @@ export function filesOf(
 }
 
 /** Reads a blob as JSON. @throws COMMIT_DAMAGED */
-export function parseFile(repository: Repository, run: string, oid: string, blob: string): unknown {
-  const bytes = readObject(repository, run, oid, blob, 'blob')
+export function parseFile(
+  repository: Repository,
+  run: string,
+  oid: string,
+  blob: string,
+  text = textOf(readObject(repository, run, oid, blob, 'blob')),
+): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString())
+    return JSON.parse(text)
   } catch {
     throw badCommit(run, oid, `its blob ${blob} is not JSON`, { object: blob })
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
 }
 
 /** Where a branch stands. */

@@ -24,10 +24,29 @@ export function parseCommit(bytes: Uint8Array): Commit | undefined {
   return { tree: head[1]!, parents, subject: text.slice(start + 2, end < 0 ? undefined : end) }
 }
 
+const eventsName = Buffer.from('100644 events.json\0')
+const unitName = Buffer.from('100644 unit.json\0')
+const eventsAt = eventsName.length
+
+/** Whether a tree is that of a unit, as nearly all are. */
+function isUnitTree(bytes: Buffer, width: number): boolean {
+  const unitAt = eventsAt + width
+  return (
+    bytes.length === unitAt + unitName.length + width &&
+    bytes.compare(eventsName, 0, eventsAt, 0, eventsAt) === 0 &&
+    bytes.compare(unitName, 0, unitName.length, unitAt, unitAt + unitName.length) === 0
+  )
+}
+
 /** The files of a tree, by name. `undefined`: it is no tree. @param width bytes of an id */
 export function parseTree(tree: Uint8Array, width: number): ReadonlyMap<string, string> | undefined {
   const bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.length)
   const files = new Map<string, string>()
+  if (isUnitTree(bytes, width)) {
+    files.set('events.json', bytes.toString('hex', eventsAt, eventsAt + width))
+    files.set('unit.json', bytes.toString('hex', eventsAt + width + unitName.length))
+    return files
+  }
   for (let at = 0; at < bytes.length; ) {
     const blank = bytes.indexOf(32, at)
     const end = blank < 0 ? -1 : bytes.indexOf(0, blank)

@@ -1,1 +1,3 @@
 export { type Archive, type ArchiveOptions, type ArchiveProgress, archive } from './archive.ts'
+export { openClone } from './clone.ts'
+export type { RepositoryPlace } from './repository.ts'

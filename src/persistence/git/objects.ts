@@ -7,7 +7,7 @@ import { errnoOf } from './failures.ts'
 import { entryTypes, type FoundObject, idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
 
-/** So much of what was built from deltas is kept, since the next delta mostly stands on it. */
+/** So many bytes of what was built from deltas are kept, since the next delta mostly stands on them. */
 const keptBytes = 32 << 20
 
 /**
@@ -20,8 +20,8 @@ export class Objects {
   readonly #dirs: readonly string[]
   #packs: PackFile[] = []
   #looked = false
-  /** By pack and offset; the least recently used first. */
-  readonly #kept = new Map<string, FoundObject>()
+  /** By pack and offset; the oldest first. */
+  readonly #kept = new Map<PackFile, Map<number, FoundObject>>()
   #keptBytes = 0
 
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
@@ -73,9 +73,10 @@ export class Objects {
   #entry(pack: PackFile, offset: number): FoundObject {
     const chain: Uint8Array[] = []
     const places: number[] = []
+    const kept = this.#kept.get(pack)
     let found: FoundObject | undefined
     for (let at = offset; found === undefined; ) {
-      found = this.#kept.get(`${pack.path} ${at}`)
+      found = kept?.get(at)
       if (found !== undefined) break
       const entry = pack.entry(at)
       const content = pack.content(entry)
@@ -109,13 +110,18 @@ export class Objects {
   }
 
   #keep(pack: PackFile, offset: number, object: FoundObject): void {
-    this.#kept.set(`${pack.path} ${offset}`, object)
-    this.#keptBytes += object.bytes.length + 64
-    for (const [place, { bytes }] of this.#kept) {
-      if (this.#keptBytes <= keptBytes) break
-      this.#kept.delete(place)
-      this.#keptBytes -= bytes.length + 64
+    if (this.#keptBytes > keptBytes) {
+      // The next ones stand on what comes now.
+      this.#kept.clear()
+      this.#keptBytes = 0
     }
+    let kept = this.#kept.get(pack)
+    if (kept === undefined) {
+      kept = new Map()
+      this.#kept.set(pack, kept)
+    }
+    kept.set(offset, object)
+    this.#keptBytes += object.bytes.length + 64
   }
 
   #loose(oid: string): FoundObject | undefined {
@@ -147,7 +153,10 @@ export class Objects {
         if (pack !== undefined) packs.push(pack)
       }
     }
-    for (const gone of known.values()) gone.close()
+    for (const gone of known.values()) {
+      this.#kept.delete(gone)
+      gone.close()
+    }
     this.#packs = packs
   }
 

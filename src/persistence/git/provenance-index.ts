@@ -1,3 +1,4 @@
+import { gitObjectId } from '../../actors/identity/git-objects.ts'
 import { parseCommit, parseTree } from './commit.ts'
 import { badCommit } from './failures.ts'
 import { digitsOf, provenanceRef } from './layout.ts'
@@ -112,6 +113,8 @@ export class ProvenanceIndex {
     if (kept !== undefined) return kept
     const found = this.#objects.read(oid)
     if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
+    if (gitObjectId(this.#objects.format, 'blob', found.bytes) !== oid)
+      throw badCommit('-', provenanceRef, `its object ${oid} was changed`, { object: oid })
     const bytes = Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
     this.#blobs.set(oid, bytes)
     for (const oldest of this.#blobs.keys()) {

@@ -2,6 +2,7 @@ import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { Beside, RunHead } from '../../actors/contracts/store.ts'
 import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from '../../actors/contracts/unit.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
+import { freeze } from './freeze.ts'
 
 /*
  * How units were recorded: what their ids are not made of. One commit a flush, on a branch of its own, whose file has
@@ -69,11 +70,9 @@ function written(unit: NewUnit & { readonly epoch?: number }): object {
 export function readUnits(line: string): readonly UnitProvenance[] {
   const { units }: { readonly units: readonly (Omit<UnitProvenance, 'sources'> & { sources?: readonly Written[] })[] } =
     JSON.parse(line)
-  return units.map(({ outputs = [], sources, ...rest }) => ({
-    outputs,
-    ...(sources && { sources: sources.map(readPosition) }),
-    ...rest,
-  }))
+  return units.map(({ outputs = none, sources, ...rest }) =>
+    freeze({ outputs, ...(sources && { sources: sources.map(readPosition) }), ...rest }),
+  )
 }
 
 /** Reads what is kept beside a run. */
@@ -97,6 +96,8 @@ export function readBeside(line: string): RunProvenance {
     ...(lease && { lease }),
   }
 }
+
+const none: readonly never[] = Object.freeze([])
 
 type WrittenBeside = Omit<RunProvenance, 'beside'> &
   Omit<Beside, 'sources' | 'refusals'> & { readonly sources: readonly Written[]; readonly refusals: readonly Written[] }

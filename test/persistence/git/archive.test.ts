@@ -8,6 +8,7 @@ import { type Archive, archive } from '../../../src/persistence/git/index.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
 const ends: (() => unknown)[] = []
@@ -27,32 +28,6 @@ function started(store: Store, gitdir: string, more: object = {}): Archive {
   const archived = archive(store, { gitdir, interval: 1e9, onError: () => {}, ...more })
   ends.push(() => archived.close())
   return archived
-}
-
-/** A store with something of everything. */
-async function filled(format: 'sha1' | 'sha256' = 'sha1'): Promise<{ store: Store; runs: TestRun[] }> {
-  const store = memoryStore({ objectFormat: format })
-  const runs: TestRun[] = []
-  for (let index = 0; index < 12; index++) {
-    const time = index % 2 ? 'source' : 'arrival'
-    runs.push(await new TestRun(format, { key: `ключ ${index}`, time }).create(store, { value: { index } }, index))
-  }
-  runs.push(await new TestRun(format, { fork: { of: runs[6]!, at: 4 } }).create(store, { beside: { held: true } }, 3))
-  runs.push(await new TestRun(format, { fork: { of: runs[12]!, at: 6 } }).create(store))
-  const migrated = testMachine(format, '2')
-  const { seq } = runs[5]!
-  const unit = {
-    ...testUnit(seq + 1),
-    events: [],
-    origin: { kind: 'migration', from: runs[5]!.machine.oid } as const,
-    machine: migrated.oid,
-  }
-  await runs[5]!.goOn(store, [unit], {
-    machine: migrated,
-    beside: { sources: [{ id: '__proto__', position: 2n ** 70n }] },
-  })
-  await runs[5]!.goOn(store)
-  return { store, runs }
 }
 
 /** Every branch has the commits that the store's histories have, and stock Git finds nothing wrong. */
