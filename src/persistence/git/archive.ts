@@ -57,6 +57,7 @@ export function archive(source: Store, options: ArchiveOptions): Archive {
     store: source,
     gitdir,
     interval,
+    rest: 5,
     onError,
     heads: stop => source.list({ signal: stop }),
     open: async () => {

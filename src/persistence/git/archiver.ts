@@ -69,6 +69,11 @@ export class Archiver {
     const known = this.#where(run)
     // Whoever pushed units that the store has not got: they stay.
     if (known !== undefined && known.seq > seq) return
+    // What is kept beside it was written with its last unit; what has changed since is written with the next one.
+    if (known?.seq === seq && !this.#revisions.has(run)) {
+      this.#revisions.set(run, head.revision)
+      return
+    }
     if (known === undefined && fork?.creation?.fork !== undefined) await this.#takeParent(store, fork.creation.fork)
     let at = known ?? (await this.#begin(store, head))
     if (at.seq < seq) {
@@ -104,11 +109,6 @@ export class Archiver {
     this.#flush = new Flush(this.#repository)
     this.#known.clear()
     this.#revisions.clear()
-  }
-
-  /** Where a run stands in the repository. `undefined`: it is not there. */
-  seqOf(run: string): number | undefined {
-    return this.#where(run)?.seq
   }
 
   #where(run: string): Known | undefined {
@@ -203,7 +203,8 @@ async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> 
   return (fork ?? (await firstUnit(store, run))).at
 }
 
-function differs(run: string, seq: number, why: string): XMachinesError {
+/** The repository has another history. */
+export function differs(run: string, seq: number, why: string): XMachinesError {
   return new XMachinesError(
     'ARCHIVE_DIFFERS',
     `Run ${run} cannot be archived: ${why} (unit ${seq}). Archive into another repository.`,

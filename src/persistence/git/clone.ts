@@ -1,4 +1,4 @@
-import type { Store } from '../../actors/contracts/store.ts'
+import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { gitdirOf, openRepository, type RepositoryPlace } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
 
@@ -18,4 +18,9 @@ import { RepositoryStore } from './repository-store.ts'
 export function openClone(place: RepositoryPlace): Store {
   const gitdir = gitdirOf(place)
   return new RepositoryStore(gitdir, () => openRepository(gitdir))
+}
+
+/** Whether a store knows how all units of a run were recorded: only a clone may not. */
+export function isRecorded(store: Store, head: RunHead): boolean {
+  return !(store instanceof RepositoryStore) || store.isRecorded(head)
 }

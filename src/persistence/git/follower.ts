@@ -13,8 +13,12 @@ export interface FollowerOptions {
   readonly open: () => Promise<Archiver>
   /** Runs that may have something new. Called once a pass. */
   readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
+  /** What `heads` gave is committed. */
+  readonly committed?: () => void
   /** Time between two passes at least, ms. */
   readonly interval: number
+  /** A pass that takes long is followed by a pause so many times as long. */
+  readonly rest: number
   readonly onError: (error: XMachinesError) => void
 }
 
@@ -24,8 +28,6 @@ interface Waiter {
 }
 
 const longestWait = 30_000
-/** A pass that takes long is followed by a pause so many times as long. */
-const rest = 5
 
 /** Commits in the background what a store has. One pass after the other; it waits longer where passes take long or fail. */
 export class Follower {
@@ -86,7 +88,7 @@ export class Follower {
         if (waiting.length === 0 && !(thrown instanceof RefMoved)) this.#options.onError(error)
       }
       const took = performance.now() - start
-      const { interval } = this.#options
+      const { interval, rest } = this.#options
       await this.#pause(Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest)))
     }
     for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
@@ -111,6 +113,7 @@ export class Follower {
       }
     }
     await archiver.commit()
+    if (!signal.aborted) this.#options.committed?.()
     if (wrong !== undefined) throw wrong
   }
 

@@ -93,7 +93,7 @@ export class RepositoryStore implements Store {
   }
 
   /** Whether all own units of a run have their provenance: without, what was recorded cannot be compared. */
-  async isRecorded({ run, seq, fork }: RunHead): Promise<boolean> {
+  isRecorded({ run, seq, fork }: RunHead): boolean {
     let count = 0
     const from = fork === undefined ? 0 : fork.seq + 1
     for (const _unit of this.#provenance.units(run, from, seq)) count++
