@@ -83,8 +83,16 @@ module.exports = {
       name: 'drivers-know-the-core-only',
       comment: 'A store or transport imports the core and itself: never a sibling, never a root.',
       severity: 'error',
-      from: { path: '^src/(transports|persistence)/([^/.]+)(?:/|\\.ts$)' },
+      from: { path: '^src/(transports|persistence)/([^/.]+)(?:/|\\.ts$)', pathNot: '^src/persistence/git/' },
       to: { path: '^src/', pathNot: ['^src/actors/', '^src/$1/$2(/|\\.ts$)', sharedByStores] },
+    },
+    {
+      name: 'git-has-a-file-journal',
+      comment:
+        'The Git store keeps its journal with the file store (docs/decisions/0016-git-ledger.md), and knows no other sibling.',
+      severity: 'error',
+      from: { path: '^src/persistence/git/' },
+      to: { path: '^src/', pathNot: ['^src/actors/', '^src/persistence/(git|filesystem)/', sharedByStores] },
     },
     {
       name: 'node-in-its-places',

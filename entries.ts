@@ -6,6 +6,7 @@ export const entries: Readonly<Record<string, string>> = {
   'persistence/filesystem': 'src/persistence/filesystem/index.ts',
   'persistence/postgres': 'src/persistence/postgres/index.ts',
   'persistence/valkey': 'src/persistence/valkey/index.ts',
+  'persistence/git': 'src/persistence/git/index.ts',
   'transports/memory': 'src/transports/memory/index.ts',
   'transports/framing': 'src/transports/framing/index.ts',
   'transports/rxjs': 'src/transports/rxjs.ts',

@@ -300,6 +300,21 @@ export const errorCodes = {
     when: 'The id of a unit was asked for in a read that was opened without ids.',
     next: 'Read with `ids: true`.',
   },
+  COMMIT_DAMAGED: {
+    retryable: false,
+    when: 'A commit of a repository, or an object that it stands on, is missing or is not what its id says.',
+    next: '`details.commit` is the first bad one of the run. Fetch it from a clone that has it whole.',
+  },
+  HISTORY_SHALLOW: {
+    retryable: false,
+    when: 'The clone is shallow: it ends before the unit that was asked for.',
+    next: 'Run `git fetch --unshallow`, or read from the unit that `details.from` names.',
+  },
+  ARCHIVE_DIFFERS: {
+    retryable: false,
+    when: 'A branch of the repository has another history of the run than the store that is archived there.',
+    next: 'Archive into another repository. `details.run` names the run, `details.seq` the unit.',
+  },
   IMPORT_DIFFERS: {
     retryable: false,
     when: 'An imported history differs from the one that the store has.',
@@ -377,7 +392,7 @@ export const errorCodes = {
   },
   STORE_UNSUPPORTED: {
     retryable: false,
-    when: 'The command line has no driver for a store of this kind.',
+    when: 'There is no driver for a store of this kind, or for what it should be kept in.',
     next: 'Give a directory.',
   },
   MODULE_INVALID: {

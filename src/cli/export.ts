@@ -7,7 +7,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
-import { besideLine, forkLine, type UnitLine, unitLine } from './unit-line.ts'
+import { type BesideLine, besideLine, forkLine, type UnitLine, unitLine } from './unit-line.ts'
 
 interface ExportOptions {
   readonly run?: string
@@ -27,51 +27,41 @@ export function exportCommand(): Command {
 async function exportStore(terminal: Terminal, location: string, { run, namespace }: ExportOptions): Promise<number> {
   const { signal } = terminal
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const runs = run === undefined ? parentsFirst(store, signal) : [await findRun(store, run, { namespace, signal })]
-    const exporter = new Exporter(store, terminal)
-    for await (const head of runs) await exporter.run(head)
-    terminal.say(`${counted(exporter.runs, 'run')}, ${counted(exporter.lines, 'line')}.`)
+    const runs = run === undefined ? undefined : [await findRun(store, run, { namespace, signal })]
+    let [ended, lines] = [0, 0]
+    for await (const line of exportLines(store, signal, runs)) {
+      lines++
+      if ('beside' in line) ended++
+      // A line of an export is JSON, whether `--json` was given or not.
+      await terminal.printLine(JSON.stringify(line))
+    }
+    terminal.say(`${counted(ended, 'run')}, ${counted(lines, 'line')}.`)
   })
   return 0
 }
 
-class Exporter {
-  runs = 0
-  lines = 0
-  readonly #store: Store
-  readonly #terminal: Terminal
-  /** Machines that are out: each once. */
-  readonly #machines = new Set<string>()
-
-  constructor(store: Store, terminal: Terminal) {
-    this.#store = store
-    this.#terminal = terminal
-  }
-
-  async run(head: RunHead): Promise<void> {
-    const { fork } = head
-    const { signal } = this.#terminal
-    if (fork !== undefined) await this.#unit(forkLine({ ...head, fork }))
-    const from = fork === undefined ? 0 : fork.seq + 1
-    if (from <= head.seq) {
-      for await (const batch of batchesOf(this.#store.read(head.run, { from, to: head.seq, signal })))
-        for (const unit of batch) await this.#unit(unitLine(unit))
-    }
-    await this.#print(besideLine(head))
-    this.runs++
-  }
-
-  async #unit(line: UnitLine): Promise<void> {
+/** The lines of an export: the units of each run, then what is kept beside it. A machine comes with the first unit that is of it. */
+export async function* exportLines(
+  store: Store,
+  signal: AbortSignal,
+  runs: AsyncIterable<RunHead> | Iterable<RunHead> = parentsFirst(store, signal),
+): AsyncGenerator<UnitLine | BesideLine, void, void> {
+  const machines = new Set<string>()
+  const withMachine = async (line: UnitLine): Promise<UnitLine> => {
     const oid = line.machine ?? line.creation?.machine
-    if (oid === undefined || this.#machines.has(oid)) return this.#print(line)
-    this.#machines.add(oid)
-    await this.#print({ ...line, machineRecord: await this.#store.machine(oid) })
+    if (oid === undefined || machines.has(oid)) return line
+    machines.add(oid)
+    const machineRecord = await store.machine(oid)
+    return machineRecord === undefined ? line : { ...line, machineRecord }
   }
-
-  /** A line of an export is JSON, whether `--json` was given or not. */
-  #print(line: object): Promise<void> {
-    this.lines++
-    const text = JSON.stringify(line)
-    return this.#terminal.printLine(text)
+  for await (const head of runs) {
+    const { run, seq, fork } = head
+    if (fork !== undefined) yield await withMachine(forkLine({ ...head, fork }))
+    const from = fork === undefined ? 0 : fork.seq + 1
+    if (from <= seq) {
+      for await (const batch of batchesOf(store.read(run, { from, to: seq, signal })))
+        for (const unit of batch) yield await withMachine(unitLine(unit))
+    }
+    yield besideLine(head)
   }
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { addAbortSignal } from 'node:stream'
 import { Command } from 'commander'
 import type { MachineRecord, Store } from '../actors/contracts/store.ts'
@@ -6,6 +7,7 @@ import { AppendQueue } from '../actors/copy/append-queue.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { machineId } from '../actors/identity/index.ts'
 import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
+import { exportLines } from './export.ts'
 import { invalid } from './import-refusals.ts'
 import { openInput } from './input.ts'
 import { objectFormatOption } from './object-format-option.ts'
@@ -23,9 +25,9 @@ interface ImportOptions {
 /** `xmachines import STORE [FILE]`: takes over what `export` printed. */
 export function importCommand(): Command {
   return new Command('import')
-    .description('take over what `export` printed; the runs are held')
+    .description('take over what `export` printed, or what a repository has; the runs are held')
     .argument('<store>', 'a directory')
-    .argument('[file]', 'what `export` printed; without one, or with -, stdin')
+    .argument('[file|repository]', 'what `export` printed, or a Git repository; without one, or with -, stdin')
     .addOption(objectFormatOption())
     .action(perform(importStore))
 }
@@ -36,22 +38,15 @@ const maxLineBytes = 256 << 20
 async function importStore(
   terminal: Terminal,
   location: string,
-  file: string | undefined,
+  from: string | undefined,
   options: ImportOptions,
 ): Promise<number> {
-  const { chunks } = await openInput(file ?? '-')
-  addAbortSignal(terminal.signal, chunks)
-  const decoder = new NdjsonDecoder<unknown>({ maxLineBytes })
   let importer: Importer | undefined
-  const take = async (value: unknown): Promise<void> => {
-    importer ??= await Importer.open(terminal, location, formatOf(value) ?? options.objectFormat)
-    await importer.take(value)
-  }
   try {
-    for await (const bytes of chunks) {
-      for (const value of decoder.push(bytes)) await take(value)
+    for await (const value of valuesOf(terminal, from)) {
+      importer ??= await Importer.open(terminal, location, formatOf(value) ?? options.objectFormat)
+      await importer.take(value)
     }
-    for (const value of decoder.flush()) await take(value)
     if (importer === undefined) return 0
     await importer.end()
     const { runs, unchanged, units, failed } = importer
@@ -60,8 +55,30 @@ async function importStore(
     )
     return failed === 0 ? 0 : 1
   } finally {
-    chunks.destroy()
     await importer?.close()
+  }
+}
+
+/** The lines of an export: of a file, or of the store that a directory is. */
+async function* valuesOf(terminal: Terminal, from = '-'): AsyncGenerator<unknown, void, void> {
+  const { signal } = terminal
+  if (from !== '-' && statSync(from, { throwIfNoEntry: false })?.isDirectory()) {
+    const store = await openStore(terminal, from, { access: 'read' })
+    try {
+      yield* exportLines(store, signal)
+    } finally {
+      await store.close()
+    }
+    return
+  }
+  const { chunks } = await openInput(from)
+  addAbortSignal(signal, chunks)
+  const decoder = new NdjsonDecoder<unknown>({ maxLineBytes })
+  try {
+    for await (const bytes of chunks) yield* decoder.push(bytes)
+    yield* decoder.flush()
+  } finally {
+    chunks.destroy()
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { archiveCommand } from './archive.ts'
 import { bisectCommand } from './bisect.ts'
 import { copyCommand } from './copy.ts'
 import { diffCommand } from './diff.ts'
@@ -25,6 +26,7 @@ const commands = [
   exportCommand,
   importCommand,
   copyCommand,
+  archiveCommand,
 ]
 
 const program = new Command('xmachines')

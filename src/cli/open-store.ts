@@ -1,8 +1,13 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { type FileStoreOptions, fileStore, type StoreWarning } from '../persistence/filesystem/index.ts'
+import { segmentName } from '../persistence/filesystem/layout.ts'
+import { openClone } from '../persistence/git/index.ts'
+import { findGitdir } from '../persistence/git/repository.ts'
 import type { Terminal } from './terminal.ts'
 
 /** How a command opens a store. */
@@ -17,12 +22,28 @@ export interface OpenStoreOptions {
 export async function openStore(terminal: Terminal, location: string, options: OpenStoreOptions): Promise<Store> {
   const { access, objectFormat } = options
   const dir = directoryOf(location)
+  const gitdir = repositoryAt(dir)
+  if (gitdir !== undefined) return openRepositoryStore(gitdir, access)
   const onWarning = ({ code, message }: StoreWarning): void => terminal.say(`${code}: ${message}`)
   if (access === 'create') return checked(dir, { onWarning }, objectFormat)
   const reader = await checked(dir, { onWarning, readOnly: true }, objectFormat)
   if (access === 'read') return reader
   await reader.close()
   return checked(dir, { onWarning }, reader.objectFormat)
+}
+
+/** The Git directory of a place that is a repository and not a store of files, which may itself be kept in one. */
+function repositoryAt(dir: string): string | undefined {
+  return existsSync(join(dir, segmentName(1))) ? undefined : findGitdir(dir)
+}
+
+async function openRepositoryStore(gitdir: string, access: OpenStoreOptions['access']): Promise<Store> {
+  const store = openClone({ gitdir })
+  if (access === 'read') {
+    await store.find('', '')
+    return store
+  }
+  throw new XMachinesError('STORE_READ_ONLY', `${gitdir} is a repository.`, { details: { path: gitdir } })
 }
 
 /** A store that is open. Opening is lazy: whatever is wrong with the place, or with the lock, shows now. */
@@ -78,7 +99,7 @@ function directoryOf(location: string): string {
   throw new XMachinesError(
     'STORE_UNSUPPORTED',
     door === undefined
-      ? `There is no store for ${scheme}:// locations. Give a directory.`
+      ? `There is no store for ${scheme}:// locations. Give a directory; clone a repository that is elsewhere.`
       : `Stores at ${scheme}:// are opened by ${door}, which this version does not have yet. Give a directory.`,
     { details: { scheme } },
   )

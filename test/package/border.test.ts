@@ -95,6 +95,15 @@ const planted: Readonly<Record<string, { readonly files: Readonly<Record<string,
     },
     at: 'src/persistence/memory.ts, src/transports/rxjs.ts',
   },
+  'git-has-a-file-journal': {
+    files: {
+      'src/persistence/git/one.ts': "import { two } from '../memory.ts'\nexport const one = two",
+      'src/persistence/git/three.ts': "import { four } from '../filesystem/four.ts'\nexport const three = four",
+      'src/persistence/memory.ts': 'export const two = 2',
+      'src/persistence/filesystem/four.ts': 'export const four = 4',
+    },
+    at: 'src/persistence/git/one.ts',
+  },
   'node-in-its-places': {
     files: {
       'src/persistence/memory.ts': "import { readFileSync } from 'node:fs'\nexport const one = readFileSync",

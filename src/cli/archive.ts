@@ -1,0 +1,50 @@
+import { once } from 'node:events'
+import { Command } from 'commander'
+import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
+import { findGitdir } from '../persistence/git/repository.ts'
+import { withStore } from './open-store.ts'
+import { perform } from './perform.ts'
+import type { Terminal } from './terminal.ts'
+import { counted } from './text.ts'
+
+interface ArchiveOptions {
+  readonly follow?: boolean
+}
+
+/** `xmachines archive STORE REPO`: commits runs to a Git repository. */
+export function archiveCommand(): Command {
+  return new Command('archive')
+    .description('commit every run to a Git repository: one branch a run, one commit a unit')
+    .argument('<store>', 'a directory')
+    .argument('<repository>', 'a Git repository; a new one is made bare')
+    .option('--follow', 'go on until interrupted')
+    .action(perform(archiveStore))
+}
+
+async function archiveStore(
+  terminal: Terminal,
+  location: string,
+  repository: string,
+  { follow = false }: ArchiveOptions,
+): Promise<number> {
+  const { signal } = terminal
+  await withStore(terminal, location, { access: 'read' }, async store => {
+    const gitdir = findGitdir(repository) ?? repository
+    const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
+    try {
+      await report(terminal, archived.gitdir, await archived.caughtUp())
+      if (follow && !signal.aborted) {
+        await once(signal, 'abort')
+        await report(terminal, archived.gitdir, await archived.caughtUp())
+      }
+    } finally {
+      await archived.close()
+    }
+  })
+  return 0
+}
+
+async function report(terminal: Terminal, gitdir: string, { units, flushes }: ArchiveProgress): Promise<void> {
+  await terminal.print({ gitdir, units, flushes }, () => undefined)
+  terminal.say(`${counted(units, 'unit')} committed to ${gitdir} in ${counted(flushes, 'pack')}.`)
+}

@@ -1,0 +1,141 @@
+import { join } from 'node:path'
+import type { Store } from '../../actors/contracts/store.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { takeLock, type WriterLock } from '../filesystem/lock.ts'
+import { Archiver } from './archiver.ts'
+import { type GitFiles, systemFiles } from './files.ts'
+import { Follower } from './follower.ts'
+import { ownFolder } from './layout.ts'
+import { gitdirOf, initRepository, openRepository, type Repository, type RepositoryPlace } from './repository.ts'
+
+/** How {@link archive} follows a store. One of `dir` and `gitdir` says where the repository is. */
+export type ArchiveOptions = RepositoryPlace & {
+  /** Time between two looks at the store at least, ms. Looks that take long are followed by longer pauses. @default 1000 */
+  readonly interval?: number
+  /** When it fires, the archive closes. */
+  readonly signal?: AbortSignal
+  /** Told of what went wrong in the background. @default `process.emitWarning` */
+  readonly onError?: (error: XMachinesError) => void
+}
+
+/** A store that is archived into a repository. */
+export interface Archive {
+  /** The Git directory. */
+  readonly gitdir: string
+  /**
+   * Resolves to what was done so far, once all that the store had at the call is committed.
+   *
+   * Rejects with what stopped that pass: among others `ARCHIVE_DIFFERS` (the other runs are committed all the same),
+   * `STORE_FOREIGN`, `STORE_LOCKED`, `OBJECT_FORMAT_MISMATCH`, or `STORE_CLOSED`.
+   */
+  caughtUp(): Promise<ArchiveProgress>
+  /** Ends after the run in hand. Where it stands is in the repository: the next archive goes on there. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What an archive has done since it was started. */
+export interface ArchiveProgress {
+  /** Units that were committed, creations not counted. */
+  readonly units: number
+  /** Packs that were written. */
+  readonly flushes: number
+}
+
+/**
+ * Follows a store and commits its runs to a Git repository in the background: one branch a run, one commit a unit. The
+ * repository is made if there is none. What is committed already is what its branches say, so it can be stopped and
+ * started at any time, and each unit is committed once. The store is only read, a piece at a time, and never waits.
+ *
+ * @throws TypeError for an option that makes no sense; everything else comes from `caughtUp`
+ */
+export function archive(source: Store, options: ArchiveOptions): Archive {
+  const { interval = 1000, signal, onError = warn } = options
+  const gitdir = gitdirOf(options)
+  if (!(interval >= 0)) throw new TypeError(`Expected \`interval\` to be milliseconds, got ${String(interval)}.`)
+  let writing: RepositoryWriter | undefined
+  const follower = new Follower({
+    store: source,
+    gitdir,
+    interval,
+    rest: 5,
+    onError,
+    heads: stop => source.list({ signal: stop }),
+    open: async () => {
+      writing ??= await RepositoryWriter.open(gitdir, { bare: options.gitdir !== undefined, source })
+      return writing.archiver
+    },
+  })
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= follower.close().then(() => writing?.close())
+    return closing
+  }
+  if (signal?.aborted) void close()
+  else signal?.addEventListener('abort', () => void close(), { once: true })
+  return {
+    gitdir,
+    async caughtUp() {
+      await follower.caughtUp()
+      return { ...writing!.archiver.counts }
+    },
+    close,
+  }
+}
+
+function warn({ code, message }: XMachinesError): void {
+  process.emitWarning(message, { type: 'XMachinesWarning', code })
+}
+
+/** The one of our processes that writes to a repository. */
+export class RepositoryWriter {
+  readonly repository: Repository
+  readonly archiver: Archiver
+  readonly #lock: WriterLock
+
+  private constructor(repository: Repository, archiver: Archiver, lock: WriterLock) {
+    this.repository = repository
+    this.archiver = archiver
+    this.#lock = lock
+  }
+
+  /** Makes the repository if there is none. @throws STORE_LOCKED, STORE_FOREIGN, OBJECT_FORMAT_MISMATCH */
+  static async open(
+    gitdir: string,
+    {
+      bare,
+      source,
+      files = systemFiles,
+    }: { readonly bare: boolean; readonly source: Pick<Store, 'objectFormat'>; readonly files?: GitFiles },
+  ): Promise<RepositoryWriter> {
+    const { objectFormat } = source
+    await initRepository(gitdir, { bare, objectFormat }, files)
+    const repository = openRepository(gitdir, { files })
+    checkFormat(repository, objectFormat)
+    const folder = join(gitdir, ownFolder)
+    await files.makeFolder(folder)
+    const lock = await takeLock(folder)
+    try {
+      const archiver = new Archiver(repository, files)
+      await archiver.begin()
+      return new RepositoryWriter(repository, archiver, lock)
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    this.repository.objects.close()
+    await this.#lock.release()
+  }
+}
+
+/** @throws OBJECT_FORMAT_MISMATCH */
+export function checkFormat({ gitdir, objectFormat }: Repository, wanted: Store['objectFormat']): void {
+  if (objectFormat === wanted) return
+  throw new XMachinesError(
+    'OBJECT_FORMAT_MISMATCH',
+    `The repository ${gitdir} has objects of format ${objectFormat}, not ${wanted}. Give one of format ${wanted}, made with \`xmachines git init --object-format ${wanted}\`.`,
+    { details: { path: gitdir, objectFormat } },
+  )
+}

@@ -1,0 +1,215 @@
+import { batchesOf } from '../../actors/batch-stream.ts'
+import type { RunHead, Store } from '../../actors/contracts/store.ts'
+import type { Unit } from '../../actors/contracts/unit.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
+import { type BranchHead, readHead } from './branch.ts'
+import { badCommit, foreign } from './failures.ts'
+import type { GitFiles } from './files.ts'
+import { Flush } from './flush.ts'
+import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
+import { Packs } from './packs.ts'
+import { besideLine, unitsLine } from './provenance.ts'
+import type { Repository } from './repository.ts'
+import { turn } from './turn.ts'
+
+/** What an archiver has done so far. */
+export interface ArchiveCounts {
+  /** Units that were committed, creations not counted. */
+  units: number
+  /** Packs that were written. */
+  flushes: number
+}
+
+/** Where a run stands in the repository, with what is in hand. */
+interface Known extends BranchHead {
+  /** The creation's time, where it is known. */
+  readonly created: number | undefined
+  /** Whether the store was seen to have the same. */
+  readonly compared: boolean
+}
+
+/** A pack is closed when it is so long. */
+const longestPack = 8 << 20
+
+/** Commits what a store has and the repository has not. Where it stands is what the branches say, and nothing else. */
+export class Archiver {
+  readonly counts: ArchiveCounts = { units: 0, flushes: 0 }
+  readonly #repository: Repository
+  readonly #files: GitFiles
+  readonly #packs: Packs
+  readonly #known = new Map<string, Known>()
+  readonly #revisions = new Map<string, number>()
+  #flush: Flush
+
+  constructor(repository: Repository, files: GitFiles) {
+    this.#repository = repository
+    this.#files = files
+    this.#packs = new Packs(repository.gitdir, repository.objectFormat, files)
+    this.#flush = new Flush(repository)
+  }
+
+  /** Takes over what a process left that ended in the middle, and refuses branches that are not ours. @throws STORE_FOREIGN */
+  async begin(): Promise<void> {
+    const { gitdir, objectFormat, refs, shallow } = this.#repository
+    if (shallow.size > 0) throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
+    await refs.begin()
+    await this.#packs.removeLeftovers()
+    checkBranches(gitdir, objectFormat, refs.all().keys())
+  }
+
+  /** Whether nothing has happened to a run since it was taken. */
+  isTaken({ run, revision }: RunHead): boolean {
+    return this.#revisions.get(run) === revision
+  }
+
+  /** Takes a run up to `head`. What is taken is in the repository after `commit`. @throws ARCHIVE_DIFFERS */
+  async take(store: Store, head: RunHead): Promise<void> {
+    const { run, seq, fork } = head
+    const known = this.#where(run)
+    // Whoever pushed units that the store has not got: they stay.
+    if (known !== undefined && known.seq > seq) return
+    // What is kept beside it was written with its last unit; what has changed since is written with the next one.
+    if (known?.seq === seq && !this.#revisions.has(run)) {
+      this.#revisions.set(run, head.revision)
+      return
+    }
+    if (known === undefined && fork?.creation?.fork !== undefined) await this.#takeParent(store, fork.creation.fork)
+    let at = known ?? (await this.#begin(store, head))
+    if (at.seq < seq) {
+      if (!at.compared) at = await this.#compare(store, head, at)
+      for await (const batch of batchesOf(store.read(run, { from: at.seq + 1, to: seq, ids: false }))) {
+        at = await this.#units(store, head, at, batch)
+        await turn()
+      }
+    }
+    if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }
+    this.#known.set(run, at)
+    this.#flush.line(run, besideLine(head, at.created!))
+    this.#revisions.set(run, head.revision)
+  }
+
+  /** Makes durable what was taken. Resolves when the branches say so. */
+  async commit(): Promise<void> {
+    const flush = this.#flush
+    if (flush.isEmpty) return
+    this.#flush = new Flush(this.#repository)
+    try {
+      this.counts.units += await flush.publish(this.#files, this.#packs.folder)
+      this.counts.flushes++
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+    await this.#packs.merge()
+  }
+
+  /** Drops what is in hand: the branches say again where it stands. */
+  forget(): void {
+    this.#flush = new Flush(this.#repository)
+    this.#known.clear()
+    this.#revisions.clear()
+  }
+
+  #where(run: string): Known | undefined {
+    const known = this.#known.get(run)
+    if (known !== undefined) return known
+    const oid = this.#repository.refs.get(runPrefix + run)
+    if (oid === undefined) return undefined
+    const found = { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
+    this.#known.set(run, found)
+    return found
+  }
+
+  /** The shared units of a fork lie on the branch of the run that has them. */
+  async #takeParent(store: Store, { run, at }: { readonly run: string; readonly at: number }): Promise<void> {
+    if ((this.#where(run)?.seq ?? -1) >= at) return
+    const parent = await store.head(run)
+    if (parent !== undefined) await this.take(store, parent)
+  }
+
+  async #begin(store: Store, head: RunHead): Promise<Known> {
+    const { run, fork } = head
+    const first = fork ?? (await firstUnit(store, run))
+    const { creation } = first
+    if (creation === undefined) throw badCommit(run, run, `unit ${first.seq} of the store holds no creation`)
+    const { oid, objects } = runCommit(this.#repository.objectFormat, creation)
+    if (oid !== run) throw differs(run, first.seq, `its creation has the id ${oid}`)
+    await this.#machine(store, creation.machine)
+    this.#flush.objects(objects)
+    this.#flush.set(runPrefix + run, oid)
+    this.#flush.line(run, unitsLine(run, first.seq, [first]))
+    return { oid, seq: first.seq, machine: creation.machine, created: first.at, compared: true }
+  }
+
+  async #units(store: Store, head: RunHead, from: Known, batch: readonly Unit[]): Promise<Known> {
+    const { run } = head
+    const format = this.#repository.objectFormat
+    let { oid, seq, machine, created } = from
+    // The creation's time is part of the first commit after it.
+    if (oid === run) created ??= await createdOf(store, head)
+    for (const unit of batch) {
+      if (unit.machine !== undefined) await this.#machine(store, unit.machine)
+      machine = unit.machine ?? machine
+      const commit = unitCommit(format, { parent: oid, machine, unit, created: oid === run ? created : undefined })
+      this.#flush.objects(commit.objects)
+      oid = commit.oid
+      seq = unit.seq
+    }
+    this.#flush.set(runPrefix + run, oid)
+    this.#flush.units(run, batch)
+    const known = { oid, seq, machine, created, compared: true }
+    this.#known.set(run, known)
+    if (this.#flush.size >= longestPack) await this.commit()
+    return known
+  }
+
+  async #machine(store: Store, oid: string): Promise<void> {
+    const ref = machinePrefix + oid
+    if (this.#flush.sets(ref) || this.#repository.refs.get(ref) !== undefined) return
+    const record = await store.machine(oid)
+    const commit = record && machineCommit(this.#repository.objectFormat, record)
+    if (commit?.oid !== oid) {
+      throw badCommit('-', oid, 'the store that is archived has not got this machine as its id says')
+    }
+    this.#flush.objects(commit.objects)
+    this.#flush.set(ref, oid)
+  }
+
+  async #compare(store: Store, { run }: RunHead, known: Known): Promise<Known> {
+    for await (const unit of store.read(run, { from: known.seq, to: known.seq })) {
+      if (unit.id !== known.oid)
+        throw differs(run, known.seq, `the branch has ${known.oid} there, the store ${unit.id}`)
+    }
+    return { ...known, compared: true }
+  }
+}
+
+/** @throws STORE_FOREIGN for a branch where ours are, with a name that none of ours has */
+export function checkBranches(gitdir: string, format: 'sha1' | 'sha256', names: Iterable<string>): void {
+  for (const name of names) {
+    const own = ownRef(name)
+    if (own === undefined || own.kind === 'provenance' || isId(own.id, format)) continue
+    throw foreign(gitdir, `has a branch ${name}, which names no ${own.kind}`, 'Rename that branch.', { ref: name })
+  }
+}
+
+async function firstUnit(store: Store, run: string): Promise<Unit> {
+  for await (const unit of store.read(run, { from: 0, to: 0, ids: false })) return unit
+  throw badCommit(run, run, 'the store that is archived has not got its first unit')
+}
+
+async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> {
+  return (fork ?? (await firstUnit(store, run))).at
+}
+
+/** The repository has another history. */
+export function differs(run: string, seq: number, why: string): XMachinesError {
+  return new XMachinesError(
+    'ARCHIVE_DIFFERS',
+    `Run ${run} cannot be archived: ${why} (unit ${seq}). Archive into another repository.`,
+    {
+      details: { run, seq },
+    },
+  )
+}

@@ -1,0 +1,148 @@
+import type { RunHead, Store } from '../../actors/contracts/store.ts'
+import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import type { Archiver } from './archiver.ts'
+import { writeFailure } from './failures.ts'
+import { RefMoved } from './refs.ts'
+import { turn } from './turn.ts'
+
+/** What a follower leans on. */
+export interface FollowerOptions {
+  readonly store: Store
+  readonly gitdir: string
+  /** Opens the repository; asked until it succeeds, or fails for good. */
+  readonly open: () => Promise<Archiver>
+  /** Runs that may have something new. Called once a pass. */
+  readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
+  /** What `heads` gave is committed. */
+  readonly committed?: () => void
+  /** Time between two passes at least, ms. */
+  readonly interval: number
+  /** A pass that takes long is followed by a pause so many times as long. */
+  readonly rest: number
+  readonly onError: (error: XMachinesError) => void
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: XMachinesError) => void
+}
+
+const longestWait = 30_000
+
+/** Commits in the background what a store has. One pass after the other; it waits longer where passes take long or fail. */
+export class Follower {
+  readonly #options: FollowerOptions
+  readonly #stop = new AbortController()
+  readonly #done: Promise<void>
+  #waiting: Waiter[] = []
+  #wake: () => void = () => {}
+  #failed: XMachinesError | undefined
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+    this.#done = this.#follow()
+  }
+
+  /** Resolves when all is committed that the store had at the call. Rejects with what stopped that pass. */
+  caughtUp(): Promise<void> {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed)
+    if (this.#stop.signal.aborted) return Promise.reject(closed(this.#options.gitdir))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#wake()
+    })
+  }
+
+  /** Something is new: the next pass begins as soon as it may. */
+  nudge(): void {
+    this.#wake()
+  }
+
+  /** Ends after the run in hand; what was taken is committed. */
+  close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake()
+    return this.#done
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop
+    let archiver: Archiver | undefined
+    let failures = 0
+    while (!signal.aborted && this.#failed === undefined) {
+      const waiting = this.#waiting
+      this.#waiting = []
+      const start = performance.now()
+      try {
+        archiver ??= await this.#options.open()
+        await this.#pass(archiver)
+        failures = 0
+        for (const { resolve } of waiting) resolve()
+      } catch (thrown) {
+        archiver?.forget()
+        const error = this.#errorOf(thrown)
+        failures++
+        if (!error.retryable && error.code !== 'ARCHIVE_DIFFERS' && error.code !== 'COMMIT_DAMAGED')
+          this.#failed = error
+        for (const { reject } of waiting) reject(error)
+        if (waiting.length === 0 && !(thrown instanceof RefMoved)) this.#options.onError(error)
+      }
+      const took = performance.now() - start
+      const { interval, rest } = this.#options
+      await this.#pause(Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest)))
+    }
+    for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
+    this.#waiting = []
+  }
+
+  /** One look at all that may be new. A run that cannot be archived does not stop the others. */
+  async #pass(archiver: Archiver): Promise<void> {
+    const { store, heads } = this.#options
+    const { signal } = this.#stop
+    let wrong: unknown
+    let looked = 0
+    for await (const head of heads(signal)) {
+      if (signal.aborted) break
+      if (++looked % 1024 === 0) await turn()
+      if (archiver.isTaken(head)) continue
+      try {
+        await archiver.take(store, head)
+      } catch (error) {
+        if (!XMachinesError.is(error) || error.retryable) throw error
+        wrong ??= error
+      }
+    }
+    await archiver.commit()
+    if (!signal.aborted) this.#options.committed?.()
+    if (wrong !== undefined) throw wrong
+  }
+
+  #errorOf(thrown: unknown): XMachinesError {
+    const { gitdir } = this.#options
+    if (!(thrown instanceof RefMoved)) return writeFailure(thrown, gitdir)
+    return new XMachinesError(
+      'STORE_UNAVAILABLE',
+      `Somebody else set branches of ${gitdir} meanwhile: ${messageOf(thrown)}. It is tried again.`,
+      { cause: thrown, details: { path: gitdir, ref: thrown.ref } },
+    )
+  }
+
+  /** Waits; a call of `caughtUp` or `close` ends the wait. */
+  #pause(ms: number): Promise<void> {
+    if (this.#waiting.length > 0 || this.#stop.signal.aborted || this.#failed !== undefined) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, ms)
+      timer.unref()
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+function closed(gitdir: string): XMachinesError {
+  return new XMachinesError('STORE_CLOSED', `The archive into ${gitdir} is closed. Start it again.`, {
+    details: { path: gitdir },
+  })
+}

@@ -1,0 +1,53 @@
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+
+/*
+ * What lies in a repository, in Git's own terms:
+ *
+ *   refs/heads/m/<machine>             a machine version: a root commit
+ *   refs/heads/r/<run>                 a run: its first commit is the run's id, then one commit a unit
+ *   refs/heads/xmachines/provenance    how units were recorded, one commit a flush (provenance.ts)
+ *   refs/notes/xmachines               the same as notes, where an export asked for it
+ *
+ * and beside Git's files, in a folder that Git leaves alone:
+ *
+ *   xmachines/writer-*.lock            who writes to the repository for us
+ *   xmachines/journal/                 the journal of `gitStore`
+ */
+
+/** Branches of runs. */
+export const runPrefix = 'refs/heads/r/'
+/** Branches of machines. */
+export const machinePrefix = 'refs/heads/m/'
+/** Where provenance lies: among the branches, since a clone takes nothing else along. */
+export const provenanceRef = 'refs/heads/xmachines/provenance'
+/** Our folder inside the Git directory. */
+export const ownFolder = 'xmachines'
+/** The section of the repository's configuration that makes it ours, and its version. */
+export const layoutVersion = '1'
+
+/** How many hex digits an id has. */
+export const digitsOf: Readonly<Record<ObjectFormat, number>> = { sha1: 40, sha256: 64 }
+
+/** What the name of a ref says: a branch of ours, here or as a clone remembers it of where it came from. */
+export interface OwnRef {
+  readonly kind: 'run' | 'machine' | 'provenance'
+  /** The id in the name; of the provenance nothing. */
+  readonly id: string
+  /** Whether it is a branch of the repository itself. */
+  readonly local: boolean
+}
+
+const ownName = /^refs\/(heads|remotes\/[^/]+)\/(?:(r|m)\/(.+)|xmachines\/provenance)$/
+
+/** Reads the name of a ref. `undefined`: it is not ours. */
+export function ownRef(name: string): OwnRef | undefined {
+  const found = ownName.exec(name)
+  if (found === null) return undefined
+  const [, place, kind, id = ''] = found
+  return { kind: kind === 'r' ? 'run' : kind === 'm' ? 'machine' : 'provenance', id, local: place === 'heads' }
+}
+
+/** Whether a text can be an id of the format. */
+export function isId(text: string, format: ObjectFormat): boolean {
+  return text.length === digitsOf[format] && /^[0-9a-f]+$/.test(text)
+}

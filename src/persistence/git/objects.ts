@@ -1,0 +1,198 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { inflateSync } from 'node:zlib'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { applyDelta } from './delta.ts'
+import { errnoOf } from './failures.ts'
+import { entryTypes, type FoundObject, idDelta, offsetDelta, PackFile } from './pack-file.ts'
+import { PackIndex } from './pack-index.ts'
+
+/** So many bytes of what was built from deltas are kept, since the next delta mostly stands on them. */
+const keptBytes = 32 << 20
+
+/**
+ * The objects of a repository: loose ones, packs (with deltas), and those of the repositories it borrows from. What other
+ * processes add or repack meanwhile is found: a look that fails is repeated after the folders were read again.
+ */
+export class Objects {
+  readonly format: ObjectFormat
+  readonly #width: number
+  readonly #dirs: readonly string[]
+  #packs: PackFile[] = []
+  #looked = false
+  /** By pack and offset; the oldest first. */
+  readonly #kept = new Map<PackFile, Map<number, FoundObject>>()
+  #keptBytes = 0
+
+  /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
+  constructor(dirs: readonly string[], format: ObjectFormat) {
+    this.format = format
+    this.#width = format === 'sha1' ? 20 : 32
+    this.#dirs = withAlternates(dirs)
+  }
+
+  /** The object, as it is kept: its id is not checked. `undefined`: it is not there. @throws for damage */
+  read(oid: string): FoundObject | undefined {
+    const id = Buffer.from(oid, 'hex')
+    const found = this.#find(oid, id)
+    if (found !== undefined) return found
+    this.#look()
+    return this.#find(oid, id)
+  }
+
+  /** The packs that are there now. */
+  packs(): readonly PackFile[] {
+    this.#look()
+    return this.#packs
+  }
+
+  close(): void {
+    for (const pack of this.#packs) pack.close()
+    this.#packs = []
+    this.#looked = false
+    this.#kept.clear()
+    this.#keptBytes = 0
+  }
+
+  #find(oid: string, id: Buffer): FoundObject | undefined {
+    if (!this.#looked) this.#look()
+    for (let at = 0; at < this.#packs.length; at++) {
+      const pack = this.#packs[at]!
+      const offset = pack.index.offsetOf(id)
+      if (offset < 0) continue
+      if (at > 0) {
+        // The next object is most likely in the same pack.
+        this.#packs[at] = this.#packs[0]!
+        this.#packs[0] = pack
+      }
+      return this.#entry(pack, offset)
+    }
+    return this.#loose(oid)
+  }
+
+  #entry(pack: PackFile, offset: number): FoundObject {
+    const chain: Uint8Array[] = []
+    const places: number[] = []
+    const kept = this.#kept.get(pack)
+    let found: FoundObject | undefined
+    for (let at = offset; found === undefined; ) {
+      found = kept?.get(at)
+      if (found !== undefined) break
+      const entry = pack.entry(at)
+      const content = pack.content(entry)
+      if (entry.type === offsetDelta || entry.type === idDelta) {
+        chain.push(content)
+        places.push(at)
+        if (entry.base !== undefined) {
+          if (entry.base >= at) throw new RangeError('a delta stands on what follows it')
+          at = entry.base
+          continue
+        }
+        const base = pack.index.offsetOf(Buffer.from(entry.baseId!, 'hex'))
+        if (base >= 0) at = base
+        else found = this.read(entry.baseId!)
+        if (base < 0 && found === undefined)
+          throw new RangeError(`object ${entry.baseId} is missing, which a delta stands on`)
+        continue
+      }
+      const type = entryTypes[entry.type]
+      if (type === undefined) throw new RangeError(`an entry has type ${entry.type}`)
+      found = { type, bytes: content }
+      if (at !== offset) this.#keep(pack, at, found)
+    }
+    for (let at = chain.length - 1; at >= 0; at--) {
+      const bytes = applyDelta(found.bytes, chain[at]!)
+      if (bytes === undefined) throw new RangeError('a delta does not fit what it stands on')
+      found = { type: found.type, bytes }
+      this.#keep(pack, places[at]!, found)
+    }
+    return found
+  }
+
+  #keep(pack: PackFile, offset: number, object: FoundObject): void {
+    if (this.#keptBytes > keptBytes) {
+      // The next ones stand on what comes now.
+      this.#kept.clear()
+      this.#keptBytes = 0
+    }
+    let kept = this.#kept.get(pack)
+    if (kept === undefined) {
+      kept = new Map()
+      this.#kept.set(pack, kept)
+    }
+    kept.set(offset, object)
+    this.#keptBytes += object.bytes.length + 64
+  }
+
+  #loose(oid: string): FoundObject | undefined {
+    for (const dir of this.#dirs) {
+      const bytes = readIfThere(join(dir, oid.slice(0, 2), oid.slice(2)))
+      if (bytes === undefined) continue
+      const whole = inflateSync(bytes)
+      const end = whole.indexOf(0)
+      const [type = '', length] = whole.toString('latin1', 0, end).split(' ')
+      const content = whole.subarray(end + 1)
+      const known = entryTypes.find(name => name === type)
+      if (known === undefined || Number(length) !== content.length) throw new RangeError('its file is damaged')
+      return { type: known, bytes: content }
+    }
+    return undefined
+  }
+
+  /** Learns which packs there are. Packs that are gone are closed: what they held is in others now. */
+  #look(): void {
+    this.#looked = true
+    const known = new Map(this.#packs.map(pack => [pack.path, pack]))
+    const packs: PackFile[] = []
+    for (const dir of this.#dirs) {
+      for (const name of namesIn(join(dir, 'pack'))) {
+        if (!/^pack-[0-9a-f]+\.idx$/.test(name)) continue
+        const path = join(dir, 'pack', `${name.slice(0, -4)}.pack`)
+        const pack = known.get(path) ?? this.#open(path)
+        known.delete(path)
+        if (pack !== undefined) packs.push(pack)
+      }
+    }
+    for (const gone of known.values()) {
+      this.#kept.delete(gone)
+      gone.close()
+    }
+    this.#packs = packs
+  }
+
+  #open(path: string): PackFile | undefined {
+    try {
+      const bytes = readIfThere(`${path.slice(0, -5)}.idx`)
+      const index = bytes && PackIndex.read(bytes, this.format)
+      return index && new PackFile(path, index, this.#width)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined // repacked this very moment
+      throw error
+    }
+  }
+}
+
+function withAlternates(dirs: readonly string[]): readonly string[] {
+  const all = new Set<string>()
+  const add = (dir: string): void => {
+    if (all.has(dir) || !existsSync(dir)) return
+    all.add(dir)
+    const text = readIfThere(join(dir, 'info', 'alternates'))?.toString() ?? ''
+    for (const line of text.split('\n')) if (line !== '' && !line.startsWith('#')) add(resolve(dir, line))
+  }
+  for (const dir of dirs) add(dir)
+  return [...all]
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+function namesIn(dir: string): readonly string[] {
+  return statSync(dir, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(dir) : []
+}

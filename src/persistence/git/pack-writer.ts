@@ -1,0 +1,151 @@
+import { crc32 } from 'node:zlib'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { digest, type GitObject, type GitObjectType } from '../../actors/identity/index.ts'
+import { packIndex } from './pack-index.ts'
+
+/** A pack with its index, as bytes of files. */
+export interface Pack {
+  /** What Git calls it: `pack-<name>.pack`. */
+  readonly name: string
+  readonly pack: Uint8Array
+  readonly index: Uint8Array
+  readonly objects: number
+}
+
+const types: Readonly<Record<GitObjectType, number>> = { commit: 1, tree: 2, blob: 3 }
+const firstRoom = 1 << 20
+const headerLength = 12
+/** The most that a block of a deflate stream holds uncompressed. */
+const longestBlock = 65_535
+
+/**
+ * Makes a pack. Objects are stored and not compressed: events are small, and deflating them takes six times as long as all
+ * the rest. Git reads it all the same, and its next `gc` compresses what it repacks.
+ */
+export class PackWriter {
+  readonly #format: ObjectFormat
+  readonly #idLength: number
+  #bytes = Buffer.allocUnsafe(firstRoom)
+  #end = headerLength
+  readonly #ids = new Set<string>()
+  readonly #offsets: number[] = []
+  readonly #sums: number[] = []
+
+  constructor(format: ObjectFormat) {
+    this.#format = format
+    this.#idLength = format === 'sha1' ? 20 : 32
+  }
+
+  /** How many objects it has. */
+  get objects(): number {
+    return this.#offsets.length
+  }
+
+  /** How many bytes it has so far. */
+  get size(): number {
+    return this.#end
+  }
+
+  /** Adds an object, once. */
+  add({ oid, type, bytes }: GitObject): void {
+    if (this.#ids.has(oid)) return
+    const blocks = Math.max(1, Math.ceil(bytes.length / longestBlock))
+    this.#reserve(bytes.length + blocks * 5 + 32)
+    const start = this.#end
+    this.#end = stored(this.#bytes, entryHeader(this.#bytes, start, types[type], bytes.length), bytes)
+    this.#keep(oid, start)
+  }
+
+  /** Adds an entry of another pack as it stands there: one that is no delta. */
+  copy(oid: string, entry: Uint8Array): void {
+    if (this.#ids.has(oid)) return
+    this.#reserve(entry.length)
+    const start = this.#end
+    this.#bytes.set(entry, start)
+    this.#end = start + entry.length
+    this.#keep(oid, start)
+  }
+
+  /** The pack. Nothing can be added afterwards. */
+  finish(): Pack {
+    const bytes = this.#bytes
+    bytes.write('PACK', 0, 'latin1')
+    bytes.writeUInt32BE(2, 4)
+    bytes.writeUInt32BE(this.objects, 8)
+    this.#reserve(this.#idLength)
+    const name = digest(this.#format, this.#bytes.subarray(0, this.#end))
+    this.#end += this.#bytes.write(name, this.#end, 'hex')
+    const index = packIndex(this.#format, [...this.#ids], this.#offsets, this.#sums, name)
+    return { name, pack: this.#bytes.subarray(0, this.#end), index, objects: this.objects }
+  }
+
+  #keep(oid: string, start: number): void {
+    this.#ids.add(oid)
+    this.#offsets.push(start)
+    this.#sums.push(crc32(this.#bytes.subarray(start, this.#end)))
+  }
+
+  #reserve(more: number): void {
+    if (this.#end + more <= this.#bytes.length) return
+    const bytes = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + more))
+    this.#bytes.copy(bytes, 0, 0, this.#end)
+    this.#bytes = bytes
+  }
+}
+
+/** Writes type and length of an entry and returns where they end: four bits of the length, then seven a byte. */
+function entryHeader(bytes: Buffer, start: number, type: number, length: number): number {
+  let at = start
+  let rest = Math.floor(length / 16)
+  bytes[at++] = (rest > 0 ? 0x80 : 0) | (type << 4) | (length & 15)
+  while (rest > 0) {
+    const next = Math.floor(rest / 128)
+    bytes[at++] = (next > 0 ? 0x80 : 0) | (rest & 127)
+    rest = next
+  }
+  return at
+}
+
+/** Writes a zlib stream of stored blocks and returns where it ends. */
+function stored(bytes: Buffer, start: number, content: Uint8Array): number {
+  bytes[start] = 0x78
+  bytes[start + 1] = 0x01
+  let end = start + 2
+  let from = 0
+  do {
+    const length = Math.min(longestBlock, content.length - from)
+    bytes[end] = from + length === content.length ? 1 : 0
+    bytes[end + 1] = length & 255
+    bytes[end + 2] = length >> 8
+    bytes[end + 3] = ~length & 255
+    bytes[end + 4] = (~length >> 8) & 255
+    bytes.set(length === content.length ? content : content.subarray(from, from + length), end + 5)
+    end += 5 + length
+    from += length
+  } while (from < content.length)
+  const sum = adler32(content)
+  bytes[end] = sum >>> 24
+  bytes[end + 1] = (sum >>> 16) & 255
+  bytes[end + 2] = (sum >>> 8) & 255
+  bytes[end + 3] = sum & 255
+  return end + 4
+}
+
+/** So many bytes are summed up before the sums could leave 32 bits. */
+const adlerRun = 3800
+const adlerBase = 65_521
+
+function adler32(bytes: Uint8Array): number {
+  let low = 1
+  let high = 0
+  for (let at = 0; at < bytes.length; ) {
+    const end = Math.min(bytes.length, at + adlerRun)
+    for (; at < end; at++) {
+      low += bytes[at]!
+      high += low
+    }
+    low %= adlerBase
+    high %= adlerBase
+  }
+  return ((high << 16) | low) >>> 0
+}

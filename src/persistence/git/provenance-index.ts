@@ -1,0 +1,126 @@
+import { gitObjectId } from '../../actors/identity/git-objects.ts'
+import { parseCommit, parseTree } from './commit.ts'
+import { badCommit } from './failures.ts'
+import { digitsOf, provenanceRef } from './layout.ts'
+import type { Objects } from './objects.ts'
+import {
+  lineStart,
+  provenanceFile,
+  type RunProvenance,
+  readBeside,
+  readUnits,
+  type UnitProvenance,
+} from './provenance.ts'
+
+/** Where a line stands. */
+interface LinePlace {
+  readonly blob: string
+  readonly start: number
+  readonly end: number
+}
+
+interface RunLines {
+  readonly units: (LinePlace & { readonly from: number })[]
+  beside: LinePlace | undefined
+}
+
+const keptBlobs = 8
+
+/** Which flush says what of which run. Read once; a branch that has grown is read on from where it was. */
+export class ProvenanceIndex {
+  readonly #objects: Objects
+  readonly #lines = new Map<string, RunLines>()
+  readonly #blobs = new Map<string, Buffer>()
+  #head: string | undefined
+
+  constructor(objects: Objects) {
+    this.#objects = objects
+  }
+
+  /** Learns what the branch has. @param head where it stands; `undefined`: there is none */
+  learn(head: string | undefined): void {
+    if (head === this.#head) return
+    const fresh: string[] = []
+    for (let commit = head; commit !== undefined && commit !== this.#head; ) {
+      const { file, parent } = this.#flush(commit)
+      if (file !== undefined) fresh.push(file)
+      commit = parent
+    }
+    for (const blob of fresh.reverse()) this.#scan(blob)
+    this.#head = head
+  }
+
+  /** What was recorded beside a run. */
+  run(run: string): RunProvenance | undefined {
+    const place = this.#lines.get(run)?.beside
+    return place && readBeside(this.#text(place))
+  }
+
+  /** What was recorded of units, from the one with seq `from` on; what is not known is missing. */
+  *units(run: string, from: number, to: number): Generator<readonly [seq: number, UnitProvenance]> {
+    const lines = this.#lines.get(run)?.units ?? []
+    for (let at = 0; at < lines.length; at++) {
+      const place = lines[at]!
+      const until = Math.min(to, (lines[at + 1]?.from ?? Number.POSITIVE_INFINITY) - 1)
+      if (until < from || place.from > to) continue
+      const units = readUnits(this.#text(place))
+      for (let index = Math.max(0, from - place.from); index < units.length && place.from + index <= until; index++)
+        yield [place.from + index, units[index]!]
+    }
+  }
+
+  #flush(commit: string): { readonly file: string | undefined; readonly parent: string | undefined } {
+    const found = this.#objects.read(commit)
+    const parsed = found?.type === 'commit' ? parseCommit(found.bytes) : undefined
+    // A shallow clone has only the last ones.
+    if (parsed === undefined) return { file: undefined, parent: undefined }
+    const tree = this.#objects.read(parsed.tree)
+    const file = tree && parseTree(tree.bytes, digitsOf[this.#objects.format] / 2)?.get(provenanceFile)
+    return { file, parent: parsed.parents[0] }
+  }
+
+  #scan(blob: string): void {
+    const bytes = this.#blob(blob)
+    const idAt = lineStart('').length - 2
+    const idEnd = idAt + digitsOf[this.#objects.format]
+    for (let start = 0; start < bytes.length; ) {
+      const found = bytes.indexOf(10, start)
+      const end = found < 0 ? bytes.length : found
+      const run = bytes.toString('latin1', start + idAt, start + idEnd)
+      let lines = this.#lines.get(run)
+      if (lines === undefined) {
+        lines = { units: [], beside: undefined }
+        this.#lines.set(run, lines)
+      }
+      const kind = bytes.toString('latin1', start + idEnd + 2, start + idEnd + 2 + 32)
+      const from = /^"from":(\d+)/.exec(kind)?.[1]
+      if (from === undefined) lines.beside = { blob, start, end }
+      else {
+        // A flush that was repeated says again what one before it said.
+        while (lines.units.length > 0 && lines.units[lines.units.length - 1]!.from >= Number(from)) lines.units.pop()
+        lines.units.push({ blob, start, end, from: Number(from) })
+      }
+      start = end + 1
+    }
+  }
+
+  #text({ blob, start, end }: LinePlace): string {
+    return this.#blob(blob).toString('utf8', start, end)
+  }
+
+  #blob(oid: string): Buffer {
+    const kept = this.#blobs.get(oid)
+    if (kept !== undefined) return kept
+    const found = this.#objects.read(oid)
+    if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
+    if (gitObjectId(this.#objects.format, 'blob', found.bytes) !== oid)
+      throw badCommit('-', provenanceRef, `its object ${oid} was changed`, { object: oid })
+    const bytes = Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
+    this.#blobs.set(oid, bytes)
+    for (const oldest of this.#blobs.keys()) {
+      if (this.#blobs.size <= keptBlobs) break
+      this.#blobs.delete(oldest)
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,147 @@
+import type { JsonValue } from '../../actors/contracts/json.ts'
+import type { Beside, RunHead } from '../../actors/contracts/store.ts'
+import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from '../../actors/contracts/unit.ts'
+import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
+import { freeze } from './freeze.ts'
+
+/*
+ * How units were recorded: what their ids are not made of. One commit a flush, on a branch of its own, whose file has
+ * two lines for each run of the flush:
+ *
+ *   {"run":"…","from":4,"units":[{"outputs":[…],"state":"…"},…]}      units from seq 4 on
+ *   {"run":"…","beside":{…}}                                          what is kept beside the run, as of then
+ *
+ * The last word on a unit or a run is the one that counts: a flush that a crash cut off is repeated.
+ */
+
+/** What is kept of a unit beside its identity. */
+export type UnitProvenance = Pick<
+  Unit,
+  'outputs' | 'mail' | 'sources' | 'requestId' | 'trace' | 'attempts' | 'state' | 'epoch'
+>
+
+/** What is kept beside a run. */
+export type RunProvenance = Omit<
+  RunHead,
+  'run' | 'namespace' | 'key' | 'machine' | 'machineId' | 'version' | 'seq' | 'at' | 'fork'
+> & {
+  readonly time: TimeMode
+  /** The creation's time, which a run without units does not tell otherwise. */
+  readonly created: number
+}
+
+/** The file in the tree of a flush. */
+export const provenanceFile = 'units.ndjson'
+
+/** How the line of a run begins. */
+export function lineStart(run: string): string {
+  return `{"run":"${run}",`
+}
+
+/** The line of units. They follow each other from `from` on. */
+export function unitsLine(run: string, from: number, units: readonly NewUnit[]): string {
+  return `${lineStart(run)}"from":${from},"units":${JSON.stringify(units.map(written))}}\n`
+}
+
+/** The line of what is kept beside a run. @param created the creation's time */
+export function besideLine(head: RunHead, created: number): string {
+  const { run, time, revision, status, value, due, lease, beside } = head
+  const sources = Object.entries(beside.sources).map(([id, position]) => withPosition({ id, position }))
+  const refusals = beside.refusals.map(withPosition)
+  const kept = { time, created, revision, status, value, due, lease, ...beside, sources, refusals }
+  return `${lineStart(run)}"beside":${JSON.stringify(kept)}}\n`
+}
+
+function written(unit: NewUnit): object {
+  const { outputs, mail, sources, requestId, trace, attempts, state, epoch } = unit
+  return {
+    outputs: outputs.length === 0 ? undefined : outputs,
+    mail,
+    sources: sources?.map(withPosition),
+    requestId,
+    trace,
+    attempts,
+    state,
+    epoch: epoch ?? undefined,
+  }
+}
+
+/** Reads the units of a line. */
+export function readUnits(line: string): readonly UnitProvenance[] {
+  const { units }: { readonly units: readonly (Omit<UnitProvenance, 'sources'> & { sources?: readonly Written[] })[] } =
+    JSON.parse(line)
+  return units.map(({ outputs = none, sources, ...rest }) =>
+    freeze({ outputs, ...(sources && { sources: sources.map(readPosition) }), ...rest }),
+  )
+}
+
+/** Reads what is kept beside a run. */
+export function readBeside(line: string): RunProvenance {
+  const { beside: kept }: { readonly beside: WrittenBeside } = JSON.parse(line)
+  const { time, created, revision, status, value, due, lease, sources, refusals, attempts, ...rest } = kept
+  const beside = {
+    ...rest,
+    sources: bare(sources.map(entry => [entry.id, readPosition(entry).position])),
+    refusals: refusals.map(readPosition),
+    attempts: bare(Object.entries(attempts)),
+  } as unknown as Beside
+  return {
+    time,
+    created,
+    revision,
+    status,
+    due,
+    beside,
+    ...(value !== undefined && { value }),
+    ...(lease && { lease }),
+  }
+}
+
+const none: readonly never[] = Object.freeze([])
+
+type WrittenBeside = Omit<RunProvenance, 'beside'> &
+  Omit<Beside, 'sources' | 'refusals'> & { readonly sources: readonly Written[]; readonly refusals: readonly Written[] }
+
+interface Written {
+  readonly id: string
+  readonly position: string | number
+}
+
+/** JSON has no bigint: its digits in a text. */
+function withPosition<T extends SourcePosition>(of: T): T & { readonly position: JsonValue } {
+  const { position } = of
+  return { ...of, position: typeof position === 'bigint' ? String(position) : position } as T & { position: JsonValue }
+}
+
+function readPosition<T extends Written>(of: T): T & SourcePosition {
+  const { position } = of
+  return { ...of, position: typeof position === 'string' ? BigInt(position) : position } as T & SourcePosition
+}
+
+/** An object without a prototype: any text may be a name in it. */
+function bare<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
+  const object: Record<string, T> = Object.create(null)
+  for (const [name, value] of entries) object[name] = value
+  return object
+}
+
+/** The commit of a flush on the one before. @param at time of its last unit, ms */
+export function provenanceCommit(
+  format: ObjectFormat,
+  parent: string | undefined,
+  text: string,
+  { runs, units, at }: { readonly runs: number; readonly units: number; readonly at: number },
+): { readonly oid: string; readonly objects: readonly GitObject[] } {
+  const file = gitBlob(format, Buffer.from(text))
+  const tree = gitTree(format, [{ mode: '100644', name: provenanceFile, oid: file.oid }])
+  const seconds = Math.min(Math.max(0, Math.floor(at / 1000)), 8_640_000_000_000)
+  const author = `xmachines <runs@xmachines.invalid> ${seconds} +0000`
+  const commit = gitCommit(format, {
+    tree: tree.oid,
+    parents: parent === undefined ? [] : [parent],
+    author,
+    committer: author,
+    message: `how ${units} ${units === 1 ? 'unit' : 'units'} of ${runs} ${runs === 1 ? 'run was' : 'runs were'} recorded\n`,
+  })
+  return { oid: commit.oid, objects: [file, tree, commit] }
+}

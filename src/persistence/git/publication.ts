@@ -1,0 +1,30 @@
+import { join } from 'node:path'
+import type { GitFiles } from './files.ts'
+import type { Pack } from './pack-writer.ts'
+
+/** How the names of packs begin that are being written. */
+export const temporaryPack = 'tmp_pack_xmachines_'
+/** What is in a `.keep` of ours. */
+export const keepMark = 'xmachines\n'
+
+/**
+ * Puts a pack where Git finds it, so that a crash at any point leaves a whole repository: both files are on the disk
+ * before either has its name, and the pack has its name before the index that points into it.
+ *
+ * A `.keep` holds off `git gc` until `release` is called: objects that no branch leads to yet would be garbage.
+ */
+export async function publishPack(
+  files: GitFiles,
+  folder: string,
+  { name, pack, index }: Pack,
+): Promise<{ release(): Promise<void> }> {
+  const path = join(folder, `pack-${name}`)
+  const temporary = join(folder, `${temporaryPack}${name}`)
+  await files.write(temporary, pack, { exclusive: false })
+  await files.write(`${temporary}_idx`, index, { exclusive: false })
+  await files.write(`${path}.keep`, keepMark, { exclusive: false })
+  await files.rename(temporary, `${path}.pack`)
+  await files.rename(`${temporary}_idx`, `${path}.idx`)
+  await files.syncFolder(folder)
+  return { release: () => files.remove(`${path}.keep`) }
+}

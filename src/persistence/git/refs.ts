@@ -1,0 +1,208 @@
+import { type Dirent, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { XMachinesError } from '../../actors/errors.ts'
+import { errnoOf, writeFailure } from './failures.ts'
+import type { GitFiles } from './files.ts'
+import { ownFolder } from './layout.ts'
+import { PackedRefs } from './packed-refs.ts'
+
+/** A ref that is set. */
+export interface RefChange {
+  readonly name: string
+  /** What it must be before; `undefined`: not there. */
+  readonly from: string | undefined
+  readonly to: string
+}
+
+/** A ref was not what it should have been: somebody else set it. Nothing was changed. */
+export class RefMoved extends Error {
+  readonly ref: string
+  readonly found: string | undefined
+
+  constructor({ name, from }: RefChange, found: string | undefined) {
+    super(`${name} is ${found}, not ${from}`)
+    this.ref = name
+    this.found = found
+  }
+}
+
+/**
+ * What is in our locks: what is left of a process that ended can be told from what Git left, whose locks are empty or
+ * begin otherwise. So that none is ever there in part, each is one more name of a file that is there already.
+ */
+const lockMark = 'xmachines\n'
+/** How long a lock of somebody else is waited for: 60 times up to 200 ms. */
+const patience = { first: 5, longest: 200, tries: 60 }
+
+/**
+ * The refs of a repository. All that are set at once are set in one write of packed-refs, under Git's own lock, so that
+ * thousands of branches cost as much as one. A loose ref counts for more than a packed one, so those are looked at first.
+ */
+export class Refs {
+  readonly #gitdir: string
+  readonly #files: GitFiles
+  readonly #packed: PackedRefs
+  readonly #lockFile: string
+  readonly #wait: typeof patience
+
+  constructor(gitdir: string, files: GitFiles, wait = patience) {
+    this.#gitdir = gitdir
+    this.#files = files
+    this.#wait = wait
+    this.#packed = new PackedRefs(gitdir)
+    this.#lockFile = join(gitdir, ownFolder, 'lock')
+  }
+
+  /** Every branch, here and as a clone remembers them of where it came from, and other refs too. Names are bytes, one a character. */
+  all(): ReadonlyMap<string, string> {
+    const loose = this.#loose(['refs/heads', 'refs/remotes'])
+    // Git packs a ref before it removes the loose one: reading in this order misses none.
+    const packed = this.#packed.read()
+    if (loose.size === 0) return packed
+    const all = new Map(packed)
+    for (const [name, oid] of loose) all.set(name, oid)
+    return all
+  }
+
+  /** What a ref is. */
+  get(name: string): string | undefined {
+    return readLoose(join(this.#gitdir, name)) ?? this.#packed.read().get(name)
+  }
+
+  /** Sets refs of ours, all or none. @throws RefMoved; STORE_LOCKED while somebody holds packed-refs; what a write throws */
+  async set(changes: readonly RefChange[]): Promise<void> {
+    if (changes.length === 0) return
+    const lock = await this.#lock()
+    const loose = this.#loose(ownFolders)
+    const next = new Map<string, string>()
+    try {
+      const packed = this.#packed.read()
+      for (const change of changes) {
+        const found = loose.get(change.name) ?? packed.get(change.name)
+        if (found !== change.from) throw new RefMoved(change, found)
+        next.set(change.name, change.to)
+      }
+      await this.#replace(Buffer.from(this.#packed.textWith(next), 'latin1'))
+      this.#packed.adopt(next)
+      await this.#files.syncFolder(this.#gitdir)
+    } finally {
+      await this.#files.remove(lock)
+    }
+    for (const [name, oid] of loose) if (next.has(name)) await this.#prune(name, oid)
+  }
+
+  /** Makes ready to set refs: removes locks of a process of ours that ended. Only for who knows that no other is there. */
+  async begin(): Promise<void> {
+    if (!isOurs(this.#lockFile)) await this.#files.write(this.#lockFile, lockMark, { exclusive: false })
+    const lock = `${this.#packed.path}.lock`
+    if (isOurs(lock)) {
+      await this.#files.remove(`${this.#packed.path}.new`)
+      await this.#files.remove(lock)
+    }
+    for (const name of this.#names(ownFolders)) {
+      const path = join(this.#gitdir, name)
+      if (name.endsWith('.lock') && isOurs(path)) await this.#files.remove(path)
+    }
+  }
+
+  async #replace(bytes: Buffer): Promise<void> {
+    const fresh = `${this.#packed.path}.new`
+    try {
+      await this.#files.write(fresh, bytes, { exclusive: false })
+      await this.#files.rename(fresh, this.#packed.path)
+    } catch (error) {
+      await this.#files.remove(fresh)
+      throw error
+    }
+  }
+
+  /** A loose ref that a packed one stands for now. Somebody who holds its lock sets it anew, or removes it himself. */
+  async #prune(name: string, oid: string): Promise<void> {
+    const path = join(this.#gitdir, name)
+    const lock = `${path}.lock`
+    try {
+      await this.#files.link(this.#lockFile, lock)
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return
+      throw error
+    }
+    try {
+      if (readLoose(path) === oid) await this.#files.remove(path)
+    } finally {
+      await this.#files.remove(lock)
+    }
+  }
+
+  async #lock(): Promise<string> {
+    const path = `${this.#packed.path}.lock`
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#files.link(this.#lockFile, path)
+        return path
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw writeFailure(error, this.#gitdir)
+      }
+      if (attempt >= this.#wait.tries) {
+        throw new XMachinesError(
+          'STORE_LOCKED',
+          `${path} is held by another process. Remove it if no \`git\` runs there.`,
+          { details: { path } },
+        )
+      }
+      await pause(Math.min(this.#wait.longest, this.#wait.first * 2 ** Math.min(attempt, 10)))
+    }
+  }
+
+  #loose(folders: readonly string[]): Map<string, string> {
+    const found = new Map<string, string>()
+    for (const name of this.#names(folders)) {
+      const oid = name.endsWith('.lock') ? undefined : readLoose(join(this.#gitdir, name))
+      if (oid !== undefined) found.set(name, oid)
+    }
+    return found
+  }
+
+  /** The files in some folders of refs, and in those within. */
+  #names(folders: readonly string[]): string[] {
+    const names: string[] = []
+    const walk = (folder: string): void => {
+      for (const entry of readFolder(join(this.#gitdir, folder))) {
+        if (entry.isDirectory()) walk(`${folder}/${entry.name}`)
+        else names.push(`${folder}/${entry.name}`)
+      }
+    }
+    for (const folder of folders) walk(folder)
+    return names
+  }
+}
+
+const ownFolders = ['refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines']
+
+function readFolder(path: string): readonly Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
+    throw error
+  }
+}
+
+function isOurs(lock: string): boolean {
+  return textIfThere(lock) === lockMark
+}
+
+/** The id in a loose ref; one that points to another ref is none of ours. */
+function readLoose(path: string): string | undefined {
+  const text = textIfThere(path)?.trim()
+  return text !== undefined && /^[0-9a-f]{40,64}$/.test(text) ? text : undefined
+}
+
+function textIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+}

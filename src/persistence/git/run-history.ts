@@ -1,0 +1,148 @@
+import type { Creation, NewUnit, Unit } from '../../actors/contracts/unit.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { runId, unitId } from '../../actors/identity/index.ts'
+import { copyJson } from '../../actors/json/json-copy.ts'
+import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.ts'
+import { badCommit } from './failures.ts'
+import { freeze } from './freeze.ts'
+import type { Repository } from './repository.ts'
+
+/** A commit of a history, as the walk back from its head finds it. */
+export interface Link {
+  readonly oid: string
+  readonly tree: string
+  /** The commit before. Of a run's own commit: the machine's, of a fork's the unit's. */
+  readonly parent: string
+  readonly seq: number
+  /** The run that the commit was made for. */
+  readonly run: string
+}
+
+/** What a unit's commit holds. */
+export type CommittedUnit = Pick<Unit, 'run' | 'seq' | 'id' | 'at' | 'events' | 'origin'> & {
+  /** The machine's commit after the unit. */
+  readonly machine: string
+  /** Of the first unit after a creation: the creation's time. */
+  readonly created?: number
+}
+
+/** How a run began, as far as its id says. */
+export type Beginning = Omit<Creation, 'time'>
+
+/** Reads how a run began, from the commit that is its id. @throws COMMIT_DAMAGED, STORE_FOREIGN for a commit of something else */
+export function readCreation(repository: Repository, run: string): Beginning {
+  const commit = readCommit(repository, run, run)
+  const creation = readJson<Creation>(repository, run, run, filesOf(repository, run, run, commit).get('run.json'))
+  const id = identified(() => runId(repository.objectFormat, { ...creation, time: 'arrival' }))
+  if (id !== run) throw blame(run, run)
+  return creation
+}
+
+/**
+ * The commits of a run from its head back to the one with seq `from`, the last one first. A fork goes on with the units
+ * that it shares.
+ *
+ * @throws COMMIT_DAMAGED for one that is missing or does not follow the one before; HISTORY_SHALLOW
+ */
+export function walkBack(repository: Repository, run: string, head: string, from: number): Link[] {
+  const links: Link[] = []
+  let owner = run
+  let creation = creationOf(repository, run)
+  let after: Link | undefined
+  for (let oid = head; ; ) {
+    const commit = readCommit(repository, owner, oid)
+    const { seq } = commit
+    const [parent, ...others] = commit.parents
+    // A run's own commit and the fork's have the seq of what they stand for: the fork's is that of the unit it shares.
+    const expected = after === undefined ? seq : after.oid === after.run ? after.seq : after.seq - 1
+    if (seq !== expected) {
+      throw badCommit(owner, after!.oid, `the commit before it is ${oid} with seq ${seq}, not ${expected}`, {
+        seq: after!.seq,
+      })
+    }
+    if (parent === undefined || others.length > 0) {
+      if (parent === undefined && repository.shallow.has(oid)) throw shallow(repository, owner, seq)
+      throw badCommit(owner, oid, `it has ${commit.parents.length} parents, not one`, { seq })
+    }
+    const fork = oid === owner ? creation?.fork : undefined
+    const link = { oid, tree: commit.tree, parent, seq, run: owner }
+    if (fork === undefined || fork.at >= from) links.push(link)
+    if (fork === undefined && (oid === owner || seq <= from)) return links
+    if (repository.shallow.has(oid)) throw shallow(repository, owner, seq)
+    after = link
+    if (fork !== undefined) {
+      if (fork.at < from) return links
+      ;({ owner, creation } = ownerOf(repository, fork.run, fork.at))
+    }
+    oid = parent
+  }
+}
+
+/** How a run began; of a shallow clone it may not be known. */
+function creationOf(repository: Repository, run: string): Beginning | undefined {
+  const isCutOff = repository.shallow.size > 0 && repository.objects.read(run) === undefined
+  return isCutOff ? undefined : readCreation(repository, run)
+}
+
+/** The run that a unit was appended to, which a fork may share with the one it was forked from. */
+function ownerOf(repository: Repository, run: string, seq: number): { owner: string; creation: Beginning | undefined } {
+  for (let owner = run; ; ) {
+    const creation = creationOf(repository, owner)
+    if (creation?.fork === undefined || creation.fork.at < seq) return { owner, creation }
+    owner = creation.fork.run
+  }
+}
+
+/** Reads the unit of a commit, whose id must be what its content gives. @throws COMMIT_DAMAGED */
+export function readUnit(repository: Repository, { oid, tree, parent, seq, run }: Link): CommittedUnit {
+  const files = filesOf(repository, run, oid, { tree, parents: [], subject: '' })
+  const events = readJson<Unit['events']>(repository, run, oid, files.get('events.json'))
+  const unit = readJson<Omit<CommittedUnit, 'events'>>(repository, run, oid, files.get('unit.json'))
+  const { at, machine, created, origin } = unit
+  const content: Pick<NewUnit, 'seq' | 'at' | 'events' | 'origin'> = { seq, at, events, origin }
+  const id = identified(() => unitId(repository.objectFormat, { parent, machine, unit: content, created }))
+  if (unit.seq !== seq || id !== oid) throw blame(run, oid, seq)
+  return { run, seq, id: oid, at, events, origin, machine, ...(created !== undefined && { created }) }
+}
+
+/** Reads the time of a creation from the commit that follows it. */
+export function createdIn(repository: Repository, link: Link): number | undefined {
+  const commit = readCommit(repository, link.run, link.oid)
+  const { created } = readFile(repository, link.run, link.oid, commit, 'unit.json') as { readonly created?: number }
+  return created
+}
+
+/** Names that would change what an object is, if they became keys. */
+const dangerous = /"(?:__proto__|constructor|prototype)":/
+
+function readJson<T>(repository: Repository, run: string, oid: string, blob: string | undefined): T {
+  if (blob === undefined) throw blame(run, oid)
+  const bytes = readObject(repository, run, oid, blob, 'blob')
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
+  const value = parseFile(repository, run, oid, blob, text)
+  if (dangerous.test(text)) copyJson(value, { name: `Commit ${oid}`, code: 'COMMIT_DAMAGED' })
+  if (typeof value !== 'object' || value === null) throw blame(run, oid)
+  return freeze(value) as T
+}
+
+/** The id of content that may be anything. */
+function identified(id: () => string): string | undefined {
+  try {
+    return id()
+  } catch {
+    return undefined
+  }
+}
+
+/** A commit whose objects are all what their ids say, and that is none of ours all the same. */
+function blame(run: string, oid: string, seq?: number): XMachinesError {
+  return badCommit(run, oid, 'its content is not what this package writes', seq === undefined ? {} : { seq })
+}
+
+function shallow({ gitdir }: Repository, run: string, from: number): XMachinesError {
+  return new XMachinesError(
+    'HISTORY_SHALLOW',
+    `The clone ${gitdir} is shallow: it has run ${run} from unit ${from} on only. Run \`git fetch --unshallow\` there, or read from ${from}.`,
+    { details: { run, from, path: gitdir } },
+  )
+}

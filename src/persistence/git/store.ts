@@ -1,0 +1,237 @@
+import { join } from 'node:path'
+import { batchesOf, batchStream } from '../../actors/batch-stream.ts'
+import type {
+  AbortOptions,
+  AppendItem,
+  AppendOutcome,
+  Claim,
+  DueRun,
+  HeadOptions,
+  LeaseKey,
+  LeaseRow,
+  ListOptions,
+  MachineRecord,
+  Mail,
+  ReadOptions,
+  RunHead,
+  Store,
+  StoredSnapshot,
+} from '../../actors/contracts/store.ts'
+import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
+import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { fileStore } from '../filesystem/index.ts'
+import { RepositoryWriter } from './archive.ts'
+import type { Archiver } from './archiver.ts'
+import type { GitFiles } from './files.ts'
+import { fill } from './fill.ts'
+import { Follower } from './follower.ts'
+import { ownFolder } from './layout.ts'
+import { RepositoryStore } from './repository-store.ts'
+
+/** What a {@link GitStore} is opened with. */
+export interface GitStoreSettings {
+  readonly gitdir: string
+  readonly bare: boolean
+  readonly objectFormat: ObjectFormat
+  /** Time between two flushes of commits at least, ms. */
+  readonly interval: number
+  readonly fsync: boolean
+  readonly files: GitFiles
+  readonly onWarning: (warning: { readonly code: string; readonly message: string }) => void
+}
+
+/** All that is open of it. */
+interface Opened {
+  readonly journal: Store
+  readonly writer: RepositoryWriter
+  readonly follower: Follower
+}
+
+/**
+ * A repository as a primary store: a journal inside the Git directory answers, and what it holds is committed behind it.
+ * At an open, before the first operation is answered, the branches have all that was ever acknowledged.
+ */
+export class GitStore implements Store {
+  readonly objectFormat: ObjectFormat
+  readonly location: string
+  readonly #settings: GitStoreSettings
+  /** Runs with units that are not committed yet, and those that the pass in hand commits. */
+  #changed = new Set<string>()
+  #inHand = new Set<string>()
+  #opened: Opened | undefined
+  #opening: Promise<Opened> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(settings: GitStoreSettings) {
+    this.location = settings.gitdir
+    this.objectFormat = settings.objectFormat
+    this.#settings = settings
+  }
+
+  append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
+    return this.#do(options, async ({ journal }) => {
+      const runs = items.map(({ run, units }) => (units.length > 0 ? run : undefined))
+      const outcomes = await journal.append(items, options)
+      for (const [at, run] of runs.entries()) {
+        if (run !== undefined && outcomes[at]!.status === 'appended') this.#changed.add(run)
+      }
+      return outcomes
+    })
+  }
+
+  read(run: string, options: ReadOptions = {}): ReadableStream<Unit> {
+    return this.#stream(options, journal => journal.read(run, options))
+  }
+
+  list(options: ListOptions = {}): ReadableStream<RunHead> {
+    return this.#stream(options, journal => journal.list(options))
+  }
+
+  head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
+    return this.#do(options, ({ journal }) => journal.head(run, options))
+  }
+
+  find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined> {
+    return this.#do(options, ({ journal }) => journal.find(namespace, key, options))
+  }
+
+  machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined> {
+    return this.#do(options, ({ journal }) => journal.machine(oid, options))
+  }
+
+  saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void> {
+    return this.#do(options, ({ journal }) => journal.saveSnapshot(run, snapshot, options))
+  }
+
+  loadSnapshot(
+    run: string,
+    options?: AbortOptions & { readonly atMost?: number },
+  ): Promise<StoredSnapshot | undefined> {
+    return this.#do(options, ({ journal }) => journal.loadSnapshot(run, options))
+  }
+
+  claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
+    return this.#do(options, ({ journal }) => journal.claim(claim, options))
+  }
+
+  release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {
+    return this.#do(options, ({ journal }) => journal.release(key, options))
+  }
+
+  lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined> {
+    return this.#do(options, ({ journal }) => journal.lease(key, options))
+  }
+
+  deliver(
+    mail: readonly Mail[],
+    options?: AbortOptions,
+  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+    return this.#do(options, ({ journal }) => journal.deliver(mail, options))
+  }
+
+  due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
+    return this.#do(options, ({ journal }) => journal.due(query, options))
+  }
+
+  renew(process: string, until: number, options?: AbortOptions): Promise<void> {
+    return this.#do(options, ({ journal }) => journal.renew(process, until, options))
+  }
+
+  /** Commits what is not committed yet, and closes. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** @throws STORE_CLOSED, ABORTED */
+  #admit(signal: AbortSignal | undefined): void {
+    if (this.#closing !== undefined) {
+      throw new XMachinesError('STORE_CLOSED', `The repository ${this.location} is closed. Open it again.`)
+    }
+    if (signal?.aborted) throw aborted(signal)
+  }
+
+  /** At once where it is open; else when it is, in the order of the calls. */
+  #do<T>(options: AbortOptions | undefined, work: (opened: Opened) => Promise<T>): Promise<T> {
+    try {
+      this.#admit(options?.signal)
+      return this.#opened === undefined ? this.#open().then(work) : work(this.#opened)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #stream<T>(options: AbortOptions, of: (journal: Store) => ReadableStream<T>): ReadableStream<T> {
+    if (this.#opened !== undefined && this.#closing === undefined) return of(this.#opened.journal)
+    const waited = async function* (this: GitStore): AsyncGenerator<readonly T[]> {
+      this.#admit(options.signal)
+      yield* batchesOf(of((await this.#open()).journal))
+    }
+    return batchStream(waited.call(this))
+  }
+
+  #open(): Promise<Opened> {
+    if (this.#opening !== undefined) return this.#opening
+    this.#opening = this.#openNow()
+    this.#opening.then(
+      opened => {
+        this.#opened = opened
+      },
+      () => {
+        this.#opening = undefined
+      },
+    )
+    return this.#opening
+  }
+
+  async #openNow(): Promise<Opened> {
+    const { gitdir, bare, objectFormat, files, fsync, interval, onWarning } = this.#settings
+    const writer = await RepositoryWriter.open(gitdir, { bare, source: this, files })
+    const journal = fileStore(join(gitdir, ownFolder, 'journal'), { objectFormat, fsync, onWarning })
+    try {
+      await fill(journal, new RepositoryStore(gitdir, () => writer.repository))
+      await catchUp(writer.archiver, journal)
+    } catch (error) {
+      await journal.close()
+      await writer.close()
+      throw error
+    }
+    const follower = new Follower({
+      store: journal,
+      gitdir,
+      interval,
+      rest: 1,
+      open: () => Promise.resolve(writer.archiver),
+      heads: () => this.#heads(journal),
+      committed: () => this.#inHand.clear(),
+      onError: onWarning,
+    })
+    return { journal, writer, follower }
+  }
+
+  async *#heads(journal: Store): AsyncGenerator<RunHead> {
+    for (const run of this.#changed) this.#inHand.add(run)
+    this.#changed = new Set()
+    for (const run of [...this.#inHand]) {
+      const head = await journal.head(run)
+      if (head !== undefined) yield head
+    }
+  }
+
+  async #close(): Promise<void> {
+    const opened = await this.#opening?.catch(() => undefined)
+    if (opened === undefined) return
+    const { journal, writer, follower } = opened
+    // What cannot be committed now stays in the journal, and is committed at the next open.
+    await follower.caughtUp().catch(error => this.#settings.onWarning(error))
+    await follower.close()
+    await journal.close()
+    await writer.close()
+  }
+}
+
+/** Commits all that the journal has and the branches have not. */
+async function catchUp(archiver: Archiver, journal: Store): Promise<void> {
+  for await (const batch of batchesOf(journal.list())) for (const head of batch) await archiver.take(journal, head)
+  await archiver.commit()
+}

@@ -1,0 +1,280 @@
+import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { deflateSync } from 'node:zlib'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Store } from '../../../src/actors/contracts/store.ts'
+import { archive, openClone } from '../../../src/persistence/git/index.ts'
+import { memoryStore } from '../../../src/persistence/memory.ts'
+import { collect, shown, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { temporaryDirectory } from '../filesystem/directory.ts'
+import { filled } from './filled.ts'
+import { fsck, git } from './stock-git.ts'
+
+const ends: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+
+function place(name = 'repository.git'): string {
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  return join(dir, name)
+}
+
+async function archived(store: Store): Promise<string> {
+  const gitdir = place()
+  const following = archive(store, { gitdir })
+  await following.caughtUp()
+  await following.close()
+  return gitdir
+}
+
+function opened(dir: string): Store {
+  const store = openClone({ dir })
+  ends.push(() => store.close())
+  return store
+}
+
+/** All that both a store and a clone show. */
+async function contentOf(store: Store): Promise<unknown> {
+  const heads = await collect(store.list())
+  const histories = await Promise.all(heads.map(async ({ run }) => (await collect(store.read(run))).map(shown)))
+  const pinned = await Promise.all(heads.map(({ namespace, key }) => key && store.find(namespace, key)))
+  const machines = await Promise.all(heads.map(({ machine }) => store.machine(machine)))
+  return { heads, histories, pinned, machines }
+}
+
+/** How a clone can be made, from where the archive is to a new place. */
+const clones: Readonly<Record<string, (from: string, to: string) => void>> = {
+  mirror: (from, to) => git(from, 'clone', '-q', '--mirror', from, to),
+  bare: (from, to) => git(from, 'clone', '-q', '--bare', from, to),
+  'with a working directory': (from, to) => git(from, 'clone', '-q', from, to),
+  'by a bundle': (from, to) => {
+    git(from, 'bundle', 'create', '-q', `${to}.bundle`, '--all')
+    git(from, 'clone', '-q', '--bare', `${to}.bundle`, to)
+  },
+  'by a push': (from, to) => {
+    git(from, 'init', '-q', '--bare', `--object-format=${git(from, 'rev-parse', '--show-object-format')}`, to)
+    git(from, 'push', '-q', '--all', to)
+  },
+  'that borrows objects': (from, to) => git(from, 'clone', '-q', '--bare', '--shared', from, to),
+  'packed with deltas': (from, to) => {
+    git(from, 'clone', '-q', '--bare', from, to)
+    git(to, 'repack', '-adfq', '--depth=50', '--window=50')
+    git(to, 'pack-refs', '--all')
+  },
+}
+
+describe.each(['sha1', 'sha256'] as const)('a clone of %s', format => {
+  test.each(Object.entries(clones))('%s shows what the store has', async (_name, make) => {
+    const { store } = await filled(format)
+    const gitdir = await archived(store)
+    const dir = place('clone')
+    make(gitdir, dir)
+    expect(fsck(dir)).toBe('')
+    const clone = opened(dir)
+    expect(clone.objectFormat).toBe(format)
+    expect(await contentOf(clone)).toEqual(await contentOf(store))
+  })
+})
+
+test('parts of histories are read, with ids or without', async () => {
+  const { store, runs } = await filled()
+  const clone = opened(await archived(store))
+  for (const { id, seq } of runs) {
+    for (const [from, to] of [
+      [0, 0],
+      [1, 2],
+      [3, 5],
+      [4, 4],
+      [5, 90],
+      [seq, seq],
+      [seq + 1, seq + 2],
+      [2, 1],
+    ] as const) {
+      const wanted = (await collect(store.read(id, { from, to }))).map(shown)
+      expect((await collect(clone.read(id, { from, to }))).map(shown), `${from} … ${to} of ${seq}`).toEqual(wanted)
+      expect((await collect(clone.read(id, { from, to, ids: false }))).map(shown)).toEqual(wanted)
+    }
+  }
+  await expect(collect(clone.read('0'.repeat(40)))).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
+  expect(await clone.head('0'.repeat(40))).toBeUndefined()
+  expect(await clone.find('tests', 'nobody')).toBeUndefined()
+  await expect(clone.append([])).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+  const sorted = runs.map(({ id }) => id).sort()
+  expect((await collect(clone.list({ after: sorted[3]! }))).map(({ run }) => run)).toEqual(sorted.slice(4))
+  expect((await collect(clone.list({ prefix: sorted[3]!.slice(0, 12) }))).map(({ run }) => run)).toEqual([sorted[3]])
+  expect(await collect(clone.list({ namespace: 'other' }))).toEqual([])
+})
+
+test('a clone of one branch has the histories, and knows nothing of how they were recorded', async () => {
+  const { store, runs } = await filled()
+  const gitdir = await archived(store)
+  const dir = place('clone')
+  const run = runs[13]!
+  git(gitdir, 'clone', '-q', '--bare', '--single-branch', '--branch', `r/${run.id}`, gitdir, dir)
+  const clone = opened(dir)
+  const [head] = await collect(clone.list())
+  const known = await store.head(run.id)
+  expect(head).toMatchObject({
+    run: run.id,
+    seq: run.seq,
+    at: known!.at,
+    fork: { at: run.beginning.at },
+    machineId: 'light',
+  })
+  const ids = (await collect(clone.read(run.id))).map(unit => [
+    unit.run,
+    unit.seq,
+    unit.id,
+    unit.at,
+    unit.outputs.length,
+  ])
+  expect(ids).toEqual(run.history().map(unit => [unit.run, unit.seq, unit.id, unit.at, 0]))
+})
+
+test('a shallow clone is read as far as it goes', async () => {
+  const { store, runs } = await filled()
+  const gitdir = await archived(store)
+  const dir = place('clone')
+  git(gitdir, 'clone', '-q', '--bare', '--no-single-branch', '--depth=3', `file://${gitdir}`, dir)
+  const clone = opened(dir)
+  const run = runs[10]!
+  expect((await collect(clone.read(run.id, { from: 8 }))).map(({ id }) => id)).toEqual(
+    run
+      .history()
+      .slice(8)
+      .map(({ id }) => id),
+  )
+  await expect(collect(clone.read(run.id, { from: 7 }))).rejects.toMatchObject({
+    code: 'HISTORY_SHALLOW',
+    details: { run: run.id, from: 8 },
+  })
+  const following = archive(store, { dir })
+  ends.push(() => following.close())
+  await expect(following.caughtUp()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+})
+
+describe('what was tampered with is named:', () => {
+  /** A repository of loose objects with one run of ten units. */
+  async function tampered(): Promise<{ dir: string; run: TestRun; path: (oid: string) => string }> {
+    const store = memoryStore()
+    const run = await new TestRun('sha1').create(store, {}, 10)
+    const gitdir = await archived(store)
+    const dir = place('loose')
+    git(gitdir, 'init', '-q', '--bare', dir)
+    git(dir, '-c', 'fetch.unpackLimit=10000', 'fetch', '-q', gitdir, '+refs/*:refs/*')
+    return { dir, run, path: oid => join(dir, 'objects', oid.slice(0, 2), oid.slice(2)) }
+  }
+
+  function overwrite(path: string, type: string, content: string): void {
+    expect(statSync(path).isFile()).toBe(true)
+    chmodSync(path, 0o644)
+    writeFileSync(path, deflateSync(`${type} ${content.length}\0${content}`))
+  }
+
+  async function problem(dir: string, run: TestRun): Promise<unknown> {
+    return collect(opened(dir).read(run.id)).then(
+      () => undefined,
+      error => error,
+    )
+  }
+
+  test('an edited blob', async () => {
+    const { dir, run, path } = await tampered()
+    const [, , , third, , fifth] = run.history()
+    for (const { id } of [fifth!, third!]) {
+      const blob = git(dir, 'rev-parse', `${id}:unit.json`)
+      overwrite(path(blob), 'blob', git(dir, 'cat-file', 'blob', blob).replace('"at": ', '"at": 9'))
+      expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: blob } })
+    }
+  })
+
+  test('an edited commit', async () => {
+    const { dir, run, path } = await tampered()
+    const { id } = run.history()[4]!
+    overwrite(path(id), 'commit', `${git(dir, 'cat-file', 'commit', id).replace('xmachines', 'somebody')}\n`)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
+  })
+
+  test('a missing object', async () => {
+    const { dir, run, path } = await tampered()
+    const { id } = run.history()[4]!
+    const tree = git(dir, 'rev-parse', `${id}^{tree}`)
+    rmSync(path(tree))
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: tree } })
+    rmSync(path(id))
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
+  })
+
+  test('a parent that was left out, though Git finds nothing wrong', async () => {
+    const { dir, run } = await tampered()
+    const history = run.history()
+    const text = git(dir, 'cat-file', 'commit', history[6]!.id).replace(history[5]!.id, history[4]!.id)
+    const file = join(dir, 'commit')
+    writeFileSync(file, `${text}\n`)
+    const other = git(dir, 'hash-object', '-w', '-t', 'commit', file)
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, other)
+    expect(fsck(dir)).toBe('')
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: other, seq: 6 } })
+  })
+
+  test('a commit of something else, and one with two parents', async () => {
+    const { dir, run } = await tampered()
+    const head = run.history().at(-1)!.id
+    const tree = git(dir, 'rev-parse', `${head}^{tree}`)
+    const merge = git(dir, 'commit-tree', '-m', '11 NEXT', '-p', head, '-p', run.id, tree)
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, merge)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: merge } })
+    const work = git(dir, 'commit-tree', '-m', 'work', '-p', head, tree)
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, work)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: work } })
+    const copied = git(dir, 'commit-tree', '-m', '11 NEXT', '-p', head, tree)
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, copied)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: copied, seq: 11 } })
+  })
+
+  test('a key that no event may have', async () => {
+    const { dir, run } = await tampered()
+    const head = run.history().at(-1)!.id
+    const file = join(dir, 'file')
+    writeFileSync(file, '[\n  {\n    "__proto__": {},\n    "type": "NEXT"\n  }\n]\n')
+    const events = git(dir, 'hash-object', '-w', file)
+    const unit = git(dir, 'rev-parse', `${head}:unit.json`)
+    git(dir, 'update-index', '--add', '--cacheinfo', `100644,${events},events.json`)
+    git(dir, 'update-index', '--add', '--cacheinfo', `100644,${unit},unit.json`)
+    const commit = git(dir, 'commit-tree', '-m', '11 NEXT', '-p', head, git(dir, 'write-tree'))
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, commit)
+    expect(await problem(dir, run)).toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      message: expect.stringContaining('__proto__'),
+    })
+  })
+})
+
+describe('a place that is no clone', () => {
+  test('is refused by what it is', async () => {
+    await expect(collect(openClone({ dir: place('nothing') }).list())).rejects.toMatchObject({ code: 'STORE_MISSING' })
+    const { dir, remove } = temporaryDirectory()
+    ends.push(remove)
+    await expect(collect(openClone({ gitdir: dir }).list())).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    git(dir, 'init', '-q', '.')
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    git(dir, 'commit', '-q', '--allow-empty', '-m', 'work')
+    git(dir, 'branch', 'r/feature')
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+      details: { ref: 'refs/heads/r/feature' },
+    })
+    git(dir, 'branch', '-m', 'r/feature', `r/${git(dir, 'rev-parse', 'HEAD')}`)
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'COMMIT_DAMAGED' })
+    git(dir, 'config', 'xmachines.format', '9')
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_FORMAT', details: { version: '9' } })
+    git(dir, 'config', '--unset', 'xmachines.format')
+    writeFileSync(
+      join(dir, '.git/config'),
+      '[core]\nrepositoryformatversion = 1\n[extensions]\n\trefStorage = "reftable" # new\n',
+    )
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({ details: { refStorage: 'reftable' } })
+  })
+})
