@@ -4,6 +4,7 @@ import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
 
@@ -15,7 +16,7 @@ interface ArchiveOptions {
 export function archiveCommand(): Command {
   return new Command('archive')
     .description('commit every run to a Git repository: one branch a run, one commit a unit')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .argument('<repository>', 'a Git repository; a new one is made bare')
     .option('--follow', 'go on until interrupted')
     .action(perform(archiveStore))

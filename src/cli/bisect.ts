@@ -5,6 +5,7 @@ import { nameOf } from './find-run.ts'
 import { loadMachines } from './load-machine.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { brief, counted, printable, shortId, timeText } from './text.ts'
 
@@ -18,7 +19,7 @@ interface BisectOptions {
 export function bisectCommand(): Command {
   return new Command('bisect')
     .description('find the first unit of a store, by its time, that two versions of a machine decide differently')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .requiredOption('--good <file>', 'a module that exports the machine, as --machine elsewhere')
     .requiredOption('--bad <file>', 'the other version')
     .option('--namespace <name>', 'only runs of this namespace')

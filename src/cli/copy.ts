@@ -6,6 +6,7 @@ import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { showProgress } from './progress.ts'
+import { storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
@@ -24,8 +25,8 @@ const caughtUp = 100
 export function copyCommand(): Command {
   return new Command('copy')
     .description('copy the runs of a store into another one, or what that one has not got of them')
-    .argument('<from>', 'a store')
-    .argument('<to>', 'a store; made if it is not there')
+    .argument('<from>', storeArgument)
+    .argument('<to>', 'the same; made if it is not there')
     .addOption(
       new Option(
         '--source <what>',

@@ -7,6 +7,7 @@ import { firstDifference } from '../actors/json/differences.ts'
 import { findRun, nameOf } from './find-run.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { brief, counted, printable, shortId } from './text.ts'
 import { unitLine } from './unit-line.ts'
@@ -20,7 +21,7 @@ interface DiffOptions {
 export function diffCommand(): Command {
   return new Command('diff')
     .description('show the first unit at which two runs differ, or that they end in different states')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .argument('<a>', 'a key, an id, or the beginning of an id')
     .argument('<b>', 'another one')
     .option('--namespace <name>', 'where to look for the keys')

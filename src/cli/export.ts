@@ -5,6 +5,7 @@ import { parentsFirst } from './export-order.ts'
 import { findRun } from './find-run.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
 import { type BesideLine, besideLine, forkLine, type UnitLine, unitLine } from './unit-line.ts'
@@ -18,7 +19,7 @@ interface ExportOptions {
 export function exportCommand(): Command {
   return new Command('export')
     .description('print every unit as a line of JSON, which `import` reads')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .option('--run <run>', 'only this run: a key, an id, or the beginning of an id')
     .option('--namespace <name>', 'where to look for the key')
     .action(perform(exportStore))

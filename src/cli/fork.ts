@@ -9,6 +9,7 @@ import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { printable } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -25,7 +26,7 @@ interface ForkOptions {
 export function forkCommand(): Command {
   return new Command('fork')
     .description('make a run that begins with the units of another one; its effects are held')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .argument('<run>', 'a key, an id, or the beginning of an id')
     .requiredOption('--at <seq>', 'the last unit that both have', wholeNumber)
     .option('--key <key>', 'the key of the fork; without one it is found by its id')

@@ -14,6 +14,7 @@ import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { type ImportOutcome, type ImportTarget, RunImport } from './run-import.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, printable, shortId } from './text.ts'
 import type { BesideLine, UnitLine } from './unit-line.ts'
@@ -26,7 +27,7 @@ interface ImportOptions {
 export function importCommand(): Command {
   return new Command('import')
     .description('take over what `export` printed, or what a repository has; the runs are held')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .argument('[file|repository]', 'what `export` printed, or a Git repository; without one, or with -, stdin')
     .addOption(objectFormatOption())
     .action(perform(importStore))

@@ -8,6 +8,7 @@ import { logNotes, notesText } from './log-line.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import { Table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { durationText, originText, printable, timeText, typesText } from './text.ts'
@@ -22,7 +23,7 @@ interface LogOptions {
 export function logCommand(): Command {
   return new Command('log')
     .description('show the history of a run')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .argument('<run>', 'a key, an id, or the beginning of an id')
     .addOption(
       machineOption('to show timers and invocations too: what decided the run, again for the machines of older parts'),

@@ -1,13 +1,7 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { XMachinesError } from '../actors/errors.ts'
-import { type FileStoreOptions, fileStore, type StoreWarning } from '../persistence/filesystem/index.ts'
-import { segmentName } from '../persistence/filesystem/layout.ts'
-import { openClone } from '../persistence/git/index.ts'
-import { findGitdir } from '../persistence/git/repository.ts'
+import { type Door, type DoorSettings, doorOf } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 
 /** How a command opens a store. */
@@ -18,50 +12,30 @@ export interface OpenStoreOptions {
   readonly objectFormat?: ObjectFormat | undefined
 }
 
-/** The one place that knows which store a location means. Whoever gets it closes it. */
+/** Opens the store of a location, whichever it is. Whoever gets it closes it. */
 export async function openStore(terminal: Terminal, location: string, options: OpenStoreOptions): Promise<Store> {
   const { access, objectFormat } = options
-  const dir = directoryOf(location)
-  const gitdir = repositoryAt(dir)
-  if (gitdir !== undefined) return openRepositoryStore(gitdir, access)
-  const onWarning = ({ code, message }: StoreWarning): void => terminal.say(`${code}: ${message}`)
-  if (access === 'create') return checked(dir, { onWarning }, objectFormat)
-  const reader = await checked(dir, { onWarning, readOnly: true }, objectFormat)
+  const door = doorOf(location)
+  const warn: DoorSettings['warn'] = ({ code, message }) => terminal.say(`${code}: ${message}`)
+  if (access === 'create') return checked(door, { objectFormat, readOnly: false, warn })
+  const reader = await checked(door, { objectFormat, readOnly: true, warn })
   if (access === 'read') return reader
   await reader.close()
-  return checked(dir, { onWarning }, reader.objectFormat)
-}
-
-/** The Git directory of a place that is a repository and not a store of files, which may itself be kept in one. */
-function repositoryAt(dir: string): string | undefined {
-  return existsSync(join(dir, segmentName(1))) ? undefined : findGitdir(dir)
-}
-
-async function openRepositoryStore(gitdir: string, access: OpenStoreOptions['access']): Promise<Store> {
-  const store = openClone({ gitdir })
-  if (access === 'read') {
-    await store.find('', '')
-    return store
-  }
-  throw new XMachinesError('STORE_READ_ONLY', `${gitdir} is a repository.`, { details: { path: gitdir } })
+  return checked(door, { objectFormat: reader.objectFormat, readOnly: false, warn })
 }
 
 /** A store that is open. Opening is lazy: whatever is wrong with the place, or with the lock, shows now. */
-async function checked(
-  dir: string,
-  settings: FileStoreOptions,
-  objectFormat: ObjectFormat | undefined,
-): Promise<Store> {
-  const store = fileStore(dir, { ...settings, objectFormat: objectFormat ?? 'sha1' })
+async function checked(door: Door, settings: DoorSettings): Promise<Store> {
+  const store = await door(settings)
   try {
-    if (settings.readOnly === true) await store.find('', '')
+    if (settings.readOnly) await store.find('', '')
     else await store.append([])
     return store
   } catch (thrown) {
     await store.close()
     const found = XMachinesError.is(thrown, 'OBJECT_FORMAT_MISMATCH') ? thrown.details.objectFormat : undefined
-    if (objectFormat !== undefined || (found !== 'sha1' && found !== 'sha256')) throw thrown
-    return checked(dir, settings, found)
+    if (settings.objectFormat !== undefined || (found !== 'sha1' && found !== 'sha256')) throw thrown
+    return checked(door, { ...settings, objectFormat: found })
   }
 }
 
@@ -78,29 +52,4 @@ export async function withStore<T>(
   } finally {
     await store.close()
   }
-}
-
-/** Stores that are not directories, by scheme: none of them has a driver yet. */
-const doors: Readonly<Record<string, string>> = {
-  postgres: 'xmachines/persistence/postgres',
-  postgresql: 'xmachines/persistence/postgres',
-  redis: 'xmachines/persistence/valkey',
-  rediss: 'xmachines/persistence/valkey',
-  valkey: 'xmachines/persistence/valkey',
-  valkeys: 'xmachines/persistence/valkey',
-}
-
-function directoryOf(location: string): string {
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1]?.toLowerCase()
-  if (scheme === undefined) return location
-  if (scheme === 'file') return fileURLToPath(location)
-  const door = doors[scheme]
-  // The location itself is not told: it may hold a password.
-  throw new XMachinesError(
-    'STORE_UNSUPPORTED',
-    door === undefined
-      ? `There is no store for ${scheme}:// locations. Give a directory; clone a repository that is elsewhere.`
-      : `Stores at ${scheme}:// are opened by ${door}, which this version does not have yet. Give a directory.`,
-    { details: { scheme } },
-  )
 }

@@ -8,6 +8,7 @@ import { machineOption } from './machine-option.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
 import { countingNumber } from './whole-number.ts'
@@ -27,7 +28,7 @@ export function runCommand(): Command {
     .description('apply an event log to durable runs, one a key; run again, it goes on where it was')
     .argument('<log>', 'NDJSON of {"key", "at"?, "event"} or {"key", "at"?, "events"}; - for stdin')
     .addOption(machineOption().makeOptionMandatory())
-    .requiredOption('--store <store>', 'a directory; it is made if there is none')
+    .requiredOption('--store <store>', `${storeArgument}; it is made if there is none`)
     .option(
       '--topic <name>',
       "what the log is called for ever, and the namespace of its runs (default: the log's base name)",

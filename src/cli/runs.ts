@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { headId } from './head-id.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import { Table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { printable, shortId, valueText } from './text.ts'
@@ -14,7 +15,7 @@ interface RunsOptions {
 export function runsCommand(): Command {
   return new Command('runs')
     .description('list the runs of a store')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .option('--namespace <name>', 'only runs of this namespace')
     .action(perform(listRuns))
 }

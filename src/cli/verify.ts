@@ -11,6 +11,7 @@ import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
+import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, divergenceText, printable, shortId } from './text.ts'
 import { inShares, type Share } from './verify-shares.ts'
@@ -34,7 +35,7 @@ const manyUnits = 100_000
 export function verifyCommand(): Command {
   return new Command('verify')
     .description('decide every run of a store again, and compare with what was recorded')
-    .argument('<store>', 'a directory')
+    .argument('<store>', storeArgument)
     .addOption(machineOption().makeOptionMandatory())
     .option('--namespace <name>', 'only runs of this namespace')
     .option(

@@ -384,7 +384,7 @@ describe('wrong use', () => {
       [/^USAGE_INVALID: required option '--machine/, 'verify', store],
       [/^USAGE_INVALID: .*--until/, 'replay', store, '--machine', counter, '--until', 'soon'],
       [/^STORE_MISSING: /, 'runs', missing],
-      [/^STORE_UNSUPPORTED: .*persistence\/postgres/, 'runs', 'postgres://user:secret@host/db'],
+      [/^STORE_UNSUPPORTED: .*nosuch:/, 'runs', 'nosuch://user:secret@host/db'],
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'import', missing, missing],

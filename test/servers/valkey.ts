@@ -42,6 +42,15 @@ export function describeOnValkey(name: string, tests: () => void): void {
   if (!isRequired) console.warn(`SKIPPED: ${name}: ${path.missing}`)
 }
 
+/** Whether there is a server, for tests that need several kinds. With `CI=true` there has to be one. */
+export function hasValkey(): boolean {
+  const path = program()
+  if (typeof path === 'string') return true
+  if (process.env.CI === 'true') throw new Error(path.missing)
+  console.warn(`SKIPPED: ${path.missing}`)
+  return false
+}
+
 /** What the stores want, unless a test wants otherwise. */
 const defaults = { appendonly: 'yes', appendfsync: 'always', save: '' }
 

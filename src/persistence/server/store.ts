@@ -68,6 +68,7 @@ export class ServerStore implements Store {
   }
 
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
+    if (items.length === 0) return this.#ask(options?.signal, async () => [])
     return this.#run(options?.signal, async () => {
       const placed = items.map((item, place) => ({ place, item }))
       for (const item of items) validateItem(item)

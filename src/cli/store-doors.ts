@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Store } from '../actors/contracts/store.ts'
+import type { ObjectFormat } from '../actors/contracts/unit.ts'
+import { XMachinesError } from '../actors/errors.ts'
+import { fileStore } from '../persistence/filesystem/index.ts'
+import { segmentName } from '../persistence/filesystem/layout.ts'
+
+/** How a door opens its store. */
+export interface DoorSettings {
+  readonly objectFormat: ObjectFormat | undefined
+  readonly readOnly: boolean
+  readonly warn: (warning: { readonly code: string; readonly message: string }) => void
+}
+
+/** Makes the store of one place. Nothing happens to the place before the first operation. */
+export type Door = (settings: DoorSettings) => Store | Promise<Store>
+
+/** What a location can be: for the help of commands. */
+export const storeArgument = 'a directory, a Git repository, or a URL: file:, git:, postgres:, redis:, valkey:, memory:'
+
+/** The door of a location: a path, or a URL whose scheme says what it is. Drivers are loaded when theirs is opened. */
+export function doorOf(location: string): Door {
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
+  if (scheme === undefined) return pathDoor(location)
+  const door = doors[scheme]
+  if (door !== undefined) return door(location)
+  // The location itself is not told: it may hold a password.
+  throw new XMachinesError(
+    'STORE_UNSUPPORTED',
+    `There is no store for ${scheme}: locations. Give ${storeArgument}. Clone a repository that is elsewhere.`,
+    { details: { scheme } },
+  )
+}
+
+const doors: Readonly<Record<string, (location: string) => Door>> = {
+  file: location => pathDoor(location.startsWith('file://') ? fileURLToPath(location) : location.slice('file:'.length)),
+  git: location => gitDoor(location.replace(/^git:(\/\/)?/i, '')),
+  memory: () => memoryDoor,
+  postgres: postgresDoor,
+  postgresql: postgresDoor,
+  redis: valkeyDoor,
+  rediss: valkeyDoor,
+  valkey: valkeyDoor,
+  valkeys: valkeyDoor,
+}
+
+/** A path is a repository if one is there and no store of files, which may itself be kept in one. */
+function pathDoor(path: string): Door {
+  return async settings => {
+    if (!existsSync(join(path, segmentName(1)))) {
+      const { findGitdir } = await import('../persistence/git/repository.ts')
+      if (findGitdir(path) !== undefined) return gitDoor(path)(settings)
+    }
+    const { objectFormat = 'sha1', readOnly, warn } = settings
+    return fileStore(path, { objectFormat, readOnly, onWarning: warn })
+  }
+}
+
+/** To read, the branches of any clone; to write, the repository as a store. A new one is bare. */
+function gitDoor(path: string): Door {
+  return async ({ objectFormat, readOnly, warn }) => {
+    const { gitStore, openClone } = await import('../persistence/git/index.ts')
+    const { findGitdir } = await import('../persistence/git/repository.ts')
+    const gitdir = findGitdir(path) ?? path
+    return readOnly
+      ? openClone({ gitdir })
+      : gitStore({ gitdir, ...(objectFormat && { objectFormat }), onWarning: warn })
+  }
+}
+
+const memoryDoor: Door = async ({ objectFormat = 'sha1' }) => {
+  const { memoryStore } = await import('../persistence/memory.ts')
+  return memoryStore({ objectFormat })
+}
+
+/** `?schema=NAME` names the schema. */
+function postgresDoor(location: string): Door {
+  return async ({ objectFormat = 'sha1' }) => {
+    const { postgresStore } = await import('../persistence/postgres/index.ts')
+    const { url, name } = split(location, 'schema')
+    return postgresStore({ connectionString: url, objectFormat, ...(name !== null && { schema: name }) })
+  }
+}
+
+/** `?prefix=NAME` names the store among others of the server. */
+function valkeyDoor(location: string): Door {
+  return async ({ objectFormat = 'sha1', warn }) => {
+    const { valkeyStore } = await import('../persistence/valkey/index.ts')
+    const { url, name } = split(location, 'prefix')
+    return valkeyStore({ url, objectFormat, onWarning: warn, ...(name !== null && { prefix: name }) })
+  }
+}
+
+/** A URL without one of its parameters, and that parameter. */
+function split(location: string, parameter: string): { readonly url: string; readonly name: string | null } {
+  if (!URL.canParse(location)) {
+    throw new XMachinesError(
+      'USAGE_INVALID',
+      'The location of the store is no URL. Percent-encode what its password contains.',
+    )
+  }
+  const url = new URL(location)
+  const name = url.searchParams.get(parameter)
+  url.searchParams.delete(parameter)
+  return { url: url.href, name }
+}
