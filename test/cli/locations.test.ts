@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
+import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
+import { jsonLines, xmachines } from './command.ts'
+import { counter, counterLog, Workspace } from './workspace.ts'
+
+const space = new Workspace()
+let postgres: PostgresServer | undefined
+let valkey: ValkeyServer | undefined
+let store: string
+let exported: string
+
+beforeAll(async () => {
+  if (hasPostgres()) postgres = await PostgresServer.start()
+  if (hasValkey()) valkey = await ValkeyServer.start()
+  store = space.path('store')
+  await xmachines('run', space.log(counterLog(200, 6)), '--machine', counter, '--store', store, '--topic', 'shop')
+  exported = (await xmachines('export', store)).stdout
+})
+
+afterAll(async () => {
+  await postgres?.stop()
+  await valkey?.stop()
+})
+
+const locations: Readonly<Record<string, () => string | undefined>> = {
+  'file:': () => `file://${space.path('files')}`,
+  'git:': () => `git:${space.path('repository')}`,
+  'postgres:': () => postgres && `${postgres.url()}?schema=shop`,
+  'redis:': () => valkey && `${valkey.url}?prefix=shop`,
+}
+
+/** Units as two stores must show them: who recorded them, and how, is each store's own. */
+function units(text: string): readonly unknown[] {
+  return jsonLines<Record<string, unknown>>(text)
+    .filter(({ seq }) => seq !== undefined)
+    .map(({ run, seq, id, at, events }) => ({ run, seq, id, at, events }))
+}
+
+describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
+  it('is run into, listed, verified, exported and copied like any other', async ({ skip }) => {
+    const place = locate() ?? skip()
+    const log = space.log(counterLog(200, 6))
+    const ran = await xmachines('run', log, '--machine', counter, '--store', place, '--topic', 'shop')
+    expect(ran).toMatchObject({ code: 0 })
+    expect(jsonLines((await xmachines('runs', place, '--json')).stdout)).toHaveLength(6)
+    expect((await xmachines('verify', place, '--machine', counter)).code).toBe(0)
+    expect(units((await xmachines('export', place)).stdout)).toEqual(units(exported))
+    const copied = await xmachines('copy', place, 'memory:', '--json')
+    expect(jsonLines(copied.stdout)).toMatchObject([{ runs: 6, failed: 0 }])
+  })
+})
+
+describe('a server that is not there', () => {
+  it('is told without its password', async () => {
+    const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/db`))
+    for (const { code, stderr } of await Promise.all(missing)) {
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^STORE_UNAVAILABLE: /)
+      expect(stderr).not.toContain('secret')
+    }
+  })
+})
