@@ -1,28 +1,33 @@
 import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import type { Origin, SourcePosition } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
-import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { createActorRef } from './actor-ref.ts'
-import { checkEvents, refusalOf } from './border.ts'
+import { checkEvents } from './border.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
 import { LivePort } from './live-port.ts'
+import type { Observer } from './observer.ts'
 import { OutPort } from './out-port.ts'
+import { plain } from './receipt.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
-import type { Observer, Resident } from './resident.ts'
+import type { Resident } from './resident.ts'
 import { RunInspection } from './run-inspection.ts'
+import type { CreationOptions } from './run-options.ts'
+import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
+import { Settlers } from './settlers.ts'
 import { snapshotOf } from './snapshot.ts'
-import { toTraceContext } from './trace-context.ts'
 import type {
+  AnyMachine,
   ApplyOptions,
   CloseOptions,
+  MachineOf,
   PortName,
   Receipt,
   Run,
   RunError,
   RunSnapshot,
+  SentTo,
   SubscribeOptions,
 } from './types.ts'
 
@@ -31,8 +36,6 @@ type Machine = AnyStateMachine
 
 /** Outputs that a locked reader may fall behind, and errors that are kept, unless told otherwise. */
 const defaultBuffer = 256
-
-const outside: Origin = Object.freeze({ kind: 'outside' })
 
 /** A handle of a resident run. Whatever nobody touches is not made: an idle handle is two objects. */
 export class RunHandle implements Run<Machine, { readonly type: string }>, Observer {
@@ -315,156 +318,17 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 }
 
-/** A promise that somebody else settles, and that never causes an unhandled rejection. */
-class Deferred<T> {
-  resolve!: (value: T) => void
-  reject!: (error: unknown) => void
-  readonly promise = new Promise<T>((resolve, reject) => {
-    this.resolve = resolve
-    this.reject = reject
-  })
-  constructor() {
-    this.promise.catch(() => {})
-  }
-}
-
-/** `ready` and `done`, made when first asked for. */
-class Settlers {
-  readonly ready = new Deferred<void>()
-  readonly done = new Deferred<unknown>()
-
-  settle(status: LiveMachineSnapshot['status'], output: unknown, error: unknown): void {
-    if (status === 'done') this.done.resolve(output)
-    else if (status === 'error') this.done.reject(error)
-    else this.done.reject(new XMachinesError('RUN_FINISHED', 'The run was stopped before its machine was done.'))
-  }
-
-  abandon(run: string): void {
-    const error = new XMachinesError(
-      'RUN_CLOSED',
-      `The handle of run ${run} was closed. Open the run again to wait for its end.`,
-      { details: { run } },
-    )
-    this.ready.reject(error)
-    this.done.reject(error)
-  }
-}
-
-/** Events from outside on their way: checked at the border, and answered when they are durable or refused. */
-class SentCommand implements Command {
-  readonly origin = outside
-  readonly at: number | undefined
-  readonly source: SourcePosition | undefined
-  readonly requestId: string | undefined
-  readonly signal: AbortSignal | undefined
-  readonly beside: Command['beside']
-  events: readonly RecordedEvent[] = []
-  checking: Promise<void> | undefined
-  refused: XMachinesError | undefined
-  readonly #resolve: () => void
-  readonly reject: (error: unknown) => void
-
-  constructor(
-    resident: Resident,
-    events: unknown,
-    options: ApplyOptions | undefined,
-    limits: EventLimits,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#resolve = resolve
-    this.reject = reject
-    if (options !== undefined) {
-      if (options.at !== undefined && (resident.time !== 'source' || !Number.isFinite(options.at))) {
-        throw new TypeError(
-          `Expected \`at\` to be milliseconds since 1970, in a run with time: 'source'; got \`${options.at}\` in one with '${resident.time}'.`,
-        )
-      }
-      this.at = options.at
-      this.source = options.source
-      this.requestId = options.id
-      this.signal = options.signal
-      if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
-    }
-    try {
-      const checked = checkEvents(resident.program.definition, limits, events)
-      if (checked instanceof Promise) this.checking = this.#check(checked)
-      else this.events = checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
-  }
-
-  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
-    try {
-      this.events = await checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
-    this.checking = undefined
-  }
-
-  settle(_settlement: Settlement): void {
-    this.#resolve()
-  }
-}
-
-/** Sent by `apply`: the answer is a receipt. */
-class ApplyCommand extends SentCommand {
-  readonly ambient = true
-  readonly #receive: (receipt: Receipt<Machine>) => void
-  readonly #run: string
-
-  constructor(
-    resident: Resident,
-    events: unknown,
-    options: ApplyOptions | undefined,
-    limits: EventLimits,
-    receive: (receipt: Receipt<Machine>) => void,
-    reject: (error: unknown) => void,
-  ) {
-    super(resident, events, options, limits, nothing, reject)
-    this.#receive = receive
-    this.#run = resident.run
-  }
-
-  override settle(settlement: Settlement): void {
-    this.#receive(receiptOf(this.#run, settlement))
-  }
-}
-
-function nothing(): void {}
-
-/** What became of a command, as its sender sees it. */
-export function receiptOf(run: string, settlement: Settlement): Receipt<Machine> {
-  if (settlement.kind === 'refused')
-    return {
-      ok: false,
-      seq: settlement.seq,
-      error: { ...plain(settlement.error), retryable: settlement.error.retryable },
-    }
-  if (settlement.kind === 'unchanged') {
-    const { seq, at, outputs, state, duplicate } = settlement
-    const receipt = {
-      ok: true,
-      seq,
-      at,
-      outputs: outputs as never,
-      snapshot: snapshotOf(run, seq, at, state.snapshot),
-    } as const
-    return duplicate ? { ...receipt, duplicate } : receipt
-  }
-  const { unit, state, fatal } = settlement
-  if (fatal !== undefined) return { ok: false, seq: unit.seq, error: { ...plain(fatal), retryable: false } }
-  return {
-    ok: true,
-    seq: unit.seq,
-    at: unit.at,
-    outputs: unit.outputs as never,
-    snapshot: snapshotOf(run, unit.seq, unit.at, state.snapshot),
-  }
-}
-
-function plain({ code, message, details }: XMachinesError): RunError['error'] {
-  return { code, message, details }
+/** A handle of a run that is in memory. @param from the first unit that its `out` shows */
+export function handleOf<TMachine extends AnyMachine>(
+  resident: Resident,
+  from: number,
+  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
+): Run<MachineOf<TMachine>, SentTo<TMachine>> {
+  const made = new RunHandle(
+    resident,
+    from,
+    limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
+  )
+  if (inspect !== undefined) made.inspect(inspect)
+  return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

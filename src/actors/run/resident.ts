@@ -1,77 +1,24 @@
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { AppendItem, AppendOutcome, Beside, LeaseKey, ParentLink, Store } from '../contracts/store.ts'
+import type { AppendItem, AppendOutcome, Beside, ParentLink, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
-import type { Creation, NewUnit, TimeMode } from '../contracts/unit.ts'
+import type { NewUnit, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
-import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
 import { Aftermath } from './aftermath.ts'
 import { Ahead } from './ahead.ts'
-import { type AdoptedUnit, type Command, needsAppend, type Pending } from './command.ts'
+import { type Command, needsAppend, type Pending } from './command.ts'
 import { Durable } from './durable.ts'
 import { asStoreError, type Journal, journalOf, type Writer } from './journal.ts'
 import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
+import type { Observer } from './observer.ts'
 import type { RunOutbox } from './outbox.ts'
+import type { Leased, ResidentStart } from './resident-start.ts'
 import { isReadersError, leaseHeld, leaseLost, misplaced, runClosed, runExists, undecided } from './run-errors.ts'
 import type { Midwife } from './spawner.ts'
-
-/** The lease under which a resident appends. */
-export interface Leased extends LeaseKey {
-  readonly epoch: number
-}
-
-/** Who watches a resident run: its handles, its supervisor. */
-export interface Observer {
-  /** Units became durable, oldest first. */
-  adopted(units: readonly AdoptedUnit[]): void
-  /** Something was refused, or failed without changing anything. */
-  refused(seq: number, events: readonly RecordedEvent[], error: XMachinesError): void
-  /** The resident is over: `undefined` after a close, else why. */
-  ended(error: XMachinesError | undefined): void
-}
-
-/** What a resident starts from. */
-export interface ResidentStart {
-  readonly run: string
-  readonly program: Program
-  readonly store: Store
-  readonly environment: Environment
-  readonly time: TimeMode
-  /** What senders of mail call it. */
-  readonly name: { readonly namespace: string; readonly key?: string | undefined }
-  readonly system: ActorSystem
-  readonly state: RunState
-  readonly seq: number
-  readonly at: number
-  /** `undefined`: the creation is still to be appended. */
-  readonly revision: number | undefined
-  readonly sources: Readonly<Record<string, bigint | number>>
-  readonly held: boolean
-  /** Whose child the run is. */
-  readonly parent: ParentLink | null
-  readonly midwife: Midwife
-  /** What else is kept beside the run, if it is not new. */
-  readonly kept?: Beside | undefined
-  readonly lease: Leased | undefined
-  /** What is to be sent out for the run, under a supervisor. */
-  readonly outbox?: RunOutbox | undefined
-  /** Measures the run. */
-  readonly telemetry?: Telemetry | undefined
-  /** A run that is new: its creation, with what the first step left to be done. */
-  readonly first:
-    | {
-        readonly creation: Creation
-        readonly outputs: readonly RecordedEvent[]
-        readonly effects: readonly Effect[]
-        /** A run that is there already ends this one with `RUN_EXISTS`, also if it is the same: it may have begun at another time. */
-        readonly exclusive?: boolean | undefined
-      }
-    | undefined
-}
 
 /** Commands that may wait for one run at a time. */
 const mailboxLimit = 65_536

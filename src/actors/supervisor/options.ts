@@ -8,8 +8,8 @@ import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
-import { programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines } from '../run/types.ts'
+import { programsOf } from '../run/versions.ts'
 import { type Backoff, defaultBackoff } from './backoff.ts'
 
 /** What a record says. */
