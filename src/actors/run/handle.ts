@@ -6,9 +6,8 @@ import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
 import { checkEvents } from './border.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
-import { LivePort } from './live-port.ts'
 import type { Observer } from './observer.ts'
-import { OutPort } from './out-port.ts'
+import { Ports } from './ports.ts'
 import { plain } from './receipt.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Resident } from './resident.ts'
@@ -16,7 +15,6 @@ import { RunInspection } from './run-inspection.ts'
 import type { CreationOptions } from './run-options.ts'
 import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
 import { Settlers } from './settlers.ts'
-import { snapshotOf } from './snapshot.ts'
 import type {
   AnyMachine,
   ApplyOptions,
@@ -34,9 +32,6 @@ import type {
 /** The events of `T` as the handle sees them: types are checked where it is made. */
 type Machine = AnyStateMachine
 
-/** Outputs that a locked reader may fall behind, and errors that are kept, unless told otherwise. */
-const defaultBuffer = 256
-
 /** A handle of a resident run. Whatever nobody touches is not made: an idle handle is two objects. */
 export class RunHandle implements Run<Machine, { readonly type: string }>, Observer {
   readonly #resident: Resident
@@ -49,10 +44,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   #out: ReadableStream | undefined
   #err: ReadableStream<RunError> | undefined
   #snapshot: ReadableStream<RunSnapshot> | undefined
-  #outs: readonly OutPort[] = []
-  #errs: readonly LivePort<RunError>[] = []
-  #snapshots: readonly LivePort<RunSnapshot>[] = []
-  #progress: (() => void)[] = []
+  #ports: Ports | undefined
   #settlers: Settlers | undefined
   #actorRef: ActorRefFrom<Machine> | undefined
   readonly #listeners = new Set<Observer>()
@@ -148,31 +140,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   subscribe<T extends PortName>(port: T, options: SubscribeOptions = {}): ReadableStream<never> {
     this.#watch()
-    const { buffer = defaultBuffer, from } = options
-    switch (port as PortName) {
-      case 'out': {
-        const out = new OutPort(this.#resident, from ?? this.#resident.seq + 1, buffer, () => this.#progressed())
-        this.#outs = [...this.#outs, out]
-        if (this.#isFinished()) out.finish()
-        return out.stream as ReadableStream<never>
-      }
-      case 'err': {
-        const err = new LivePort<RunError>(buffer, [], (error, lost) => ({ ...error, lost }))
-        this.#errs = [...this.#errs, err]
-        if (this.#isFinished()) err.finish()
-        return err.stream as ReadableStream<never>
-      }
-      case 'snapshot': {
-        const snapshots = new LivePort<RunSnapshot>(1, [
-          snapshotOf(this.id, this.#resident.seq, this.#resident.at, this.#resident.state.snapshot),
-        ])
-        this.#snapshots = [...this.#snapshots, snapshots]
-        if (this.#isFinished()) snapshots.finish()
-        return snapshots.stream as ReadableStream<never>
-      }
-      default:
-        throw new TypeError(`Expected a port to be 'out', 'err' or 'snapshot', got \`${String(port)}\`.`)
-    }
+    this.#ports ??= new Ports(this.#resident)
+    return this.#ports.open(port, options) as ReadableStream<never>
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -187,27 +156,30 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   // Observer: what the resident tells.
 
   adopted(units: readonly AdoptedUnit[]): void {
-    for (const out of this.#outs) out.adopted(units)
-    const last = units[units.length - 1]!
-    for (const port of this.#snapshots) port.push(snapshotOf(this.id, last.unit.seq, last.unit.at, last.state.snapshot))
+    this.#ports?.adopted(units)
     for (const listener of this.#listeners) listener.adopted(units)
+    const last = units[units.length - 1]!
     if (last.state.snapshot.status !== 'active') this.#finish(last)
   }
 
   refused(seq: number, events: readonly RecordedEvent[], error: XMachinesError): void {
-    this.#report({ runId: this.id, seq, events: events as readonly JsonValue[], error: plain(error), fatal: false })
+    this.#ports?.report({
+      runId: this.id,
+      seq,
+      events: events as readonly JsonValue[],
+      error: plain(error),
+      fatal: false,
+    })
     for (const listener of this.#listeners) listener.refused(seq, events, error)
   }
 
   ended(error: XMachinesError | undefined): void {
     for (const listener of this.#listeners) listener.ended(error)
-    if (error === undefined) return this.#finishPorts()
-    this.#report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
-    for (const port of [...this.#outs, ...this.#snapshots]) port.fail(error)
-    for (const port of this.#errs) port.finish()
+    if (error === undefined) return this.#ports?.finish()
+    this.#ports?.report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
+    this.#ports?.fail(error)
     this.#settlers?.done.reject(error)
     void residencyOf(this.#resident.store).forget(this.#resident)
-    this.#progressed()
   }
 
   /** What a fork of this run needs to know. */
@@ -240,26 +212,13 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 
   #write(chunk: unknown): Promise<void> {
-    if (this.#outs.some(out => out.full)) return this.#held().then(() => this.#write(chunk))
+    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk))
     return new Promise((resolve, reject) =>
       this.#submit(new SentCommand(this.#resident, chunk, undefined, this.#limits, resolve, reject)),
     )
   }
 
-  /** Resolves when a reader of `out` took something. */
-  #held(): Promise<void> {
-    return new Promise(resolve => this.#progress.push(resolve))
-  }
-
-  #progressed(): void {
-    if (this.#progress.length > 0) for (const resolve of this.#progress.splice(0)) resolve()
-  }
-
   // Ends.
-
-  #report(error: RunError): void {
-    for (const port of this.#errs) port.push(error)
-  }
 
   /** The run came to its end: it takes no more, and there is no more to show. */
   #finish({ unit, state }: AdoptedUnit): void {
@@ -268,7 +227,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
       const cause = XMachinesError.is(error)
         ? error
         : new XMachinesError('STEP_FAILED', `Unit ${unit.seq} ended the run: ${messageOf(error)}`, { cause: error })
-      this.#report({
+      this.#ports?.report({
         runId: this.id,
         seq: unit.seq,
         events: unit.events as readonly JsonValue[],
@@ -276,24 +235,13 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
         fatal: true,
       })
     }
-    this.#finishPorts()
+    this.#ports?.finish()
     this.#settlers?.settle(status, output, error)
-  }
-
-  #finishPorts(): void {
-    for (const port of [...this.#outs, ...this.#errs, ...this.#snapshots]) port.finish()
-    this.#progressed()
-  }
-
-  #isFinished(): boolean {
-    return (
-      this.#resident.over !== undefined || (this.#resident.created && this.#resident.state.snapshot.status !== 'active')
-    )
   }
 
   async #close(timeout: number): Promise<void> {
     await residencyOf(this.#resident.store).release(this.#resident, timeout)
-    this.#finishPorts()
+    this.#ports?.finish()
     this.#settlers?.abandon(this.id)
     if (this.#watching) this.#resident.unwatch(this)
   }

@@ -11,8 +11,11 @@ import type { Happening, LeaseHappening } from './events.ts'
 import { asError, mayPass } from './failures.ts'
 import { Gate } from './gate.ts'
 import { Intake } from './intake.ts'
-import type { Lane, LaneHome } from './lane.ts'
+import type { Lane } from './lane.ts'
+import type { LaneHome } from './lane-home.ts'
 import { Lanes } from './lanes.ts'
+import { leaseOver, leaseStopped } from './lease-errors.ts'
+import type { LeaseHome } from './lease-home.ts'
 import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
 import { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
@@ -23,21 +26,6 @@ import type { Sender } from './sender.ts'
 import { Stall } from './stall.ts'
 import type { LeaseStatus } from './status.ts'
 import { UnkeptLetters } from './unkept-letters.ts'
-
-/** What a lease needs of its supervisor. */
-export interface LeaseHome {
-  readonly settings: Settings
-  readonly residents: Residents
-  readonly results: Sender | undefined
-  readonly deadLetters: Sender | undefined
-  writeSoon(outbox: Outbox): void
-  outputsSent(count: number): void
-  deadLettered(): void
-  duplicate(): void
-  tell(happening: Happening): void
-  /** Something happened that whoever waits to be caught up may want to look at. */
-  progressed(): void
-}
 
 /** The life of one lease: its records go to their runs, and what is settled is committed. */
 export class LeaseLife implements LeaseWork, LaneHome {
@@ -171,7 +159,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     } catch (thrown) {
       const error = asError(thrown, 'STORE_UNAVAILABLE')
       if (error.retryable) this.tell({ type: 'stalled', error })
-      else this.#error ??= this.#stopped(error)
+      else this.#error ??= leaseStopped(this, error)
       throw error
     }
   }
@@ -213,7 +201,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const row = await settings.store.lease({ namespace, partition })
     const { owner = null, group = null, epoch = 0 } = row ?? {}
     if (owner === null || group === settings.consumer.group) return true
-    this.#error = this.#stopped(leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
+    this.#error = leaseStopped(this, leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
     return false
   }
 
@@ -237,7 +225,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   async release(): Promise<void> {
     const { settings, namespace, partition } = this
     this.#halt()
-    this.#end(this.#over('was given back'))
+    this.#end(leaseOver(this, 'was given back'))
     await this.#claiming
     const epoch = this.epoch?.lease.epoch
     if (epoch !== undefined) await settings.store.release({ namespace, partition, epoch }).catch(() => false)
@@ -249,7 +237,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   lose(): void {
     const { reason } = this.#broker.signal
-    const error = XMachinesError.is(reason) ? reason : this.#over('was taken away')
+    const error = XMachinesError.is(reason) ? reason : leaseOver(this, 'was taken away')
     this.#halt()
     this.#end(error)
     this.tell({ type: 'lost', error })
@@ -304,7 +292,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   stop(error: XMachinesError, record?: BrokerRecord): void {
     if (this.#stopping.signal.aborted) return
-    this.#error = this.#stopped(error, record)
+    this.#error = leaseStopped(this, error, record)
     this.#stopping.abort(this.#error)
     this.#intake.stop()
     this.#send('STOP')
@@ -439,24 +427,6 @@ export class LeaseLife implements LeaseWork, LaneHome {
   #limitParked(last: string): void {
     const excess = this.parkedRuns.excess(last)
     if (excess !== undefined) this.stop(excess)
-  }
-
-  #stopped(cause: XMachinesError, record?: BrokerRecord): XMachinesError {
-    const { topic, partition } = this
-    const at = record === undefined ? '' : ` at offset ${record.offset}`
-    const next = record === undefined ? '' : ' Pass `deadLetters`, or mend what refuses the record.'
-    return new XMachinesError(
-      'SUPERVISOR_STOPPED',
-      `The lease of ${topic}/${partition} stands stopped${at}: ${cause.message}${next}`,
-      { details: { topic, partition, offset: record?.offset, code: cause.code }, cause },
-    )
-  }
-
-  #over(how: string): XMachinesError {
-    const { topic, partition } = this
-    return new XMachinesError('LEASE_LOST', `The lease of ${topic}/${partition} ${how}.`, {
-      details: { topic, partition },
-    })
   }
 }
 
