@@ -279,7 +279,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   fenced(error: XMachinesError): void {
-    if (this.halted || this.#gate.waiting !== undefined) return
+    if (this.halted || this.#gate.waiting !== undefined || this.#isPast(error)) return
     this.#gate.close()
     this.#error = error
     this.#send('FENCED')
@@ -288,6 +288,11 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#halt()
     this.epoch.end(error)
     for (const lane of this.lanes.all()) lane.halt()
+  }
+
+  /** Told late, of a claim that is over: what met it goes on under the one that holds now. */
+  #isPast({ details: { epoch } }: XMachinesError): boolean {
+    return typeof epoch === 'number' && epoch < this.epoch.lease.epoch
   }
 
   stop(error: XMachinesError, record?: BrokerRecord): void {
