@@ -213,18 +213,29 @@ describe('spawnRun', () => {
 })
 
 describe('a child run that fails', () => {
-  test('restart: a fresh run takes its place, and the parent is told when that is given up', async () => {
-    const store = memoryStore()
-    const run = await open(store)
+  test('restart: a fresh run takes its place after a while, and the parent is told when that is given up', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
     await quiet()
-    for (const key of ['a', 'a~1', 'a~2']) {
+    const restarts = [
+      ['a', 0],
+      ['a~1', 100],
+      ['a~2', 200],
+    ] as const
+    for (const [key, pause] of restarts) {
+      if (pause > 0) {
+        await time.advance(pause - 1)
+        expect(await headOf(store, key)).toBeUndefined()
+        await time.advance(1)
+      }
       expect(await headOf(store, key)).toMatchObject({ status: 'active' })
       expect(run.getSnapshot().context.heard).toEqual([])
       await run.apply({ type: 'TELL', key, event: 'FAIL' })
       await quiet()
     }
     expect(run.getSnapshot().context.heard).toEqual([{ type: 'error', key: 'a', what: 'PAPER' }])
+    await time.advance(10_000)
     expect(await headOf(store, 'a~3')).toBeUndefined()
     expect(await headOf(store, 'a~2')).toMatchObject({ status: 'error', beside: { parent: { restarts: 2, seq: 1 } } })
     const second = await all(store.read((await store.find('worker', 'a~1'))!))
@@ -232,14 +243,29 @@ describe('a child run that fails', () => {
   })
 
   test('restart: what comes after it is told as the child that was spawned', async () => {
-    const store = memoryStore()
-    const run = await open(store)
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
     await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
-    await quiet()
+    await time.advance(100)
     await run.apply({ type: 'TELL', key: 'a~1', event: 'FINISH' })
     await quiet()
     expect(run.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: 4 }])
+  })
+
+  test('restart: a process that dies before leaves it to the next, which waits no longer', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
+    await quiet()
+    const next = new VirtualEnvironment('process-2', time.now() + 5000)
+    const host = createHostIn(next, { machine: [foreman, worker], store: otherProcess(store) })
+    await quiet()
+    expect(await headOf(store, 'a~1')).toMatchObject({ status: 'active' })
+    const closing = host.close()
+    await next.advance(5000)
+    await closing
   })
 
   test('escalate: the parent ends with it, and a replay comes to the same', async () => {
@@ -279,14 +305,14 @@ describe('a child run that fails', () => {
 
 describe('a parent that ends', () => {
   test.each(['END', 'stop'])('by %s stops its linked children, restarted ones too, and no others', async how => {
-    const store = memoryStore()
-    const run = await open(store)
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE', keys: ['a', 'done'], amount: 4 })
     await run.apply({ type: 'HIRE_FREE', keys: ['free'], amount: 4 })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['r'], amount: 4 })
     await run.apply({ type: 'TELL', key: 'r', event: 'FAIL' })
     await run.apply({ type: 'TELL', key: 'done', event: 'FINISH' })
-    await quiet()
+    await time.advance(100)
     if (how === 'END') await run.apply({ type: 'END' })
     else await run.stop('enough')
     await quiet()
