@@ -3,7 +3,6 @@ import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
-import type { Program } from '../machine/program.ts'
 import { LivePort } from '../run/live-port.ts'
 import { hold } from '../run/loading.ts'
 import { type House, nurseryOf } from '../run/nursery.ts'
@@ -16,6 +15,7 @@ import { Attention } from '../supervisor/attention.ts'
 import { defaultBackoff, Pauses } from '../supervisor/backoff.ts'
 import { asError, mayPass } from '../supervisor/failures.ts'
 import { Residents, type Resting } from '../supervisor/residents.ts'
+import type { Ward } from './ward.ts'
 
 /**
  * What happened in a host.
@@ -33,12 +33,6 @@ export type HostEvent = {
   | { readonly type: 'woken'; readonly run: string }
   | { readonly type: 'failed'; readonly run: string | undefined; readonly error: XMachinesError }
 )
-
-/** The runs of a namespace, and the versions of the machine that they are of, the one for new runs first. */
-export interface Ward {
-  readonly namespace: string
-  readonly programs: readonly [Program, ...Program[]]
-}
 
 /** What a host is made of. */
 export interface HostSettings {

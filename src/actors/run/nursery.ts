@@ -77,6 +77,11 @@ export class Nursery {
     return () => this.#houses.delete(house)
   }
 
+  /** Whether a house takes such children in. */
+  attends(namespace: string, machine: string): boolean {
+    return this.#houseOf(namespace, machine) !== undefined
+  }
+
   /** A parent that has child runs came into memory. */
   enter(parent: string, reopen: Reopen): void {
     if (this.#families.has(parent)) return

@@ -1,11 +1,18 @@
 import type { BrokerRecord } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
+import type { SentSpawn } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Epoch } from './epoch.ts'
 import type { LeaseHappening } from './events.ts'
 import type { Lane } from './lane.ts'
 import type { Settings } from './options.ts'
 import type { Residents } from './residents.ts'
+
+/** What the run of a lane is called, as far as it is known. */
+export interface LaneNames {
+  readonly run: string | undefined
+  readonly key: string | undefined
+}
 
 /** What a lane needs of its lease. */
 export interface LaneHome {
@@ -41,6 +48,8 @@ export interface LaneHome {
   lookAgain(run: string): void
   /** A run went out of memory. */
   left(run: string): void
+  /** A run has spawned a child. */
+  spawned(parent: LaneNames, child: SentSpawn): void
   tell(happening: LeaseHappening): void
   named(lane: Lane, run: string): void
   remove(lane: Lane): void

@@ -2,7 +2,7 @@ import type { Refusal } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Resident } from '../run/resident.ts'
 import { refusalOf } from './dead-letter.ts'
-import type { LaneHome } from './lane-home.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
 import type { Outbox } from './outbox.ts'
 import type { ParkedRun } from './parked-run.ts'
 import type { RecordCommand, RecordOwner } from './record-command.ts'
@@ -19,7 +19,7 @@ export interface Taker {
 export interface LaneRecordsHome {
   /** What a lane needs of its lease. */
   readonly lease: LaneHome
-  readonly names: { readonly run: string | undefined; readonly key: string | undefined }
+  readonly names: LaneNames
   readonly taker: Taker | undefined
   /** One of them is settled: whatever failed before has passed. */
   worked(): void

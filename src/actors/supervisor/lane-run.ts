@@ -2,7 +2,7 @@ import { XMachinesError } from '../errors.ts'
 import { hold } from '../run/loading.ts'
 import type { Resident } from '../run/resident.ts'
 import { undecodable } from './decode.ts'
-import type { LaneHome } from './lane-home.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
 import type { Settings } from './options.ts'
 import type { RecordCommand } from './record-command.ts'
 
@@ -13,7 +13,7 @@ import type { RecordCommand } from './record-command.ts'
  */
 export async function bringRun(
   { settings, namespace, epoch }: LaneHome,
-  { key, run }: { readonly key: string | undefined; readonly run: string | undefined },
+  { key, run }: LaneNames,
   first: RecordCommand | undefined,
 ): Promise<Resident> {
   const { store, programs, environment, time, telemetry } = settings

@@ -1,12 +1,13 @@
 import { XMachinesError } from '../errors.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 import { nextTimer } from '../machine/state.ts'
+import type { AdoptedUnit } from '../run/command.ts'
 import type { Observer } from '../run/observer.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
 import type { Resident } from '../run/resident.ts'
 import { inspectResident } from '../run/run-inspection.ts'
 import { asError, kindOf } from './failures.ts'
-import type { LaneHome } from './lane-home.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
 import { LaneRecords, type LaneRecordsHome, type Taker } from './lane-records.ts'
 import { bringRun } from './lane-run.ts'
 import type { Outbox } from './outbox.ts'
@@ -103,7 +104,7 @@ export class Lane implements LaneRecordsHome, Observer, Resting {
     return this.#taker
   }
 
-  get names(): LaneRecordsHome['names'] {
+  get names(): LaneNames {
     return { run: this.run, key: this.key }
   }
 
@@ -121,7 +122,11 @@ export class Lane implements LaneRecordsHome, Observer, Resting {
 
   // Observer
 
-  adopted(): void {}
+  adopted(units: readonly AdoptedUnit[]): void {
+    for (const { unit } of units)
+      for (const sent of unit.mail ?? []) if ('policy' in sent) this.lease.spawned(this.names, sent)
+  }
+
   refused(): void {}
 
   ended(error: XMachinesError | undefined): void {

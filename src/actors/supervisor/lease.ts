@@ -1,6 +1,8 @@
 import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
+import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
+import { nurseryOf } from '../run/nursery.ts'
 import { leaseHeld } from '../run/run-errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
@@ -12,7 +14,7 @@ import { asError, mayPass } from './failures.ts'
 import { Gate } from './gate.ts'
 import { Intake } from './intake.ts'
 import type { Lane } from './lane.ts'
-import type { LaneHome } from './lane-home.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
 import { Lanes } from './lanes.ts'
 import { leaseOver, leaseStopped } from './lease-errors.ts'
 import type { LeaseHome } from './lease-home.ts'
@@ -41,6 +43,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
   /** Resolves when it is given back, or gone. */
   readonly ended: Promise<void>
   readonly parkedRuns: ParkedRuns
+  /** Kinds of child runs that nobody looks after: told once. */
+  readonly #unattended = new Set<string>()
   halted = false
   epoch!: Epoch
   readonly #home: LeaseHome
@@ -342,6 +346,13 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   left(run: string): void {
     this.#attention?.left(run)
+  }
+
+  spawned(parent: LaneNames, { spawn, machine }: SentSpawn): void {
+    const name = `${spawn.namespace} ${machine}`
+    if (this.#unattended.has(name) || nurseryOf(this.store).attends(spawn.namespace, machine)) return
+    this.#unattended.add(name)
+    this.tell({ type: 'unattended', ...parent, child: { ...spawn, machine } })
   }
 
   tell(happening: LeaseHappening): void {

@@ -488,6 +488,75 @@ test('a parent under a supervisor hears of its children, which belong to no part
   expect((await all(world.store.read(run))).at(-1)).toMatchObject({ origin: { kind: 'child', run: child.run } })
 })
 
+describe('a supervisor', () => {
+  const hire = ['f', { type: 'HIRE', keys: ['a'], amount: 4 }] as const
+
+  test('looks after the children of the machines in its list, also once their parent has gone, and after a restart', async () => {
+    const world = new World()
+    const options = { machine: [foreman, worker], namespace: 'foreman', idle: 100 } as const
+    const { supervisor, happened } = world.supervise({ ...options, machine: [foreman, worker] as never })
+    await world.send(hire)
+    await supervisor.caughtUp()
+    await world.environment.advance(500)
+    expect(supervisor.status().residents).toBe(0)
+    await world.environment.advance(600)
+    expect(await headOf(world.store, 'a')).toMatchObject({ status: 'done' })
+    await world.send(['f', { type: 'HIRE', keys: ['b'], amount: 5 }])
+    await supervisor.caughtUp()
+    const closing = supervisor.close()
+    await world.environment.advance(10_000)
+    await closing
+    expect(world.environment.timers).toBe(0)
+    // Whoever comes next fires what fell due meanwhile.
+    const next = world.supervise({
+      ...options,
+      machine: [foreman, worker] as never,
+      store: otherProcess(world.store),
+      environment: world.environment.fork('process-2'),
+    })
+    await next.supervisor.caughtUp()
+    await world.environment.advance(2000)
+    const ends = (await world.store.find('foreman', 'f').then(run => all(world.store.read(run!)))).flatMap(
+      ({ events }) => events.filter(({ type }) => type === 'xmachines.done.run').map(({ key }) => key),
+    )
+    expect(ends).toEqual(['a', 'b'])
+    expect([...happened, ...next.happened].map(({ type }) => type)).not.toContain('unattended')
+  })
+
+  test('says so, once, of children that nobody looks after', async () => {
+    const world = new World()
+    const { supervisor, event, happened } = world.supervise({ machine: foreman, namespace: 'foreman' })
+    await world.send(
+      hire,
+      ['f', { type: 'HIRE', keys: ['b'], amount: 4 }],
+      ['g', { type: 'HIRE', keys: ['c'], amount: 4 }],
+    )
+    expect(await event('unattended')).toMatchObject({
+      key: 'f',
+      child: { namespace: 'worker', key: 'a', machine: expect.stringMatching(/^[0-9a-f]{40}$/) },
+    })
+    await supervisor.caughtUp()
+    expect(happened.filter(({ type }) => type === 'unattended')).toHaveLength(1)
+  })
+
+  test('says so of a child that cannot be opened', async () => {
+    const world = new World()
+    const store = faultyStore(world.store)
+    const { event, supervisor } = world.supervise({ machine: [foreman, worker] as never, namespace: 'foreman', store })
+    await world.send(hire)
+    await supervisor.caughtUp()
+    await quiet()
+    const child = (await headOf(world.store, 'a'))!
+    await supervisor.close()
+    const other = faultyStore(otherProcess(world.store))
+    other.faults.plan('loadSnapshot.before', { times: 100, when: run => run === child.run })
+    const next = world.supervise({ machine: [foreman, worker] as never, namespace: 'foreman', store: other })
+    await world.environment.advance(5000)
+    expect(await next.event('child-failed')).toMatchObject({ error: { code: 'STORE_UNAVAILABLE' } })
+    expect(await event('released')).toBeDefined()
+  })
+})
+
 test('the ids of children are the same on every store', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-children-'))
   const stores = [memoryStore(), fileStore(dir, { fsync: false })]
