@@ -1,4 +1,5 @@
-import { type CreateRunOptions, createRunIn } from './actors/run/open.ts'
+import { createRunIn } from './actors/run/open.ts'
+import type { CreateRunOptions } from './actors/run/run-options.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './actors/run/types.ts'
 import { memoryStore } from './persistence/memory.ts'
 
@@ -41,15 +42,15 @@ export { type InspectHistoryOptions, inspectHistory } from './actors/replay/insp
 export { type ReplayOptions, type ReplayStep, replay, type StepEffect } from './actors/replay/replay.ts'
 export { type Verification, verifyRun } from './actors/replay/verify.ts'
 export type { Divergence } from './actors/run/divergence.ts'
-export {
-  type CreateRunOptions,
-  type CreationOptions,
-  type ForkRunOptions,
-  forkRun,
-  type OpenRunOptions,
-  openRun,
-  type StoredRun,
-} from './actors/run/open.ts'
+export { forkRun } from './actors/run/fork.ts'
+export { openRun } from './actors/run/open.ts'
+export type {
+  CreateRunOptions,
+  CreationOptions,
+  ForkRunOptions,
+  OpenRunOptions,
+  StoredRun,
+} from './actors/run/run-options.ts'
 export type * from './actors/run/types.ts'
 export { now, random, uuid } from './actors/step.ts'
 export {

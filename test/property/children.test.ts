@@ -82,6 +82,20 @@ async function checkLaw(store: Store, run: string): Promise<void> {
     expect(head.beside, head.key).toMatchObject({ inbox: [], mailing: [], returns: [] })
 }
 
+/** What is left is done by whoever knows the machines; then the law holds. */
+async function endWell(store: Store, time: VirtualEnvironment, rounds: number): Promise<void> {
+  const host = createHostIn(time.fork('last'), { machine: [foreman, worker], store: faultyStore(store) })
+  const run = await host.open({ key: 'f' })
+  for (let round = 0; round < rounds; round++) {
+    await time.advance(2000)
+    await settled()
+  }
+  await checkLaw(store, run.id)
+  const closing = host.close()
+  await time.advance(5000)
+  await closing
+}
+
 test('whenever processes crash, two of them at once: a child is created once, and its end is told once', async () => {
   await fc.assert(
     fc.asyncProperty(happenings, async schedule => {
@@ -129,17 +143,7 @@ test('whenever processes crash, two of them at once: a child is created once, an
           }
         }
       }
-      // What is left is done by whoever knows the machines.
-      const host = createHostIn(time.fork('last'), { machine: [foreman, worker], store: faultyStore(memory) })
-      const run = await host.open({ key: 'f' })
-      for (let round = 0; round < 8; round++) {
-        await time.advance(2000)
-        await settled()
-      }
-      await checkLaw(memory, run.id)
-      const closing = host.close()
-      await time.advance(5000)
-      await closing
+      await endWell(memory, time, 8)
     }),
   )
 }, 120_000)
@@ -188,17 +192,7 @@ test('a process that dies at any call of the store: created once, told once', as
       const time = new VirtualEnvironment()
       void play(dying(memory, at, lost).store, time.fork('dies')).catch(() => {})
       for (let turn = 0; turn < 14; turn++) await settled()
-      const next = faultyStore(memory)
-      const host = createHostIn(time.fork('next'), { machine: [foreman, worker], store: next })
-      const run = await host.open({ key: 'f' })
-      for (let round = 0; round < 4; round++) {
-        await time.advance(2000)
-        await settled()
-      }
-      await checkLaw(memory, run.id)
-      const closing = host.close()
-      await time.advance(5000)
-      await closing
+      await endWell(memory, time, 4)
     }
   }
 }, 120_000)

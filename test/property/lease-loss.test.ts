@@ -6,7 +6,7 @@ import { delay, Fleet, type Said } from './leased-fleet.ts'
 
 const keys = ['a', 'b', 'c'] as const
 const key = fc.constantFrom(...keys)
-const said = fc.constantFrom<Said['type'][]>('NOTE', 'CHARGE', 'PAY', 'LEAVE', 'ARM', 'TELL')
+const said = fc.constantFrom<Said['type'][]>('NOTE', 'CHARGE', 'PAY', 'LEAVE', 'ARM', 'TELL', 'SAY', 'SPAWN')
 const pick = fc.nat(5)
 
 /** What goes on in a fleet, and how many microtasks pass before the next. */
@@ -193,6 +193,7 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
   const payments = fleet.attempts.filter(({ logic }) => logic === 'pay').map(one => one.key)
   expect(new Set(payments).size).toBe(payments.length)
 
+  await checkResults(fleet)
   const mailed: string[] = []
   const got: string[] = []
   for (const one of keys) {
@@ -209,6 +210,15 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
     const armed = units.flatMap(({ at, seq, events }) =>
       events.filter(({ type }) => type === 'ARM').map(() => ({ seq, due: at + delay })),
     )
+    const spawned = outside.filter(({ type }) => type === 'SPAWN').map(({ n }) => n)
+    const ended = units.flatMap(({ origin, events }) => (origin.kind === 'child' ? events : []))
+    expect(ended.map(({ output }) => output).sort(byN)).toEqual(spawned.map(n => ({ n })).sort(byN))
+    for (const n of spawned)
+      expect(await memory.head((await memory.find('errand', String(n)))!)).toMatchObject({
+        status: 'done',
+        due: null,
+        beside: { parent: { run }, mailing: [] },
+      })
     const rung = units.flatMap(({ at, origin }) => (origin.kind === 'timer' ? [{ seq: origin.armed, at }] : []))
     expect(rung.map(({ seq }) => seq).sort()).toEqual(armed.map(({ seq }) => seq).sort())
     for (const { seq, due } of armed) expect(rung.find(one => one.seq === seq)!.at).toBeGreaterThanOrEqual(due)
@@ -224,3 +234,39 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
   }
   expect(got.sort()).toEqual(mailed.sort())
 }
+
+const byN = (a: unknown, b: unknown): number => (a as { n: number }).n - (b as { n: number }).n
+
+/** What was emitted under a lease is sent: all of it, in the order of its run; what is sent again has the same id. */
+async function checkResults({ broker, memory }: Fleet): Promise<void> {
+  const consumer = broker.consumer({ topic: 'r', group: 'look' })
+  const sent = new Map<string, unknown>()
+  const ends = await consumer.endOffsets('r')
+  const leases = consumer.leases.getReader()
+  for (let left = ends.size; left > 0; left--) {
+    const lease = (await leases.read()).value!
+    const records = lease.records.getReader()
+    for (let count = ends.get(lease.partition)!; count > 0; count--) {
+      const { headers, value } = (await records.read()).value!
+      const id = utf8.decode(headers.find(([name]) => name === 'xmachines-id')![1])
+      const output: unknown = JSON.parse(utf8.decode(value!))
+      if (sent.has(id)) expect(output).toEqual(sent.get(id))
+      else sent.set(id, output)
+    }
+    await lease.release()
+    await records.cancel()
+  }
+  leases.releaseLock()
+  await consumer.close()
+  for (const one of keys) {
+    const run = (await memory.find('t', one))!
+    const leased = (await all(memory.read(run))).filter(({ epoch }) => epoch !== undefined)
+    const emitted = leased.flatMap(({ seq, outputs }) =>
+      outputs.map((event, index) => [`${run}/${seq}/${index}`, event]),
+    )
+    const results = [...sent].filter(([id]) => id.startsWith(run))
+    expect(results.map(([id, output]) => [id, (output as { event: unknown }).event])).toEqual(emitted)
+  }
+}
+
+const utf8 = new TextDecoder()

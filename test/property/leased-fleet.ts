@@ -1,7 +1,7 @@
-import { defineMachine, invocation, type Run, type Store, type Supervisor, tell } from 'xmachines'
+import { defineMachine, invocation, type Run, type Store, type Supervisor, spawnRun, tell } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { type MemoryBroker, memoryBroker } from 'xmachines/transports/memory'
-import { enqueueActions, fromPromise, setup } from 'xstate'
+import { emit, enqueueActions, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { residencyOf } from '../../src/actors/run/residency.ts'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
@@ -10,7 +10,7 @@ import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-enviro
 
 /** What records and handles send. Each has a number of its own, so that whatever is lost or taken twice shows. */
 export interface Said {
-  readonly type: 'NOTE' | 'CHARGE' | 'PAY' | 'LEAVE' | 'ARM' | 'TELL'
+  readonly type: 'NOTE' | 'CHARGE' | 'PAY' | 'LEAVE' | 'ARM' | 'TELL' | 'SAY' | 'SPAWN'
   readonly n: number
   readonly to: string
 }
@@ -29,6 +29,15 @@ export interface Attempt {
 
 /** After so many ms an armed timer rings. */
 export const delay = 500
+
+/** A child run: it takes a while, and is done. */
+const errand = setup({ types: {} as { context: { n: number }; input: { n: number } } }).createMachine({
+  id: 'errand',
+  context: ({ input }) => input,
+  initial: 'on',
+  states: { on: { after: { 70: 'done' } }, done: { type: 'final' } },
+  output: ({ context }) => context,
+})
 
 /** Charges are tried again, payments at most once; timers ring, mail goes to other runs. */
 function ledger(begin: (attempt: Attempt) => void) {
@@ -56,7 +65,10 @@ function ledger(begin: (attempt: Attempt) => void) {
       },
     }) as const
   const machine = setup({
-    types: {} as { events: Said | { type: 'GOT' | 'RING'; n: number; to: string } },
+    types: {} as {
+      events: Said | { type: 'GOT' | 'RING'; n: number; to: string }
+      emitted: { type: 'SAID'; n: number }
+    },
     actors: { charge: logic('charge'), pay: logic('pay') },
   }).createMachine({
     id: 'ledger',
@@ -67,6 +79,10 @@ function ledger(begin: (attempt: Attempt) => void) {
         actions: enqueueActions(({ enqueue, event: { n } }) => {
           enqueue.raise({ type: 'RING', n, to: '' }, { delay, id: `ring ${n}` })
         }),
+      },
+      SAY: { actions: emit(({ event }) => ({ type: 'SAID', n: event.n }) as const) },
+      SPAWN: {
+        actions: spawnRun(errand, { key: ({ event }) => String(event.n), input: ({ event }) => ({ n: event.n }) }),
       },
       TELL: {
         actions: tell(
@@ -101,10 +117,11 @@ export class Member {
     this.store = faultyStore(fleet.store)
     this.consumer = fleet.broker.consumer({ topic: 't', group: 'g' })
     this.supervisor = superviseIn(this.#environment, {
-      machine: this.machine,
+      machine: [this.machine, errand] as never,
       store: this.store,
       consumer: this.consumer,
       deadLetters: fleet.broker.producer({ topic: 'd' }),
+      results: fleet.broker.producer({ topic: 'r' }),
       residents,
       idle: 50,
     })

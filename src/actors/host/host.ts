@@ -3,18 +3,19 @@ import type { Telemetry } from '../contracts/telemetry.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
-import type { Program } from '../machine/program.ts'
 import { LivePort } from '../run/live-port.ts'
+import { hold } from '../run/loading.ts'
 import { type House, nurseryOf } from '../run/nursery.ts'
-import { hold } from '../run/open.ts'
+import type { Observer } from '../run/observer.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
-import type { Observer, Resident } from '../run/resident.ts'
+import type { Resident } from '../run/resident.ts'
 import { runClosed } from '../run/run-errors.ts'
 import { inspectResident } from '../run/run-inspection.ts'
 import { Attention } from '../supervisor/attention.ts'
 import { defaultBackoff, Pauses } from '../supervisor/backoff.ts'
 import { asError, mayPass } from '../supervisor/failures.ts'
 import { Residents, type Resting } from '../supervisor/residents.ts'
+import type { Ward } from './ward.ts'
 
 /**
  * What happened in a host.
@@ -32,12 +33,6 @@ export type HostEvent = {
   | { readonly type: 'woken'; readonly run: string }
   | { readonly type: 'failed'; readonly run: string | undefined; readonly error: XMachinesError }
 )
-
-/** The runs of a namespace, and the versions of the machine that they are of, the one for new runs first. */
-export interface Ward {
-  readonly namespace: string
-  readonly programs: readonly [Program, ...Program[]]
-}
 
 /** What a host is made of. */
 export interface HostSettings {

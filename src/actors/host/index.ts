@@ -3,11 +3,13 @@ import type { Telemetry } from '../contracts/telemetry.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import type { Inspect } from '../machine/inspection.ts'
-import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
-import { type OpenRunOptions, openHeld, programsOf } from '../run/open.ts'
+import { openHeld } from '../run/open.ts'
+import type { OpenRunOptions } from '../run/run-options.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from '../run/types.ts'
-import { type HostEvent, HostKeeper, type Ward } from './host.ts'
+import { programsOf } from '../run/versions.ts'
+import { type HostEvent, HostKeeper } from './host.ts'
+import { childWards } from './ward.ts'
 
 export type { HostEvent } from './host.ts'
 
@@ -72,7 +74,7 @@ export function createHostIn<TMachine extends AnyMachine>(
     throw new TypeError(`Expected \`idle\` to be milliseconds, got \`${String(idle)}\`.`)
   const programs = programsOf(machine, store.objectFormat, strict)
   const namespace = options.namespace ?? programs[0].record.id
-  const wards = wardsOf(programs, namespace)
+  const wards = [{ namespace, programs }, ...childWards(programs, [namespace])]
   const keeper = new HostKeeper({ store, wards, residents, idle, inspect, telemetry }, environment)
   const close = (): Promise<void> => keeper.close()
   return {
@@ -86,17 +88,4 @@ export function createHostIn<TMachine extends AnyMachine>(
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-/** The host's own namespace, for all of its machines; those of other ids have theirs besides. */
-function wardsOf(programs: readonly [Program, ...Program[]], namespace: string): readonly Ward[] {
-  const others = new Map<string, [Program, ...Program[]]>()
-  for (const program of programs) {
-    const { id } = program.record
-    if (id === programs[0].record.id || id === namespace) continue
-    const versions = others.get(id)
-    if (versions === undefined) others.set(id, [program])
-    else versions.push(program)
-  }
-  return [{ namespace, programs }, ...[...others].map(([name, versions]) => ({ namespace: name, programs: versions }))]
 }

@@ -25,6 +25,9 @@ import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from '.
 const starved: Starved = { kind: 'starved' }
 const nothing: readonly never[] = Object.freeze([])
 
+/** What the step of a migration needs to know of its unit. */
+export type MigrationInput = Pick<StepInput, 'seq' | 'at' | 'seed' | 'recorded'>
+
 /**
  * A machine made ready to be run: its identity, and `decide`, the pure function from a state and a unit to the next state.
  * One for each machine and hash, however many runs it has; what belongs to one run is in its {@link ActorSystem}.
@@ -89,13 +92,24 @@ export class Program {
    * The step of a migration: from where a run stood with another machine to where it stands with this one.
    * @throws `MIGRATION_FAILED`
    */
-  migrate(
-    system: ActorSystem,
+  migrate(system: ActorSystem, past: Standing, steps: readonly Migration[], input: MigrationInput): Decided | Starved {
+    const draft = new Draft(system, undefined, input.seq, input.at, past.state.table.booked)
+    return this.settle(draft, past, this.goOver(draft, past, steps, input))
+  }
+
+  /** What a migration's `event` makes of an event of the past: code of the author's, which is held to the rules of a step where steps are. */
+  mapped<T>(map: () => T): T {
+    return map()
+  }
+
+  /** The step of a migration, in a draft that may be dropped. */
+  protected goOver(
+    draft: Draft,
     past: Standing,
     steps: readonly Migration[],
-    { seq, at, seed }: Pick<StepInput, 'seq' | 'at' | 'seed'>,
-  ): Decided | Starved {
-    const draft = new Draft(system, undefined, seq, at, past.state.table.booked)
+    { at, seed }: MigrationInput,
+  ): Starved | undefined {
+    const { system } = draft
     const step: Step = { at, seed, taken: 0, starved: false }
     const before = enterStep(step)
     system.draft = draft
@@ -108,7 +122,12 @@ export class Program {
       leaveStep(before)
     }
     if (step.starved || step.taken > 0) this.drawsRandomness = true
-    if (step.starved) return starved
+    return step.starved ? starved : undefined
+  }
+
+  /** A migration stands, unless something is wrong with what it came to. */
+  protected settle(draft: Draft, past: Standing, went: Starved | undefined): Decided | Starved {
+    if (went !== undefined) return went
     if (past.state.snapshot.status !== 'active') return stands(draft, withError(draft.result()))
     const problem = findProblem(draft, undefined)
     if (problem !== undefined) throw migrationFailed(problem.message.replace(/\.$/, ''), problem)

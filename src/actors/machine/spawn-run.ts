@@ -16,7 +16,7 @@ export type SpawnOptions<TMachine extends AnyMachine, TArgs = never, TParams = n
   readonly key: Given<TArgs, TParams, string>
   /** Where the key is unique. @default the id of the child's machine */
   readonly namespace?: string | undefined
-  /** What becomes of a child that fails. `'restart'`: three times at most, then as `'stop'`. @default 'stop': the parent is told */
+  /** What becomes of a child that fails. `'restart'`: three times at most, after 100, 200 and 400 ms, then as `'stop'`. @default 'stop': the parent is told */
   readonly policy?: ChildPolicy | 'restart' | undefined
   /** Whether the child is stopped when the parent ends, however that ends, as XState's own children are. @default true */
   readonly linked?: boolean | undefined

@@ -11,9 +11,9 @@ import type { ActorTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
-import { programsOf } from '../run/open.ts'
 import { snapshotOf } from '../run/snapshot.ts'
 import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
+import { programsOf } from '../run/versions.ts'
 
 /** Something that a unit left to be done. A replay shows it and does nothing of it. */
 export type StepEffect =

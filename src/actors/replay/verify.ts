@@ -6,8 +6,8 @@ import type { Divergence } from '../run/divergence.ts'
 import { learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
-import { programsOf } from '../run/open.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
+import { programsOf } from '../run/versions.ts'
 import { replayOf } from './replay.ts'
 
 /** What verifying one run found. */

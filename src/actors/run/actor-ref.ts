@@ -1,5 +1,6 @@
 import type { ActorRefFrom, AnyStateMachine, EventObject, SnapshotFrom } from 'xstate'
-import type { Observer, Resident } from './resident.ts'
+import type { Observer } from './observer.ts'
+import type { Resident } from './resident.ts'
 import type { Run } from './types.ts'
 
 type Machine = AnyStateMachine

@@ -12,7 +12,7 @@ import { HistoryFold } from './history.ts'
 import { Lineage } from './lineage.ts'
 import type { Mailroom } from './mailroom.ts'
 import type { BesideDraft, RunOutbox } from './outbox.ts'
-import type { Leased, ResidentStart } from './resident.ts'
+import type { Leased, ResidentStart } from './resident-start.ts'
 
 /** Units between two snapshots of a run that stays in memory. */
 const snapshotEvery = 10_000

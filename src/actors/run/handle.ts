@@ -1,38 +1,36 @@
 import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import type { Origin, SourcePosition } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
-import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { createActorRef } from './actor-ref.ts'
-import { checkEvents, refusalOf } from './border.ts'
+import { checkEvents } from './border.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
-import { LivePort } from './live-port.ts'
-import { OutPort } from './out-port.ts'
+import type { Observer } from './observer.ts'
+import { Ports } from './ports.ts'
+import { plain } from './receipt.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
-import type { Observer, Resident } from './resident.ts'
+import type { Resident } from './resident.ts'
 import { RunInspection } from './run-inspection.ts'
-import { snapshotOf } from './snapshot.ts'
-import { toTraceContext } from './trace-context.ts'
+import type { CreationOptions } from './run-options.ts'
+import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
+import { Settlers } from './settlers.ts'
 import type {
+  AnyMachine,
   ApplyOptions,
   CloseOptions,
+  MachineOf,
   PortName,
   Receipt,
   Run,
   RunError,
   RunSnapshot,
+  SentTo,
   SubscribeOptions,
 } from './types.ts'
 
 /** The events of `T` as the handle sees them: types are checked where it is made. */
 type Machine = AnyStateMachine
-
-/** Outputs that a locked reader may fall behind, and errors that are kept, unless told otherwise. */
-const defaultBuffer = 256
-
-const outside: Origin = Object.freeze({ kind: 'outside' })
 
 /** A handle of a resident run. Whatever nobody touches is not made: an idle handle is two objects. */
 export class RunHandle implements Run<Machine, { readonly type: string }>, Observer {
@@ -46,10 +44,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   #out: ReadableStream | undefined
   #err: ReadableStream<RunError> | undefined
   #snapshot: ReadableStream<RunSnapshot> | undefined
-  #outs: readonly OutPort[] = []
-  #errs: readonly LivePort<RunError>[] = []
-  #snapshots: readonly LivePort<RunSnapshot>[] = []
-  #progress: (() => void)[] = []
+  #ports: Ports | undefined
   #settlers: Settlers | undefined
   #actorRef: ActorRefFrom<Machine> | undefined
   readonly #listeners = new Set<Observer>()
@@ -145,31 +140,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   subscribe<T extends PortName>(port: T, options: SubscribeOptions = {}): ReadableStream<never> {
     this.#watch()
-    const { buffer = defaultBuffer, from } = options
-    switch (port as PortName) {
-      case 'out': {
-        const out = new OutPort(this.#resident, from ?? this.#resident.seq + 1, buffer, () => this.#progressed())
-        this.#outs = [...this.#outs, out]
-        if (this.#isFinished()) out.finish()
-        return out.stream as ReadableStream<never>
-      }
-      case 'err': {
-        const err = new LivePort<RunError>(buffer, [], (error, lost) => ({ ...error, lost }))
-        this.#errs = [...this.#errs, err]
-        if (this.#isFinished()) err.finish()
-        return err.stream as ReadableStream<never>
-      }
-      case 'snapshot': {
-        const snapshots = new LivePort<RunSnapshot>(1, [
-          snapshotOf(this.id, this.#resident.seq, this.#resident.at, this.#resident.state.snapshot),
-        ])
-        this.#snapshots = [...this.#snapshots, snapshots]
-        if (this.#isFinished()) snapshots.finish()
-        return snapshots.stream as ReadableStream<never>
-      }
-      default:
-        throw new TypeError(`Expected a port to be 'out', 'err' or 'snapshot', got \`${String(port)}\`.`)
-    }
+    this.#ports ??= new Ports(this.#resident)
+    return this.#ports.open(port, options) as ReadableStream<never>
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -184,27 +156,30 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   // Observer: what the resident tells.
 
   adopted(units: readonly AdoptedUnit[]): void {
-    for (const out of this.#outs) out.adopted(units)
-    const last = units[units.length - 1]!
-    for (const port of this.#snapshots) port.push(snapshotOf(this.id, last.unit.seq, last.unit.at, last.state.snapshot))
+    this.#ports?.adopted(units)
     for (const listener of this.#listeners) listener.adopted(units)
+    const last = units[units.length - 1]!
     if (last.state.snapshot.status !== 'active') this.#finish(last)
   }
 
   refused(seq: number, events: readonly RecordedEvent[], error: XMachinesError): void {
-    this.#report({ runId: this.id, seq, events: events as readonly JsonValue[], error: plain(error), fatal: false })
+    this.#ports?.report({
+      runId: this.id,
+      seq,
+      events: events as readonly JsonValue[],
+      error: plain(error),
+      fatal: false,
+    })
     for (const listener of this.#listeners) listener.refused(seq, events, error)
   }
 
   ended(error: XMachinesError | undefined): void {
     for (const listener of this.#listeners) listener.ended(error)
-    if (error === undefined) return this.#finishPorts()
-    this.#report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
-    for (const port of [...this.#outs, ...this.#snapshots]) port.fail(error)
-    for (const port of this.#errs) port.finish()
+    if (error === undefined) return this.#ports?.finish()
+    this.#ports?.report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
+    this.#ports?.fail(error)
     this.#settlers?.done.reject(error)
     void residencyOf(this.#resident.store).forget(this.#resident)
-    this.#progressed()
   }
 
   /** What a fork of this run needs to know. */
@@ -237,26 +212,13 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 
   #write(chunk: unknown): Promise<void> {
-    if (this.#outs.some(out => out.full)) return this.#held().then(() => this.#write(chunk))
+    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk))
     return new Promise((resolve, reject) =>
       this.#submit(new SentCommand(this.#resident, chunk, undefined, this.#limits, resolve, reject)),
     )
   }
 
-  /** Resolves when a reader of `out` took something. */
-  #held(): Promise<void> {
-    return new Promise(resolve => this.#progress.push(resolve))
-  }
-
-  #progressed(): void {
-    if (this.#progress.length > 0) for (const resolve of this.#progress.splice(0)) resolve()
-  }
-
   // Ends.
-
-  #report(error: RunError): void {
-    for (const port of this.#errs) port.push(error)
-  }
 
   /** The run came to its end: it takes no more, and there is no more to show. */
   #finish({ unit, state }: AdoptedUnit): void {
@@ -265,7 +227,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
       const cause = XMachinesError.is(error)
         ? error
         : new XMachinesError('STEP_FAILED', `Unit ${unit.seq} ended the run: ${messageOf(error)}`, { cause: error })
-      this.#report({
+      this.#ports?.report({
         runId: this.id,
         seq: unit.seq,
         events: unit.events as readonly JsonValue[],
@@ -273,24 +235,13 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
         fatal: true,
       })
     }
-    this.#finishPorts()
+    this.#ports?.finish()
     this.#settlers?.settle(status, output, error)
-  }
-
-  #finishPorts(): void {
-    for (const port of [...this.#outs, ...this.#errs, ...this.#snapshots]) port.finish()
-    this.#progressed()
-  }
-
-  #isFinished(): boolean {
-    return (
-      this.#resident.over !== undefined || (this.#resident.created && this.#resident.state.snapshot.status !== 'active')
-    )
   }
 
   async #close(timeout: number): Promise<void> {
     await residencyOf(this.#resident.store).release(this.#resident, timeout)
-    this.#finishPorts()
+    this.#ports?.finish()
     this.#settlers?.abandon(this.id)
     if (this.#watching) this.#resident.unwatch(this)
   }
@@ -315,156 +266,17 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 }
 
-/** A promise that somebody else settles, and that never causes an unhandled rejection. */
-class Deferred<T> {
-  resolve!: (value: T) => void
-  reject!: (error: unknown) => void
-  readonly promise = new Promise<T>((resolve, reject) => {
-    this.resolve = resolve
-    this.reject = reject
-  })
-  constructor() {
-    this.promise.catch(() => {})
-  }
-}
-
-/** `ready` and `done`, made when first asked for. */
-class Settlers {
-  readonly ready = new Deferred<void>()
-  readonly done = new Deferred<unknown>()
-
-  settle(status: LiveMachineSnapshot['status'], output: unknown, error: unknown): void {
-    if (status === 'done') this.done.resolve(output)
-    else if (status === 'error') this.done.reject(error)
-    else this.done.reject(new XMachinesError('RUN_FINISHED', 'The run was stopped before its machine was done.'))
-  }
-
-  abandon(run: string): void {
-    const error = new XMachinesError(
-      'RUN_CLOSED',
-      `The handle of run ${run} was closed. Open the run again to wait for its end.`,
-      { details: { run } },
-    )
-    this.ready.reject(error)
-    this.done.reject(error)
-  }
-}
-
-/** Events from outside on their way: checked at the border, and answered when they are durable or refused. */
-class SentCommand implements Command {
-  readonly origin = outside
-  readonly at: number | undefined
-  readonly source: SourcePosition | undefined
-  readonly requestId: string | undefined
-  readonly signal: AbortSignal | undefined
-  readonly beside: Command['beside']
-  events: readonly RecordedEvent[] = []
-  checking: Promise<void> | undefined
-  refused: XMachinesError | undefined
-  readonly #resolve: () => void
-  readonly reject: (error: unknown) => void
-
-  constructor(
-    resident: Resident,
-    events: unknown,
-    options: ApplyOptions | undefined,
-    limits: EventLimits,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#resolve = resolve
-    this.reject = reject
-    if (options !== undefined) {
-      if (options.at !== undefined && (resident.time !== 'source' || !Number.isFinite(options.at))) {
-        throw new TypeError(
-          `Expected \`at\` to be milliseconds since 1970, in a run with time: 'source'; got \`${options.at}\` in one with '${resident.time}'.`,
-        )
-      }
-      this.at = options.at
-      this.source = options.source
-      this.requestId = options.id
-      this.signal = options.signal
-      if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
-    }
-    try {
-      const checked = checkEvents(resident.program.definition, limits, events)
-      if (checked instanceof Promise) this.checking = this.#check(checked)
-      else this.events = checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
-  }
-
-  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
-    try {
-      this.events = await checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
-    this.checking = undefined
-  }
-
-  settle(_settlement: Settlement): void {
-    this.#resolve()
-  }
-}
-
-/** Sent by `apply`: the answer is a receipt. */
-class ApplyCommand extends SentCommand {
-  readonly ambient = true
-  readonly #receive: (receipt: Receipt<Machine>) => void
-  readonly #run: string
-
-  constructor(
-    resident: Resident,
-    events: unknown,
-    options: ApplyOptions | undefined,
-    limits: EventLimits,
-    receive: (receipt: Receipt<Machine>) => void,
-    reject: (error: unknown) => void,
-  ) {
-    super(resident, events, options, limits, nothing, reject)
-    this.#receive = receive
-    this.#run = resident.run
-  }
-
-  override settle(settlement: Settlement): void {
-    this.#receive(receiptOf(this.#run, settlement))
-  }
-}
-
-function nothing(): void {}
-
-/** What became of a command, as its sender sees it. */
-export function receiptOf(run: string, settlement: Settlement): Receipt<Machine> {
-  if (settlement.kind === 'refused')
-    return {
-      ok: false,
-      seq: settlement.seq,
-      error: { ...plain(settlement.error), retryable: settlement.error.retryable },
-    }
-  if (settlement.kind === 'unchanged') {
-    const { seq, at, outputs, state, duplicate } = settlement
-    const receipt = {
-      ok: true,
-      seq,
-      at,
-      outputs: outputs as never,
-      snapshot: snapshotOf(run, seq, at, state.snapshot),
-    } as const
-    return duplicate ? { ...receipt, duplicate } : receipt
-  }
-  const { unit, state, fatal } = settlement
-  if (fatal !== undefined) return { ok: false, seq: unit.seq, error: { ...plain(fatal), retryable: false } }
-  return {
-    ok: true,
-    seq: unit.seq,
-    at: unit.at,
-    outputs: unit.outputs as never,
-    snapshot: snapshotOf(run, unit.seq, unit.at, state.snapshot),
-  }
-}
-
-function plain({ code, message, details }: XMachinesError): RunError['error'] {
-  return { code, message, details }
+/** A handle of a run that is in memory. @param from the first unit that its `out` shows */
+export function handleOf<TMachine extends AnyMachine>(
+  resident: Resident,
+  from: number,
+  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
+): Run<MachineOf<TMachine>, SentTo<TMachine>> {
+  const made = new RunHandle(
+    resident,
+    from,
+    limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
+  )
+  if (inspect !== undefined) made.inspect(inspect)
+  return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

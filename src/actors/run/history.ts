@@ -37,6 +37,8 @@ export interface FoldOptions {
   readonly fallback?: Program | undefined
   /** Whether migrations by events may come: the past is then decided by their machines too. @default true */
   readonly upcasts?: boolean | undefined
+  /** `false`: it goes over to a later machine just now, which is held to its rules. @default true */
+  readonly recorded?: boolean | undefined
 }
 
 /**
@@ -49,6 +51,7 @@ export class HistoryFold {
   readonly #comparison: UnitComparison | undefined
   /** Whether it began at the creation. */
   readonly #whole: boolean
+  readonly #recorded: boolean
   #upcasts: readonly Upcast[] | undefined
   #place: Place | undefined
   #last: Unit | undefined
@@ -59,11 +62,15 @@ export class HistoryFold {
   /** Randomness was asked for, and the units were read without ids. */
   #unnamed = false
 
-  constructor(lineage: Lineage, { from, compares = false, fallback, upcasts = true }: FoldOptions = {}) {
+  constructor(
+    lineage: Lineage,
+    { from, compares = false, fallback, upcasts = true, recorded = true }: FoldOptions = {},
+  ) {
     this.lineage = lineage
     this.#fallback = fallback
     this.#place = from
     this.#whole = from === undefined
+    this.#recorded = recorded
     this.#comparison = compares ? new UnitComparison() : undefined
     if (from !== undefined || !upcasts) this.#upcasts = []
   }
@@ -96,7 +103,7 @@ export class HistoryFold {
       place === undefined
         ? this.#begin(unit)
         : unit.machine !== undefined
-          ? this.#goOver(place, unit, unit.machine)
+          ? this.#goOver(place, unit, unit.machine, recorded)
           : this.#seenFrom === undefined
             ? this.#next(place, unit)
             : this.#see(this.#seenFrom, unit)
@@ -115,7 +122,7 @@ export class HistoryFold {
     const seed = (): string => seedOf(unit.run, 0)
     this.#upcasts ??= this.lineage
       .reachableByEvents(machine)
-      .map(program => new Upcast(this.lineage, program, machine, input))
+      .map(program => new Upcast(this.lineage, program, machine, input, this.#recorded))
     for (const upcast of this.#upcasts) upcast.apply(unit, seed)
     const own = this.lineage.find(machine)
     if (own === undefined) {
@@ -151,7 +158,7 @@ export class HistoryFold {
   }
 
   /** A migration (semantics 26). */
-  #goOver(place: Place, unit: Unit, machine: string): Decided | undefined {
+  #goOver(place: Place, unit: Unit, machine: string, recorded: boolean): Decided | undefined {
     const { seq, at, origin } = unit
     if (seq !== place.seq + 1) throw damaged(unit, `it follows unit ${place.seq}`)
     const seed = this.#seedOf(unit)
@@ -186,7 +193,7 @@ export class HistoryFold {
       return this.#arrive(unit, program, place)
     }
     const system = program.createSystem(undefined)
-    const decided = program.migrate(system, place, way.steps, { seq, at, seed })
+    const decided = program.migrate(system, place, way.steps, { seq, at, seed, recorded })
     if (decided.kind === 'starved') return undefined
     this.#place = { program, system, state: decided.state, seq, at }
     return decided
@@ -259,7 +266,12 @@ export async function recover(
   // Ids cost as much as the steps: they are read where the machine draws randomness, which may show only on the way.
   const known = lineage.find(head.machine)
   for (const ids of known?.drawsRandomness === true ? [true] : [false, true]) {
-    const found = await folded(store, head, new HistoryFold(lineage, { compares: true, upcasts }), { ...read, ids })
+    const found = await folded(
+      store,
+      head,
+      new HistoryFold(lineage, { compares: true, upcasts, recorded: next === undefined }),
+      { ...read, ids },
+    )
     if (found !== undefined) return found
   }
   throw new XMachinesError('RUN_DAMAGED', `The history of run ${head.run} is empty.`, { details: { run: head.run } })

@@ -1,11 +1,10 @@
 import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
 import type { Beside, Mail, MailKey } from '../contracts/store.ts'
 import type { Origin } from '../contracts/unit.ts'
-import type { XMachinesError } from '../errors.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 import { undelivered } from '../machine/tell.ts'
-import { checkEvents, refusalOf } from './border.ts'
+import { CheckedCommand } from './checked-command.ts'
 import type { Command, Pending } from './command.ts'
 import type { BesideDraft } from './outbox.ts'
 
@@ -105,43 +104,25 @@ export class Inbox {
 }
 
 /** A mail on its way to become a unit: checked at the border, as an event from outside. */
-class MailCommand implements Command {
+class MailCommand extends CheckedCommand implements Command {
   readonly origin: Origin
   readonly mail: Mail
   readonly settle: () => void
   readonly beside: Command['beside']
-  events: readonly RecordedEvent[]
-  checking: Promise<void> | undefined
-  refused: XMachinesError | undefined
 
   constructor(mail: Mail, definition: MachineDefinition, settle: () => void) {
+    super()
     const { event, trace } = mail
     this.mail = mail
     this.beside = trace && { trace }
     this.settle = settle
     this.origin = originOf(mail)
-    this.events = this.origin.kind === 'stop' ? [] : [event as RecordedEvent]
-    if (isWrittenByRuntime(mail)) return
-    try {
-      const checked = checkEvents(definition, defaultEventLimits, event)
-      if (checked instanceof Promise) this.checking = this.#check(checked)
-      else this.events = checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
+    if (!isWrittenByRuntime(mail)) this.check(definition, defaultEventLimits, event)
+    else if (this.origin.kind !== 'stop') this.events = [event as RecordedEvent]
   }
 
   /** It stays in the inbox: whoever has the run in memory next takes it. */
   reject(): void {}
-
-  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
-    try {
-      this.events = await checked
-    } catch (thrown) {
-      this.refused = refusalOf(thrown)
-    }
-    this.checking = undefined
-  }
 }
 
 /** What the machine's policies and schemas do not govern. No author can write it: such types are reserved, also in `tell`. */

@@ -1,9 +1,11 @@
 import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
+import { undecided } from './run-errors.ts'
 
 /** Whoever has something to append to one run. */
 export interface Writer {
+  readonly run: string
   /** It asked, and was not asked for its item yet: kept by the journal. */
   requested: boolean
   /** What is to be appended now, or nothing. Not asked again before {@link settled} or {@link failed}. */
@@ -56,21 +58,37 @@ export class Journal {
   #take(): void {
     if (this.#taking) return
     this.#taking = true
-    while (this.#ready.length >= (this.#appends === 0 ? 1 : wholeAppend) && this.#appends < mostAppends) {
-      const ready = this.#ready
-      this.#ready = []
-      const writers: Writer[] = []
-      const items: AppendItem[] = []
-      for (const writer of ready) {
-        writer.requested = false
-        const item = writer.takeItem()
-        if (item === undefined) continue
-        writers.push(writer)
-        items.push(item)
-      }
-      if (items.length > 0) this.#append(writers, items)
+    try {
+      while (this.#ready.length >= (this.#appends === 0 ? 1 : wholeAppend) && this.#appends < mostAppends)
+        this.#takeReady()
+    } finally {
+      this.#taking = false
     }
-    this.#taking = false
+  }
+
+  #takeReady(): void {
+    const ready = this.#ready
+    this.#ready = []
+    const writers: Writer[] = []
+    const items: AppendItem[] = []
+    for (const writer of ready) {
+      writer.requested = false
+      const item = this.#itemOf(writer)
+      if (item === undefined) continue
+      writers.push(writer)
+      items.push(item)
+    }
+    if (items.length > 0) this.#append(writers, items)
+  }
+
+  /** A defect of one run is its own: the others' items are appended all the same. */
+  #itemOf(writer: Writer): AppendItem | undefined {
+    try {
+      return writer.takeItem()
+    } catch (thrown) {
+      writer.failed(XMachinesError.is(thrown) ? thrown : undecided(writer.run, thrown))
+      return undefined
+    }
   }
 
   /** Keeps no item while the store has it: what is in flight is most of what a collection of garbage has to copy. */

@@ -11,7 +11,7 @@ import { asStoreError } from './journal.ts'
 import { links, sentBy, sentOf } from './kinship.ts'
 import type { Lineage } from './lineage.ts'
 import { refused, unknownPast } from './mismatch.ts'
-import type { Leased } from './resident.ts'
+import type { Leased } from './resident-start.ts'
 import { leaseHeld, leaseLost, misplaced } from './run-errors.ts'
 
 /** What a migration comes to: its unit, and the place after it. */

@@ -1,6 +1,7 @@
 import type { RunHead, Store } from '../contracts/store.ts'
+import type { Observer } from './observer.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
-import type { Observer, Resident } from './resident.ts'
+import type { Resident } from './resident.ts'
 
 /** Whoever looks after the runs of a namespace for longer than a parent is in memory: a host. */
 export interface House {
@@ -74,6 +75,11 @@ export class Nursery {
   offer(house: House): () => void {
     this.#houses.add(house)
     return () => this.#houses.delete(house)
+  }
+
+  /** Whether a house takes such children in. */
+  attends(namespace: string, machine: string): boolean {
+    return this.#houseOf(namespace, machine) !== undefined
   }
 
   /** A parent that has child runs came into memory. */

@@ -1,6 +1,7 @@
 import type { BesideChange } from '../contracts/store.ts'
 import type { NewUnit } from '../contracts/unit.ts'
-import type { Observer, Resident } from './resident.ts'
+import type { Observer } from './observer.ts'
+import type { Resident } from './resident.ts'
 
 /** A change of what is kept beside a run, while it is put together. */
 export type BesideDraft = { -readonly [K in keyof BesideChange]: BesideChange[K] }

@@ -20,6 +20,10 @@ export interface PostmanHome extends SpawnerHome {
   failed(error: XMachinesError): unknown
 }
 
+/** The first restart of a child comes so long after it failed, ms, each further one after twice as long; at most {@link longestRestart}. */
+const firstRestart = 100
+/** Less than a close waits: a failed child goes out of memory, and its successor has to be there by then. */
+const longestRestart = 3200
 /** Mails that are delivered, and children that are created, at a time. */
 const batchSize = 256
 
@@ -198,10 +202,16 @@ export class Postman {
     if (last === undefined) return
     // Children first: whoever starts one may write to it in the same breath.
     const spawns = batch.filter(isSpawn)
-    const failed = spawns.length === 0 ? [] : await this.#children().spawn(spawns)
+    const failed: Mail[] = spawns.length === 0 ? [] : [...(await this.#children().spawn(spawns))]
     const undeliverable = await this.#deliverMail(batch.filter(isMail))
-    // The last thing that a run sends.
+    // The last things that a run sends.
     if ('stop' in last.sent) await this.#children().stopChildren(last)
+    const again = batch.filter(isRestart)
+    if (again.length > 0) {
+      await this.#untilRestart(again[0]!)
+      if (this.#over) return
+      failed.push(...(await this.#children().spawn(again)))
+    }
     // Somebody else wrote meanwhile, and was further.
     if (isBefore(this.#mark, last.next)) {
       const answers = [...failed, ...undeliverable].filter(mail => !isBefore(mail, this.#mark))
@@ -272,6 +282,15 @@ export class Postman {
     return answers
   }
 
+  /** What fails at once must not be restarted as fast as it fails. Under source time nobody waits. */
+  async #untilRestart({ sent, at }: Letter<SentRestart>): Promise<void> {
+    const { environment, time } = this.#home
+    if (time === 'source') return
+    const pause = Math.min(longestRestart, firstRestart * 2 ** Math.min(sent.restart - 1, 10))
+    const left = Math.min(pause, at + pause - environment.now())
+    if (left > 0) await this.#wait(left)
+  }
+
   #wait(ms: number): Promise<void> {
     return new Promise(resolve => {
       const { environment } = this.#home
@@ -285,8 +304,12 @@ export class Postman {
   }
 }
 
-function isSpawn(letter: Letter): letter is Letter<SentSpawn | SentRestart> {
-  return 'spawn' in letter.sent
+function isSpawn(letter: Letter): letter is Letter<SentSpawn> {
+  return 'policy' in letter.sent
+}
+
+function isRestart(letter: Letter): letter is Letter<SentRestart> {
+  return 'restart' in letter.sent
 }
 
 function isMail(letter: Letter): letter is Letter<SentMail | SentEnd> {

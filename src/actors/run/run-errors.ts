@@ -1,6 +1,6 @@
-import type { LeaseKey } from '../contracts/store.ts'
+import type { LeaseKey, Store } from '../contracts/store.ts'
 import { type ErrorCode, messageOf, XMachinesError } from '../errors.ts'
-import type { Leased } from './resident.ts'
+import type { Leased } from './resident-start.ts'
 
 /** What the store says to somebody who may read it, but not write. */
 const readersErrors: ReadonlySet<ErrorCode> = new Set(['STORE_LOCKED', 'STORE_READ_ONLY'])
@@ -66,4 +66,13 @@ export function misplaced(run: string, lease: LeaseKey | undefined, partition: L
   return new XMachinesError('LEASE_MISPLACED', text, {
     details: { run, pinned: partition, partition: lease?.partition },
   })
+}
+
+/** The error of a run that the store does not have. @param name its id, or namespace and key */
+export function unknownRun(store: Store, name: string): XMachinesError {
+  return new XMachinesError(
+    'RUN_UNKNOWN',
+    `The store ${store.location} has no run ${name}. Check the key, the namespace and the store.`,
+    { details: { run: name } },
+  )
 }

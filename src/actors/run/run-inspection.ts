@@ -1,7 +1,8 @@
 import { messageOf, XMachinesError } from '../errors.ts'
 import { type Inspect, Inspection } from '../machine/inspection.ts'
 import type { AdoptedUnit } from './command.ts'
-import type { Observer, Resident } from './resident.ts'
+import type { Observer } from './observer.ts'
+import type { Resident } from './resident.ts'
 
 /** Shows a run in memory to an inspector: its state as it is found, then each unit once it is durable. */
 export class RunInspection implements Observer {

@@ -19,6 +19,7 @@ const unlimited: EventLimits = { maxBytes: Number.POSITIVE_INFINITY, maxDepth: 2
 export class Upcast {
   readonly program: Program
   readonly #lineage: Lineage
+  readonly #recorded: boolean
   readonly #system: ActorSystem
   #steps: readonly Migration[]
   #state: RunState | undefined
@@ -28,8 +29,9 @@ export class Upcast {
   /** A step has ended the run by throwing, which it should not have done if the run goes on. */
   #fatal: XMachinesError | undefined
 
-  /** @param from the machine that the history begins with */
-  constructor(lineage: Lineage, program: Program, from: string, input: unknown) {
+  /** @param from the machine that the history begins with @param recorded whether the run has gone over by these events already */
+  constructor(lineage: Lineage, program: Program, from: string, input: unknown, recorded: boolean) {
+    this.#recorded = recorded
     this.program = program
     this.#lineage = lineage
     this.#system = program.createSystem(input)
@@ -135,7 +137,8 @@ export class Upcast {
     return this.#steps.reduce<readonly RecordedEvent[]>(
       (events, step) =>
         events.flatMap(one => {
-          const mapped = step.event!(structuredClone(one))
+          const map = (): unknown => step.event!(structuredClone(one))
+          const mapped = this.#recorded ? map() : this.program.mapped(map)
           return mapped === null || mapped === undefined ? [] : copyEvents(mapped, unlimited)
         }),
       [event],

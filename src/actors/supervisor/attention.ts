@@ -53,11 +53,7 @@ export class Attention {
   look(): void {
     if (this.#over) return
     this.#again = true
-    if (this.#looking) return
-    this.#looking = true
-    void this.#lookOn().finally(() => {
-      this.#looking = false
-    })
+    if (!this.#looking) void this.#lookOn()
   }
 
   /** A run went out of memory before it did what it was woken for. */
@@ -84,16 +80,22 @@ export class Attention {
   }
 
   async #lookOn(): Promise<void> {
-    while (this.#again && !this.#over) {
-      this.#again = false
-      try {
-        await this.#wakeDue()
-      } catch (thrown) {
-        const error = asError(thrown, 'STORE_UNAVAILABLE')
-        if (!error.retryable) return this.#home.stop(error)
-        if (!(await this.#home.pause(error))) return
-        this.#again = true
+    this.#looking = true
+    try {
+      while (this.#again && !this.#over) {
+        this.#again = false
+        try {
+          await this.#wakeDue()
+        } catch (thrown) {
+          const error = asError(thrown, 'STORE_UNAVAILABLE')
+          if (!error.retryable) return this.#home.stop(error)
+          if (!(await this.#home.pause(error))) return
+          this.#again = true
+        }
       }
+    } finally {
+      // In the turn in which the loop ends: who asks after that starts another one.
+      this.#looking = false
     }
   }
 

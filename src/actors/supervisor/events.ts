@@ -1,3 +1,4 @@
+import type { RunName } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import type { XMachinesError } from '../errors.ts'
 import { LivePort } from '../run/live-port.ts'
@@ -26,6 +27,9 @@ interface OfRun extends OfLease {
  * - `restarted`: a run could not be loaded or decided, and is tried again. `parked`: not any more.
  * - `ended`: a record ended its run with an error. It is recorded, and no dead letter.
  * - `dead-lettered`: a refused record is in the dead-letter topic.
+ * - `unattended`: a run has spawned a child of a machine that this supervisor was not given: nobody wakes it once its parent goes
+ *   out of memory here. Put `machine` into the list, or have a host look after it. Told once for a lease and a machine.
+ * - `child-failed`: a child run needed something and cannot be opened; without `run`, the store could not be asked.
  * - `failed`: the stream of leases broke; nothing more is taken over.
  */
 export type SupervisorEvent = {
@@ -45,6 +49,12 @@ export type SupervisorEvent = {
       readonly offset: number
       readonly code: string
     } & OfLease)
+  | ({
+      readonly type: 'unattended'
+      /** The child's namespace, key and machine, by its commit. */
+      readonly child: RunName & { readonly machine: string }
+    } & OfRun)
+  | { readonly type: 'child-failed'; readonly run: string | undefined; readonly error: XMachinesError }
   | { readonly type: 'failed'; readonly error: XMachinesError }
 )
 

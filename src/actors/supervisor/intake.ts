@@ -75,7 +75,14 @@ export class Intake {
         at = decoded.at ?? at
       }
       lane ??= lanes.of(keyOf(record), record.key!)
-      const command = new RecordCommand(lane, record, source, place, time === 'source' ? at : undefined, stopSignal)
+      const command = new RecordCommand(
+        lane.records,
+        record,
+        source,
+        place,
+        time === 'source' ? at : undefined,
+        stopSignal,
+      )
       try {
         if (decode === undefined) events = jsonOf(record)
         // Which machine version's border it is may show only when the run is there.

@@ -1,82 +1,32 @@
-import type { BrokerRecord } from '../contracts/broker.ts'
-import type { Parked, Refusal } from '../contracts/store.ts'
 import { XMachinesError } from '../errors.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
 import { nextTimer } from '../machine/state.ts'
-import { hold } from '../run/open.ts'
+import type { AdoptedUnit } from '../run/command.ts'
+import type { Observer } from '../run/observer.ts'
 import { closeTimeout, residencyOf } from '../run/residency.ts'
-import type { Observer, Resident } from '../run/resident.ts'
+import type { Resident } from '../run/resident.ts'
 import { inspectResident } from '../run/run-inspection.ts'
-import { refusalOf } from './dead-letter.ts'
-import { undecodable } from './decode.ts'
-import type { Epoch } from './epoch.ts'
-import type { LeaseHappening } from './events.ts'
 import { asError, kindOf } from './failures.ts'
-import type { Settings } from './options.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
+import { LaneRecords, type LaneRecordsHome, type Taker } from './lane-records.ts'
+import { bringRun } from './lane-run.ts'
 import type { Outbox } from './outbox.ts'
 import { ParkedRun } from './parked-run.ts'
-import type { RecordCommand, RecordOwner } from './record-command.ts'
-import type { Residents, Resting } from './residents.ts'
-
-/** What a lane needs of its lease. */
-export interface LaneHome {
-  readonly settings: Settings
-  readonly namespace: string
-  /** The source id of the partition. */
-  readonly source: string
-  readonly residents: Residents
-  /** The claim that holds now. */
-  readonly epoch: Epoch
-  /** Resolves when runs may be brought into memory; to whether there is still a lease to do it for. */
-  ready(): Promise<boolean>
-  /** Nothing is to be done any more: the lease is over or stands stopped. */
-  readonly halted: boolean
-  settled(place: number): void
-  /** A record that was handed over will not be settled under this lease. */
-  dropped(count: number): void
-  duplicate(): void
-  /** The store, or the broker, fails; `ready` resolves when it may be tried again. */
-  stalled(error: XMachinesError): void
-  /** It does not. */
-  recovered(): void
-  fenced(error: XMachinesError): void
-  stop(error: XMachinesError, record?: BrokerRecord): void
-  /** Sends the dead letter of a record that no run can keep. Resolves to whether it has arrived. */
-  sendDeadLetter(refusal: Refusal): Promise<boolean>
-  parked(run: string, key: string | undefined, parked: Parked): void
-  /** A key whose run could not be made, again and again. */
-  unborn(key: string | undefined, error: XMachinesError): void
-  wait(ms: number): Promise<void>
-  expect(due: number): void
-  /** The run went out of memory before it did what it was to do. */
-  lookAgain(run: string): void
-  /** A run went out of memory. */
-  left(run: string): void
-  tell(happening: LeaseHappening): void
-  named(lane: Lane, run: string): void
-  remove(lane: Lane): void
-}
+import type { RecordCommand } from './record-command.ts'
+import type { Resting } from './residents.ts'
 
 /**
  * The records of one run, in order, and the run: brought into memory when a record or its own need wants it, brought back
  * when it ends for a reason that may pass, parked when it does not.
  */
-export class Lane implements RecordOwner, Observer, Resting {
+export class Lane implements LaneRecordsHome, Observer, Resting {
   readonly key: string | undefined
   bytes: Uint8Array | undefined
   run: string | undefined
-  readonly #home: LaneHome
+  readonly lease: LaneHome
+  readonly records: LaneRecords
   /** Who takes the records now. */
-  #taker: Resident | ParkedRun | undefined
-  #resident: Resident | undefined
-  #outbox: Outbox | undefined
-  /** Records without a taker, in order. */
-  #waiting: RecordCommand[] = []
-  /** Records that came back. */
-  #returned: RecordCommand[] = []
-  /** Refused, kept, and the dead letter not acknowledged. */
-  readonly #lettered = new Set<RecordCommand>()
-  #inFlight = 0
+  #taker: Taker | undefined
   #failures = 0
   /** Why it is not in memory any more, or did not come there: not dealt with yet. */
   #broken: XMachinesError | undefined
@@ -92,21 +42,22 @@ export class Lane implements RecordOwner, Observer, Resting {
   next: Resting | undefined = undefined
 
   constructor(home: LaneHome, key: string | undefined) {
-    this.#home = home
+    this.lease = home
     this.key = key
+    this.records = new LaneRecords(this)
   }
 
   /** The declarations of its run's machine version, once it is known. */
   get definition(): MachineDefinition | undefined {
-    return this.#resident?.program.definition
+    return this.#taker?.resident?.program.definition
   }
 
   /** Takes the next record. */
   take(command: RecordCommand): void {
-    if (this.restingSince !== undefined) this.#home.residents.rouse(this)
-    if (this.#taker !== undefined) this.#hand(command)
+    if (this.restingSince !== undefined) this.lease.residents.rouse(this)
+    if (this.#taker !== undefined) this.records.hand(command)
     else {
-      this.#waiting.push(command)
+      this.records.wait(command)
       this.#come()
     }
   }
@@ -123,8 +74,7 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   /** Nothing more is handed over: what waits is dropped. */
   halt(): void {
-    this.#home.dropped(this.#waiting.length)
-    this.#waiting = []
+    this.records.dropWaiting()
     this.#wanted = false
     this.#awaken()
   }
@@ -133,135 +83,81 @@ export class Lane implements RecordOwner, Observer, Resting {
   async close(): Promise<void> {
     this.halt()
     await this.#coming
-    if (this.#resident !== undefined) this.#passivate(this.#resident)
+    this.passivate()
     await this.#leaving
   }
 
   // Resting
 
   get busy(): boolean {
-    return this.#resident?.busy === true
+    return this.#taker?.resident?.busy === true
   }
 
   passivate(): void {
-    if (this.#resident !== undefined) this.#passivate(this.#resident)
+    const { resident, outbox } = this.#taker ?? {}
+    if (resident !== undefined) this.#passivate(resident, outbox)
   }
 
-  // RecordOwner
+  // LaneRecordsHome
 
-  refusal(command: RecordCommand, error: XMachinesError): Refusal | null {
-    const { settings, source } = this.#home
-    if (settings.deadLetters !== undefined) return refusalOf(command.record, source, settings.environment.now(), error)
-    this.#home.stop(error, command.record)
-    return null
+  get taker(): Taker | undefined {
+    return this.#taker
   }
 
-  applied(command: RecordCommand, fatal: XMachinesError | undefined): void {
-    if (fatal !== undefined) this.#home.tell({ type: 'ended', ...this.#names, error: fatal })
-    this.#done(command)
+  get names(): LaneNames {
+    return { run: this.run, key: this.key }
   }
 
-  unchanged(command: RecordCommand, duplicate: boolean): void {
-    if (duplicate) {
-      this.#home.duplicate()
-      // A refused one: its dead letter may still be on its way.
-      if (this.#outbox?.await(command.source, () => this.#arrived(command)) === true) {
-        this.#lettered.add(command)
-        return
-      }
-    }
-    this.#done(command)
+  worked(): void {
+    if (this.#failures > 0) this.#failures = 0
   }
 
-  turnedAway(command: RecordCommand): void {
-    if (command.kept === null) return this.#drop()
-    this.#lettered.add(command)
-    this.#outbox!.deadLetter(command.kept, () => this.#arrived(command))
-  }
-
-  gaveBack(command: RecordCommand, error: XMachinesError): void {
-    // The lease stopped before it was decided.
-    if (error.code === 'ABORTED') return this.#drop()
-    this.#inFlight--
-    this.#returned.push(command)
-    // What comes after it must not be decided before it; what came before it may become durable.
-    this.#resident?.windUp(error)
+  rest(): void {
+    const { resident, outbox } = this.#taker ?? {}
+    if (this.records.inFlight > 0 || resident === undefined || this.restingSince !== undefined) return
+    // What its timers and effects caused comes first.
+    if (resident.backlog > 0) void resident.drained().then(() => this.rest())
+    else if (outbox!.quiet) this.lease.residents.rest(this)
   }
 
   // Observer
 
-  adopted(): void {}
+  adopted(units: readonly AdoptedUnit[]): void {
+    for (const { unit } of units)
+      for (const sent of unit.mail ?? []) if ('policy' in sent) this.lease.spawned(this.names, sent)
+  }
+
   refused(): void {}
 
   ended(error: XMachinesError | undefined): void {
-    const resident = this.#resident
     if (this.#taker === undefined) return // it was let go
-    this.#taker = this.#resident = this.#outbox = undefined
+    const { resident } = this.#taker
+    this.#taker = undefined
     if (resident !== undefined) {
-      this.#home.residents.rouse(this)
-      this.#home.residents.leave()
+      this.lease.residents.rouse(this)
+      this.lease.residents.leave()
       void residencyOf(resident.store).forget(resident)
     }
-    const back = [...this.#returned, ...this.#lettered]
-    this.#returned = []
-    this.#lettered.clear()
-    this.#inFlight = 0
-    this.#waiting = [...back.sort((a, b) => a.place - b.place), ...this.#waiting]
-    if (this.#home.halted) return this.halt()
+    this.records.takeBack()
+    if (this.lease.halted) return this.halt()
     this.#broken = error
     this.#come()
   }
 
-  get #names(): { readonly run: string | undefined; readonly key: string | undefined } {
-    return { run: this.run, key: this.key }
-  }
+  // Going out of memory.
 
-  // Handing over.
-
-  #hand(command: RecordCommand): void {
-    this.#inFlight++
-    if (command.deferred && this.#resident !== undefined)
-      command.checkDeferred(this.#resident.program.definition, this.#home.settings.limits)
-    this.#taker!.submit(command)
-  }
-
-  #done(command: RecordCommand): void {
-    if (this.#failures > 0) this.#failures = 0
-    this.#home.recovered()
-    this.#home.settled(command.place)
-    if (--this.#inFlight === 0) this.#rest()
-  }
-
-  #arrived(command: RecordCommand): void {
-    if (this.#lettered.delete(command)) this.#done(command)
-  }
-
-  #drop(): void {
-    this.#inFlight--
-    this.#home.dropped(1)
-  }
-
-  #rest(): void {
-    const resident = this.#resident
-    if (this.#inFlight > 0 || resident === undefined || this.restingSince !== undefined) return
-    // What its timers and effects caused comes first.
-    if (resident.backlog > 0) void resident.drained().then(() => this.#rest())
-    else if (this.#outbox?.quiet !== false) this.#home.residents.rest(this)
-  }
-
-  #passivate(resident: Resident): void {
-    const { residents } = this.#home
+  #passivate(resident: Resident, outbox: Outbox | undefined): void {
+    const { residents } = this.lease
     residents.rouse(this)
-    const outbox = this.#outbox
-    this.#taker = this.#resident = this.#outbox = undefined
+    this.#taker = undefined
     this.#leaving = this.#leave(resident, outbox).then(() => {
       this.#leaving = undefined
       residents.leave(true)
       if (this.#hasWork) return this.#come()
-      this.#home.remove(this)
+      this.lease.remove(this)
       // It ended before the store knew all that was done.
-      if (resident.over?.error !== undefined) this.#home.lookAgain(resident.run)
-      else this.#home.left(resident.run)
+      if (resident.over?.error !== undefined) this.lease.lookAgain(resident.run)
+      else this.lease.left(resident.run)
     })
   }
 
@@ -274,13 +170,13 @@ export class Lane implements RecordOwner, Observer, Resting {
       // It ends one way or the other; what is durable stays.
     }
     const due = resident.time === 'arrival' ? nextTimer(resident.state)?.due : undefined
-    if (due !== undefined) this.#home.expect(due)
+    if (due !== undefined) this.lease.expect(due)
   }
 
   // Coming into memory.
 
   get #hasWork(): boolean {
-    return this.#wanted || this.#waiting.length > 0
+    return this.#wanted || this.records.first !== undefined
   }
 
   #come(): void {
@@ -299,14 +195,14 @@ export class Lane implements RecordOwner, Observer, Resting {
         await this.#failed(error)
       } else if (this.#leaving !== undefined) await this.#leaving
       else if (this.#taker !== undefined || !this.#hasWork) break
-      else if (await this.#home.ready()) await this.#tryToLoad()
+      else if (await this.lease.ready()) await this.#tryToLoad()
       else this.halt()
     }
     this.#coming = undefined
     if (this.#taker !== undefined) return
-    this.#home.remove(this)
+    this.lease.remove(this)
     // What it was doing goes on from the attention index.
-    if (failed && this.run !== undefined) this.#home.lookAgain(this.run)
+    if (failed && this.run !== undefined) this.lease.lookAgain(this.run)
   }
 
   async #tryToLoad(): Promise<void> {
@@ -320,84 +216,56 @@ export class Lane implements RecordOwner, Observer, Resting {
   }
 
   async #load(): Promise<void> {
-    const { settings, namespace, epoch, residents } = this.#home
-    const { store, programs, environment, time, telemetry } = settings
-    const first = this.#waiting[0]
+    const { settings, residents } = this.lease
+    const { first } = this.records
     if (first?.checking !== undefined) await first.checking
     await residents.admit()
     let resident: Resident
     try {
-      // A record that is refused anyway makes no run.
-      const create = first !== undefined && first.refused === undefined && !first.deferred
-      const at = time === 'source' && create ? first.at : undefined
-      const name = this.key === undefined ? { id: this.run! } : { key: this.key }
-      const options = {
-        ...name,
-        namespace,
-        time,
-        at,
-        create,
-        telemetry,
-        // Asked for only where a run is made.
-        get input(): never {
-          return inputOf(settings, first) as never
-        },
-      }
-      resident = (await hold(store, programs, options, environment, epoch)).resident
+      resident = await bringRun(this.lease, this.names, first)
     } catch (thrown) {
       residents.leave()
       if (!XMachinesError.is(thrown, 'RUN_UNKNOWN')) throw thrown
       this.#wanted = false
       if (first === undefined) return
       // There is no such run: a new one is of the first machine.
-      if (first.deferred) return first.checkDeferred(programs[0].definition, settings.limits)
+      if (first.deferred) return first.checkDeferred(settings.programs[0].definition, settings.limits)
       if (first.refused === undefined) throw thrown
       return this.#refuseUnkept(first.refused)
     }
     if (resident.over !== undefined) {
       // It ended before it was known here: nobody else forgets it.
-      void residencyOf(store).forget(resident)
+      void residencyOf(settings.store).forget(resident)
       return residents.leave()
     }
-    this.#home.named(this, resident.run)
-    this.#resident = resident
+    this.lease.named(this, resident.run)
     resident.watch(this)
     if (settings.inspect !== undefined) inspectResident(resident, settings.inspect)
-    this.#takeOn(resident, resident.outbox as Outbox)
+    this.#takeOn({ of: resident, resident, outbox: resident.outbox as Outbox })
   }
 
-  #takeOn(taker: Resident | ParkedRun, outbox: Outbox): void {
+  #takeOn(taker: Taker): void {
     this.#wanted = false
     this.#taker = taker
-    this.#outbox = outbox
-    outbox.onQuiet = () => this.#rest()
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (let at = 0; at < waiting.length; at++) {
-      if (this.#taker !== taker) {
-        // It ended under the records before: these come after those.
-        this.#waiting.push(...waiting.slice(at))
-        return
-      }
-      this.#hand(waiting[at]!)
-    }
-    this.#rest()
+    taker.outbox.onQuiet = () => this.rest()
+    this.records.handAll()
+    if (this.#taker === taker) this.rest()
   }
 
   // Failing.
 
   async #failed(error: XMachinesError): Promise<void> {
-    if (this.#home.halted) return
-    const { settings } = this.#home
+    if (this.lease.halted) return
+    const { settings } = this.lease
     switch (kindOf(error)) {
       case 'stall':
-        return this.#home.stalled(error)
+        return this.lease.stalled(error)
       case 'fenced':
-        return this.#home.fenced(error)
+        return this.lease.fenced(error)
       case 'again':
         return
       case 'stop':
-        return this.#home.stop(error)
+        return this.lease.stop(error)
       case 'refuse':
         return this.#refuseUnkept(error)
       case 'parked':
@@ -407,8 +275,8 @@ export class Lane implements RecordOwner, Observer, Resting {
         this.#failures++
         if (this.#failures >= settings.attempts) this.#hopeless = error
         else {
-          this.#home.tell({ type: 'restarted', ...this.#names, attempt: this.#failures, error })
-          await this.#home.wait(settings.backoff(this.#failures))
+          this.lease.tell({ type: 'restarted', ...this.names, attempt: this.#failures, error })
+          await this.lease.wait(settings.backoff(this.#failures))
         }
       }
     }
@@ -416,55 +284,44 @@ export class Lane implements RecordOwner, Observer, Resting {
 
   /** The first record is refused, and no run keeps it: whatever follows waits for its dead letter. */
   async #refuseUnkept(error: XMachinesError): Promise<void> {
-    const command = this.#waiting[0]
+    const command = this.records.first
     if (command === undefined) {
       this.#wanted = false
       return
     }
-    const refusal = this.refusal(command, error)
+    const refusal = this.records.refusal(command, error)
     if (refusal === null) return
-    if (!(await this.#home.sendDeadLetter(refusal)) || this.#waiting[0] !== command) return
-    this.#waiting.shift()
-    this.#home.settled(command.place)
+    if (!(await this.lease.sendDeadLetter(refusal)) || this.records.first !== command) return
+    this.records.settleFirst()
   }
 
   async #park(error: XMachinesError): Promise<void> {
-    const { settings, namespace, epoch } = this.#home
+    const { settings, namespace, epoch } = this.lease
     const { store, environment } = settings
     const run = this.run ?? (await store.find(namespace, this.key!))
     const head = run === undefined ? undefined : await store.head(run)
     this.#hopeless = undefined
     if (head === undefined) {
       this.#failures = 0
-      this.#home.unborn(this.key, error)
+      this.lease.unborn(this.key, error)
       return this.#refuseUnkept(error)
     }
     const stands = head.beside.parked
     const parked = stands ?? { at: environment.now(), code: error.code, message: error.message }
-    this.#home.named(this, head.run)
-    if (stands !== null) this.#home.parked(head.run, this.key, stands)
+    this.lease.named(this, head.run)
+    if (stands !== null) this.lease.parked(head.run, this.key, stands)
     const outbox = epoch.outbox(head.run, head.key, head, true)
     const standIn = new ParkedRun(store, head, epoch.lease, outbox, stands === null ? parked : undefined, {
       parked: () => {
-        this.#home.tell({ type: 'parked', ...this.#names, error })
-        this.#home.parked(head.run, this.key, parked)
+        this.lease.tell({ type: 'parked', ...this.names, error })
+        this.lease.parked(head.run, this.key, parked)
       },
       ended: reason => this.ended(reason),
     })
-    this.#takeOn(standIn, outbox)
+    this.#takeOn({ of: standIn, resident: undefined, outbox })
   }
 
   #awaken(): void {
     for (const resolve of this.#awaited.splice(0)) resolve()
-  }
-}
-
-/** The input of a new run, from its first record. */
-function inputOf({ input }: Settings, first: RecordCommand | undefined): unknown {
-  if (input === undefined || first === undefined) return undefined
-  try {
-    return input(first.record)
-  } catch (thrown) {
-    throw XMachinesError.is(thrown) ? thrown : undecodable(first.record, '`input` threw for it', thrown)
   }
 }

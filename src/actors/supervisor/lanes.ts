@@ -1,6 +1,7 @@
 import type { RunHead } from '../contracts/store.ts'
 import { KeyTable } from './key-table.ts'
-import { Lane, type LaneHome } from './lane.ts'
+import { Lane } from './lane.ts'
+import type { LaneHome } from './lane-home.ts'
 
 /** The lanes of a lease: one for each run that records, or needs of its own, have come upon. */
 export class Lanes {

@@ -1,6 +1,8 @@
 import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
+import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
+import { nurseryOf } from '../run/nursery.ts'
 import { leaseHeld } from '../run/run-errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
@@ -11,8 +13,11 @@ import type { Happening, LeaseHappening } from './events.ts'
 import { asError, mayPass } from './failures.ts'
 import { Gate } from './gate.ts'
 import { Intake } from './intake.ts'
-import type { Lane, LaneHome } from './lane.ts'
+import type { Lane } from './lane.ts'
+import type { LaneHome, LaneNames } from './lane-home.ts'
 import { Lanes } from './lanes.ts'
+import { leaseOver, leaseStopped } from './lease-errors.ts'
+import type { LeaseHome } from './lease-home.ts'
 import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
 import { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
@@ -23,21 +28,6 @@ import type { Sender } from './sender.ts'
 import { Stall } from './stall.ts'
 import type { LeaseStatus } from './status.ts'
 import { UnkeptLetters } from './unkept-letters.ts'
-
-/** What a lease needs of its supervisor. */
-export interface LeaseHome {
-  readonly settings: Settings
-  readonly residents: Residents
-  readonly results: Sender | undefined
-  readonly deadLetters: Sender | undefined
-  writeSoon(outbox: Outbox): void
-  outputsSent(count: number): void
-  deadLettered(): void
-  duplicate(): void
-  tell(happening: Happening): void
-  /** Something happened that whoever waits to be caught up may want to look at. */
-  progressed(): void
-}
 
 /** The life of one lease: its records go to their runs, and what is settled is committed. */
 export class LeaseLife implements LeaseWork, LaneHome {
@@ -53,6 +43,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
   /** Resolves when it is given back, or gone. */
   readonly ended: Promise<void>
   readonly parkedRuns: ParkedRuns
+  /** Kinds of child runs that nobody looks after: told once. */
+  readonly #unattended = new Set<string>()
   halted = false
   epoch!: Epoch
   readonly #home: LeaseHome
@@ -171,7 +163,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     } catch (thrown) {
       const error = asError(thrown, 'STORE_UNAVAILABLE')
       if (error.retryable) this.tell({ type: 'stalled', error })
-      else this.#error ??= this.#stopped(error)
+      else this.#error ??= leaseStopped(this, error)
       throw error
     }
   }
@@ -213,7 +205,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const row = await settings.store.lease({ namespace, partition })
     const { owner = null, group = null, epoch = 0 } = row ?? {}
     if (owner === null || group === settings.consumer.group) return true
-    this.#error = this.#stopped(leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
+    this.#error = leaseStopped(this, leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
     return false
   }
 
@@ -237,7 +229,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   async release(): Promise<void> {
     const { settings, namespace, partition } = this
     this.#halt()
-    this.#end(this.#over('was given back'))
+    this.#end(leaseOver(this, 'was given back'))
     await this.#claiming
     const epoch = this.epoch?.lease.epoch
     if (epoch !== undefined) await settings.store.release({ namespace, partition, epoch }).catch(() => false)
@@ -249,7 +241,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   lose(): void {
     const { reason } = this.#broker.signal
-    const error = XMachinesError.is(reason) ? reason : this.#over('was taken away')
+    const error = XMachinesError.is(reason) ? reason : leaseOver(this, 'was taken away')
     this.#halt()
     this.#end(error)
     this.tell({ type: 'lost', error })
@@ -291,7 +283,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   fenced(error: XMachinesError): void {
-    if (this.halted || this.#gate.waiting !== undefined) return
+    if (this.halted || this.#gate.waiting !== undefined || this.#isPast(error)) return
     this.#gate.close()
     this.#error = error
     this.#send('FENCED')
@@ -302,9 +294,14 @@ export class LeaseLife implements LeaseWork, LaneHome {
     for (const lane of this.lanes.all()) lane.halt()
   }
 
+  /** Told late, of a claim that is over: what met it goes on under the one that holds now. */
+  #isPast({ details: { epoch } }: XMachinesError): boolean {
+    return typeof epoch === 'number' && epoch < this.epoch.lease.epoch
+  }
+
   stop(error: XMachinesError, record?: BrokerRecord): void {
     if (this.#stopping.signal.aborted) return
-    this.#error = this.#stopped(error, record)
+    this.#error = leaseStopped(this, error, record)
     this.#stopping.abort(this.#error)
     this.#intake.stop()
     this.#send('STOP')
@@ -349,6 +346,13 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   left(run: string): void {
     this.#attention?.left(run)
+  }
+
+  spawned(parent: LaneNames, { spawn, machine }: SentSpawn): void {
+    const name = `${spawn.namespace} ${machine}`
+    if (this.#unattended.has(name) || nurseryOf(this.store).attends(spawn.namespace, machine)) return
+    this.#unattended.add(name)
+    this.tell({ type: 'unattended', ...parent, child: { ...spawn, machine } })
   }
 
   tell(happening: LeaseHappening): void {
@@ -439,24 +443,6 @@ export class LeaseLife implements LeaseWork, LaneHome {
   #limitParked(last: string): void {
     const excess = this.parkedRuns.excess(last)
     if (excess !== undefined) this.stop(excess)
-  }
-
-  #stopped(cause: XMachinesError, record?: BrokerRecord): XMachinesError {
-    const { topic, partition } = this
-    const at = record === undefined ? '' : ` at offset ${record.offset}`
-    const next = record === undefined ? '' : ' Pass `deadLetters`, or mend what refuses the record.'
-    return new XMachinesError(
-      'SUPERVISOR_STOPPED',
-      `The lease of ${topic}/${partition} stands stopped${at}: ${cause.message}${next}`,
-      { details: { topic, partition, offset: record?.offset, code: cause.code }, cause },
-    )
-  }
-
-  #over(how: string): XMachinesError {
-    const { topic, partition } = this
-    return new XMachinesError('LEASE_LOST', `The lease of ${topic}/${partition} ${how}.`, {
-      details: { topic, partition },
-    })
   }
 }
 

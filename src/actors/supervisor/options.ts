@@ -8,8 +8,8 @@ import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
-import { programsOf } from '../run/open.ts'
 import type { AnyMachine, MachineOf, Machines } from '../run/types.ts'
+import { programsOf } from '../run/versions.ts'
 import { type Backoff, defaultBackoff } from './backoff.ts'
 
 /** What a record says. */
@@ -34,7 +34,10 @@ export interface RestartPolicy {
 
 /** Options of {@link supervise}. */
 export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
-  /** What the runs are of. Of a list, the first makes new runs, the others go on with the runs of their version. */
+  /**
+   * What the runs are of. Of a list, the first makes new runs, others of its id go on with the runs of their version. Machines of
+   * other ids are those of child runs (`spawnRun`): the supervisor looks after them, too, in the namespace of their id.
+   */
   readonly machine: Machines<TMachine>
   readonly store: Store
   /** Where the records come from. The supervisor reads it and closes it. */

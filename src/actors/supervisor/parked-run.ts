@@ -2,7 +2,7 @@ import type { AppendItem, AppendOutcome, Parked, Refusal, RunHead, Store } from 
 import { XMachinesError } from '../errors.ts'
 import { type Journal, journalOf, type Writer } from '../run/journal.ts'
 import type { BesideDraft } from '../run/outbox.ts'
-import type { Leased } from '../run/resident.ts'
+import type { Leased } from '../run/resident-start.ts'
 import { leaseLost } from '../run/run-errors.ts'
 import type { Outbox, OutboxWriter } from './outbox.ts'
 import type { RecordCommand } from './record-command.ts'

@@ -1,11 +1,10 @@
 import type { BrokerRecord } from '../contracts/broker.ts'
-import type { RecordedEvent } from '../contracts/json.ts'
 import type { Refusal } from '../contracts/store.ts'
 import type { Origin, SourcePosition } from '../contracts/unit.ts'
-import { messageOf, XMachinesError } from '../errors.ts'
+import type { XMachinesError } from '../errors.ts'
 import type { EventLimits } from '../json/event-copy.ts'
 import type { MachineDefinition } from '../machine/definition.ts'
-import { checkEvents } from '../run/border.ts'
+import { CheckedCommand } from '../run/checked-command.ts'
 import type { Command, Settlement } from '../run/command.ts'
 import { traceContextOf } from '../run/trace-context.ts'
 
@@ -26,7 +25,7 @@ export interface RecordOwner {
 }
 
 /** A record on its way into its run. It may be handed over again, where the run went out of memory before it was durable. */
-export class RecordCommand implements Command {
+export class RecordCommand extends CheckedCommand implements Command {
   readonly origin = outside
   readonly record: BrokerRecord
   readonly source: SourcePosition
@@ -34,9 +33,6 @@ export class RecordCommand implements Command {
   readonly place: number
   readonly at: number | undefined
   readonly signal: AbortSignal | undefined
-  events: readonly RecordedEvent[] = []
-  checking: Promise<void> | undefined = undefined
-  refused: XMachinesError | undefined = undefined
   /** What is kept of it, once it is refused. */
   kept: Refusal | null = null
   readonly #owner: RecordOwner
@@ -50,6 +46,7 @@ export class RecordCommand implements Command {
     at: number | undefined,
     signal: AbortSignal | undefined,
   ) {
+    super()
     this.#owner = owner
     this.record = record
     this.source = { id: source, position: record.offset }
@@ -82,26 +79,6 @@ export class RecordCommand implements Command {
     this.check(definition, limits, events)
   }
 
-  /** Brings its events over the border. What does not pass stays in the order, as refused. */
-  check(definition: MachineDefinition, limits: EventLimits, events: unknown): void {
-    try {
-      const checked = checkEvents(definition, limits, events)
-      if (checked instanceof Promise) this.checking = this.#check(checked)
-      else this.events = checked
-    } catch (thrown) {
-      this.refuse(thrown)
-    }
-  }
-
-  /** A schema that throws by itself has refused too: nothing else can be said of the event. */
-  refuse(thrown: unknown): void {
-    this.refused = XMachinesError.is(thrown)
-      ? thrown
-      : new XMachinesError('EVENT_REJECTED_BY_SCHEMA', `The machine's schema threw: ${messageOf(thrown)}`, {
-          cause: thrown,
-        })
-  }
-
   refusal(error: XMachinesError): Refusal | null {
     this.kept = this.#owner.refusal(this, error)
     return this.kept
@@ -129,15 +106,6 @@ export class RecordCommand implements Command {
 
   reject(error: XMachinesError): void {
     this.#owner.gaveBack(this, error)
-  }
-
-  async #check(checked: Promise<readonly RecordedEvent[]>): Promise<void> {
-    try {
-      this.events = await checked
-    } catch (thrown) {
-      this.refuse(thrown)
-    }
-    this.checking = undefined
   }
 }
 

@@ -14,6 +14,8 @@ export interface Resting {
 
 /** How many resting runs are looked at for one without effects. */
 const looks = 64
+/** How long one that is kept by its effects is not looked at again, ms, however soon it should go. */
+const patience = 100
 /** The longest time that a platform's timer takes. */
 const longest = 2_147_483_647
 
@@ -138,11 +140,11 @@ export class Residents {
     run.passivate()
   }
 
-  /** Wakes when the one that has rested longest is due. */
-  #arm(): void {
+  /** Wakes when the one that has rested longest is due. @param least not before, ms from now */
+  #arm(least = 0): void {
     const since = this.#first?.restingSince
     if (since === undefined || this.#idle === Number.POSITIVE_INFINITY) return
-    const wait = Math.min(longest, Math.max(0, since + this.#idle - this.#environment.now()))
+    const wait = Math.min(longest, Math.max(least, since + this.#idle - this.#environment.now()))
     this.#timer = this.#environment.setTimeout(() => this.#sweep(), wait)
   }
 
@@ -150,12 +152,15 @@ export class Residents {
     this.#timer = undefined
     const now = this.#environment.now()
     const last = this.#last
+    let least = 0
     for (let run = this.#first; run !== undefined && run.restingSince! + this.#idle <= now; run = this.#first) {
       this.rouse(run)
-      if (run.busy) this.#append(run)
-      else this.#passivate(run)
+      if (run.busy) {
+        this.#append(run)
+        least = patience
+      } else this.#passivate(run)
       if (run === last) break
     }
-    if (this.#timer === undefined) this.#arm()
+    if (this.#timer === undefined) this.#arm(least)
   }
 }

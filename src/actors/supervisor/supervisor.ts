@@ -2,10 +2,13 @@ import type { PartitionLease, PartitionOffsets } from '../contracts/broker.ts'
 import type { AbortOptions } from '../contracts/store.ts'
 import type { TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
+import { HostKeeper } from '../host/host.ts'
+import { childWards } from '../host/ward.ts'
 import { Pauses } from './backoff.ts'
 import { caughtUp } from './caught-up.ts'
 import { EventLog, type Happening, type SupervisorEvent } from './events.ts'
-import { type LeaseHome, LeaseLife } from './lease.ts'
+import { LeaseLife } from './lease.ts'
+import type { LeaseHome } from './lease-home.ts'
 import { type SupervisorWork, startLife, supervisorMachine } from './lifecycle.ts'
 import type { Settings } from './options.ts'
 import type { Outbox } from './outbox.ts'
@@ -45,6 +48,8 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   readonly #closed: Promise<void>
   readonly #unmeasured: (() => void) | undefined
   readonly #leases = new Set<LeaseLife>()
+  /** Looks after the child runs of its runs: they belong to no partition. */
+  readonly #children: HostKeeper | undefined
   /** Where the topics ended when they were last asked. */
   readonly #ends = new Map<string, PartitionOffsets>()
   #asking = false
@@ -69,6 +74,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
       const { group } = settings.consumer
       return this.status().leases.map(({ topic, partition, lag }) => ({ topic, partition, group, lag }))
     })
+    this.#children = this.#attendChildren()
     const life = startLife(supervisorMachine, { work: this }, environment)
     this.#life = life
     this.#closed = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
@@ -140,6 +146,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     const closing = this.settings.consumer.close().catch(() => {})
     await Promise.all([...this.#leases].map(lease => lease.ended))
     await closing
+    await this.#children?.close()
   }
 
   fail(error: XMachinesError): void {
@@ -189,6 +196,20 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     const progress = this.#progress
     this.#progress = undefined
     progress?.resolve()
+  }
+
+  /** Of the machines that it was given, those that are no versions of its runs' are their children's. */
+  #attendChildren(): HostKeeper | undefined {
+    const { environment, store, programs, namespace, consumer, residents, idle, inspect, telemetry } = this.settings
+    const wards = childWards(programs, namespace === undefined ? consumer.topics : [namespace])
+    if (wards.length === 0) return undefined
+    const keeper = new HostKeeper({ store, wards, residents, idle, inspect, telemetry }, environment)
+    const listen = async (): Promise<void> => {
+      for await (const event of keeper.events)
+        if (event.type === 'failed') this.tell({ type: 'child-failed', run: event.run, error: event.error })
+    }
+    void listen()
+    return keeper
   }
 
   #send(type: 'LEASED' | 'CLOSE'): void {

@@ -2,7 +2,7 @@ import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { kindOfLogic } from '../../actors/machine/logic-kind.ts'
 import { recover } from '../../actors/run/history.ts'
 import { Lineage } from '../../actors/run/lineage.ts'
-import { programsOf } from '../../actors/run/open.ts'
+import { programsOf } from '../../actors/run/versions.ts'
 import type { Sender } from './sender.ts'
 
 /** What a run waits for. */

@@ -121,6 +121,35 @@ describe('createHost', () => {
     for (let i = 0; i < 10; i++) expect(await rungOf(host, `k${i}`)).toBe(1)
   })
 
+  test('`idle: 0`: a run goes at once, and one that works is not asked all the time whether it may', async () => {
+    const store = memoryStore()
+    let timers = 0
+    const environment = new (class extends VirtualEnvironment {
+      override setTimeout(work: () => void, ms: number) {
+        // Time would not pass, where one timer of 0 ms sets the next.
+        return ++timers > 500 ? super.setTimeout(() => {}, hour) : super.setTimeout(work, ms)
+      }
+    })()
+    let finish = (_: string): void => {}
+    const host = hosted(store, environment, {
+      machine: reminderOf(() => new Promise(resolve => (finish = resolve))),
+      idle: 0,
+    })
+    const run = await host.open({ key: 'w' })
+    await run.apply({ type: 'WORK' })
+    void run.close()
+    await environment.advance(3000)
+    expect(residencyOf(store).size).toBe(1)
+    expect(timers).toBeLessThan(60)
+    finish('done')
+    await environment.advance(200)
+    expect(residencyOf(store).size).toBe(0)
+    const again = await host.open({ key: 't' })
+    await again.close()
+    await environment.advance(0)
+    expect(residencyOf(store).size).toBe(0)
+  })
+
   test('a run that cannot be opened is told, and holds up no other', async () => {
     const [store, environment] = [memoryStore(), new VirtualEnvironment()]
     const old = setup({}).createMachine({ id: 'reminder', after: { [hour]: {} } })

@@ -213,18 +213,29 @@ describe('spawnRun', () => {
 })
 
 describe('a child run that fails', () => {
-  test('restart: a fresh run takes its place, and the parent is told when that is given up', async () => {
-    const store = memoryStore()
-    const run = await open(store)
+  test('restart: a fresh run takes its place after a while, and the parent is told when that is given up', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
     await quiet()
-    for (const key of ['a', 'a~1', 'a~2']) {
+    const restarts = [
+      ['a', 0],
+      ['a~1', 100],
+      ['a~2', 200],
+    ] as const
+    for (const [key, pause] of restarts) {
+      if (pause > 0) {
+        await time.advance(pause - 1)
+        expect(await headOf(store, key)).toBeUndefined()
+        await time.advance(1)
+      }
       expect(await headOf(store, key)).toMatchObject({ status: 'active' })
       expect(run.getSnapshot().context.heard).toEqual([])
       await run.apply({ type: 'TELL', key, event: 'FAIL' })
       await quiet()
     }
     expect(run.getSnapshot().context.heard).toEqual([{ type: 'error', key: 'a', what: 'PAPER' }])
+    await time.advance(10_000)
     expect(await headOf(store, 'a~3')).toBeUndefined()
     expect(await headOf(store, 'a~2')).toMatchObject({ status: 'error', beside: { parent: { restarts: 2, seq: 1 } } })
     const second = await all(store.read((await store.find('worker', 'a~1'))!))
@@ -232,14 +243,29 @@ describe('a child run that fails', () => {
   })
 
   test('restart: what comes after it is told as the child that was spawned', async () => {
-    const store = memoryStore()
-    const run = await open(store)
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
     await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
-    await quiet()
+    await time.advance(100)
     await run.apply({ type: 'TELL', key: 'a~1', event: 'FINISH' })
     await quiet()
     expect(run.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: 4 }])
+  })
+
+  test('restart: a process that dies before leaves it to the next, which waits no longer', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'TELL', key: 'a', event: 'FAIL' })
+    await quiet()
+    const next = new VirtualEnvironment('process-2', time.now() + 5000)
+    const host = createHostIn(next, { machine: [foreman, worker], store: otherProcess(store) })
+    await quiet()
+    expect(await headOf(store, 'a~1')).toMatchObject({ status: 'active' })
+    const closing = host.close()
+    await next.advance(5000)
+    await closing
   })
 
   test('escalate: the parent ends with it, and a replay comes to the same', async () => {
@@ -279,14 +305,14 @@ describe('a child run that fails', () => {
 
 describe('a parent that ends', () => {
   test.each(['END', 'stop'])('by %s stops its linked children, restarted ones too, and no others', async how => {
-    const store = memoryStore()
-    const run = await open(store)
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
     await run.apply({ type: 'HIRE', keys: ['a', 'done'], amount: 4 })
     await run.apply({ type: 'HIRE_FREE', keys: ['free'], amount: 4 })
     await run.apply({ type: 'HIRE_RESTARTED', keys: ['r'], amount: 4 })
     await run.apply({ type: 'TELL', key: 'r', event: 'FAIL' })
     await run.apply({ type: 'TELL', key: 'done', event: 'FINISH' })
-    await quiet()
+    await time.advance(100)
     if (how === 'END') await run.apply({ type: 'END' })
     else await run.stop('enough')
     await quiet()
@@ -460,6 +486,75 @@ test('a parent under a supervisor hears of its children, which belong to no part
   await quiet()
   const run = (await world.store.find('foreman', 'f'))!
   expect((await all(world.store.read(run))).at(-1)).toMatchObject({ origin: { kind: 'child', run: child.run } })
+})
+
+describe('a supervisor', () => {
+  const hire = ['f', { type: 'HIRE', keys: ['a'], amount: 4 }] as const
+
+  test('looks after the children of the machines in its list, also once their parent has gone, and after a restart', async () => {
+    const world = new World()
+    const options = { machine: [foreman, worker], namespace: 'foreman', idle: 100 } as const
+    const { supervisor, happened } = world.supervise({ ...options, machine: [foreman, worker] as never })
+    await world.send(hire)
+    await supervisor.caughtUp()
+    await world.environment.advance(500)
+    expect(supervisor.status().residents).toBe(0)
+    await world.environment.advance(600)
+    expect(await headOf(world.store, 'a')).toMatchObject({ status: 'done' })
+    await world.send(['f', { type: 'HIRE', keys: ['b'], amount: 5 }])
+    await supervisor.caughtUp()
+    const closing = supervisor.close()
+    await world.environment.advance(10_000)
+    await closing
+    expect(world.environment.timers).toBe(0)
+    // Whoever comes next fires what fell due meanwhile.
+    const next = world.supervise({
+      ...options,
+      machine: [foreman, worker] as never,
+      store: otherProcess(world.store),
+      environment: world.environment.fork('process-2'),
+    })
+    await next.supervisor.caughtUp()
+    await world.environment.advance(2000)
+    const ends = (await world.store.find('foreman', 'f').then(run => all(world.store.read(run!)))).flatMap(
+      ({ events }) => events.filter(({ type }) => type === 'xmachines.done.run').map(({ key }) => key),
+    )
+    expect(ends).toEqual(['a', 'b'])
+    expect([...happened, ...next.happened].map(({ type }) => type)).not.toContain('unattended')
+  })
+
+  test('says so, once, of children that nobody looks after', async () => {
+    const world = new World()
+    const { supervisor, event, happened } = world.supervise({ machine: foreman, namespace: 'foreman' })
+    await world.send(
+      hire,
+      ['f', { type: 'HIRE', keys: ['b'], amount: 4 }],
+      ['g', { type: 'HIRE', keys: ['c'], amount: 4 }],
+    )
+    expect(await event('unattended')).toMatchObject({
+      key: 'f',
+      child: { namespace: 'worker', key: 'a', machine: expect.stringMatching(/^[0-9a-f]{40}$/) },
+    })
+    await supervisor.caughtUp()
+    expect(happened.filter(({ type }) => type === 'unattended')).toHaveLength(1)
+  })
+
+  test('says so of a child that cannot be opened', async () => {
+    const world = new World()
+    const store = faultyStore(world.store)
+    const { event, supervisor } = world.supervise({ machine: [foreman, worker] as never, namespace: 'foreman', store })
+    await world.send(hire)
+    await supervisor.caughtUp()
+    await quiet()
+    const child = (await headOf(world.store, 'a'))!
+    await supervisor.close()
+    const other = faultyStore(otherProcess(world.store))
+    other.faults.plan('loadSnapshot.before', { times: 100, when: run => run === child.run })
+    const next = world.supervise({ machine: [foreman, worker] as never, namespace: 'foreman', store: other })
+    await world.environment.advance(5000)
+    expect(await next.event('child-failed')).toMatchObject({ error: { code: 'STORE_UNAVAILABLE' } })
+    expect(await event('released')).toBeDefined()
+  })
 })
 
 test('the ids of children are the same on every store', async () => {

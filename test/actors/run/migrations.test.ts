@@ -214,7 +214,7 @@ describe('a migration that fails', () => {
       /no rates today/,
     ],
     ['gives no object', { state: () => 7 as never }, /returned number/],
-    ['gives what is not JSON', { state: state => ({ ...state, context: { cents: new Date() } }) as never }, /cents/],
+    ['gives what is not JSON', { state: state => ({ ...state, context: { cents: new Date(0) } }) as never }, /cents/],
     [
       'gives a state that is not there',
       { state: state => ({ ...state, value: 'paid' }) },
@@ -399,5 +399,58 @@ describe('what is asked of migrations', () => {
     const run = await openRun(byState, { store: elsewhere(store), key: 'a' })
     await expect(old.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({ code: 'MACHINE_MISMATCH' })
     expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+})
+
+describe('strict mode', () => {
+  const strictly = (store: Store, migration: Omit<Migration, 'from'>) => {
+    const machine = defineMachine(newer, { version: '2', migrations: [{ from: first, ...migration } as Migration] })
+    return openRun(machine, { store, key: 'a', strict: true })
+  }
+  let calls = 0
+  const state: Migration['state'] = persisted => ({ ...toCents!(persisted), context: { cents: ++calls } })
+  const event: Migration['event'] = one => (one.type === 'ADD' ? { type: 'ADD_CENTS', cents: ++calls } : one)
+
+  test.each([
+    ['a state that is another each time', { state }, 'STEP_NOT_DETERMINISTIC', /context\.cents/],
+    ['an event that is another each time', { event }, 'STEP_NOT_DETERMINISTIC', /cents/],
+    [
+      'a state that tells the time',
+      { state: persisted => ({ ...toCents!(persisted), context: { cents: Date.now() } }) },
+      'STEP_IMPURE',
+      /Date\.now/,
+    ],
+    [
+      'an event that is left to chance',
+      { event: one => (one.type === 'ADD' ? { type: 'ADD_CENTS', cents: Math.random() } : one) },
+      'STEP_IMPURE',
+      /Math\.random/,
+    ],
+  ] satisfies readonly (readonly [string, Omit<Migration, 'from'>, string, RegExp])[])(
+    'decides a migration twice: %s is refused',
+    async (_, migration, code, text) => {
+      const store = await started()
+      await expect(strictly(store, migration)).rejects.toMatchObject({
+        code: 'MIGRATION_FAILED',
+        message: expect.stringMatching(text),
+        cause: { code },
+      })
+      const run = (await store.find('order', 'a'))!
+      expect(await store.head(run)).toMatchObject({ seq: 2 })
+    },
+  )
+
+  test('what keeps to the rules is taken, and a migration that is recorded is not judged again', async () => {
+    for (const migration of [{ state: toCents }, { event: toCentsAdded }]) {
+      const run = await strictly(await started(), migration)
+      expect(run.getSnapshot().context).toEqual({ cents: 300 })
+    }
+    const store = await started()
+    const loose = defineMachine(newer, { version: '2', migrations: [{ from: first, state }] })
+    const run = await openRun(loose, { store, key: 'a', strict: false })
+    const { cents } = run.getSnapshot().context
+    await run.close()
+    calls = cents - 1 // as it was when it was recorded
+    expect((await strictly(store, { state })).getSnapshot().context).toEqual({ cents })
   })
 })

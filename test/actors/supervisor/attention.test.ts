@@ -42,3 +42,39 @@ test('a run that has mail while it goes out of memory is looked for again once i
   expect(stopped).toEqual([])
   attention.end()
 })
+
+test('whoever asks in whichever turn after a look has begun is answered by another one', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const memory = memoryStore()
+    let asked = false
+    const missed: string[] = []
+    const store = new Proxy(memory, {
+      get(target, name) {
+        if (name !== 'due') return Reflect.get(target, name)
+        return async () => {
+          if (asked) missed.length = 0
+          return []
+        }
+      },
+    })
+    const attention = new Attention(
+      { namespace: 't' },
+      {
+        store,
+        environment: new VirtualEnvironment(),
+        awake: new Set<string>(),
+        wake: async () => {},
+        pause: async () => false,
+        stop: () => {},
+      },
+    )
+    attention.look()
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+    asked = true
+    missed.push(`after ${turns} turns`)
+    attention.look()
+    await settled()
+    expect(missed).toEqual([])
+    attention.end()
+  }
+})

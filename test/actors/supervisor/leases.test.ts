@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { defineMachine } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { counter } from '../run/machines.ts'
 import { settled } from './virtual-environment.ts'
 import { otherProcess, World } from './world.ts'
 
@@ -177,6 +179,34 @@ describe('fencing', () => {
     expect(await world.added('b')).toEqual([1, 2])
     expect(await world.added('c')).toEqual([1])
     expect(supervisor.status().duplicates).toBe(0)
+  })
+
+  test('what was under way under an earlier claim costs no further one, however late it is told', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const older = world.supervise()
+    await world.send(['a', add(1)], ['b', add(1)])
+    await older.supervisor.caughtUp()
+    await older.supervisor.close()
+    const newer = defineMachine(counter, { version: '2', migrations: [{ from: counter }] })
+    const { supervisor, event, happened } = world.supervise({ machine: newer })
+    await event('claimed')
+    const held = store.faults.plan('append.delay')
+    await world.send(['b', add(2)])
+    // It migrates the run of `b`.
+    await held.met
+    await store.release({ ...lease, epoch: 2 })
+    await world.send(['a', add(2)])
+    await event('fenced')
+    await world.environment.advance(100)
+    expect(await event('claimed', 2)).toMatchObject({ epoch: 3 })
+    held.release()
+    await world.environment.advance(5000)
+    await supervisor.caughtUp()
+    expect(happened.filter(({ type }) => type === 'claimed' || type === 'fenced')).toHaveLength(3)
+    expect(await store.lease(lease)).toMatchObject({ epoch: 3, owner: 'process-1' })
+    expect(await world.added('a')).toEqual([1, 2])
+    expect(await world.added('b')).toEqual([1, 2])
   })
 
   test('owned by another group it stands stopped, loudly', async () => {

@@ -57,7 +57,7 @@ function effectOf(effect: Effect): unknown {
 }
 
 /** What both attempts took over from the state before is identical, and is not walked. What is not JSON is refused elsewhere. */
-function differ(
+export function differ(
   one: unknown,
   other: unknown,
   path: string,

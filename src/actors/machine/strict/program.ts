@@ -1,13 +1,15 @@
 import type { JsonValue } from '../../contracts/json.ts'
 import type { ObjectFormat } from '../../contracts/unit.ts'
 import type { XMachinesError } from '../../errors.ts'
+import type { Standing } from '../carry-over.ts'
 import { type Decided, type Decision, isGoverned, type Refused, type Starved, type StepInput } from '../decision.ts'
 import type { MachineDefinition } from '../definition.ts'
 import { Draft } from '../draft.ts'
-import { Program } from '../program.ts'
+import { type Migration, migrationFailed } from '../migration.ts'
+import { type MigrationInput, Program } from '../program.ts'
 import type { RunState } from '../state.ts'
 import type { ActorSystem } from '../system.ts'
-import { firstDifference } from './difference.ts'
+import { differ, firstDifference } from './difference.ts'
 import { withTraps } from './globals.ts'
 import { InPlaceChanges } from './in-place.ts'
 import { nameParts } from './names.ts'
@@ -68,16 +70,51 @@ export class StrictProgram extends Program {
       const draft = new Draft(system, state, input.seq, input.at)
       return { draft, went: this.attempt(draft, state, input) }
     }
-    const given = givenTo(state, input)
+    const given = givenTo(state, input.events)
     const held = withTraps(() => holdToRules(given, attempt))
     if (!('violation' in held)) return this.conclude(held.draft, state, input, held.went)
     if (isGoverned(input)) return { kind: 'refused', error: held.violation }
     throw held.violation
   }
+
+  /** @throws `MIGRATION_FAILED`, caused by `STEP_IMPURE`, `STEP_MUTATES` or `STEP_NOT_DETERMINISTIC` */
+  override migrate(
+    system: ActorSystem,
+    past: Standing,
+    steps: readonly Migration[],
+    input: MigrationInput,
+  ): Decided | Starved {
+    if (input.recorded === true || !this.#chosen()) return super.migrate(system, past, steps, input)
+    const attempt = (): Attempt<Starved | undefined> => {
+      const draft = new Draft(system, undefined, input.seq, input.at, past.state.table.booked)
+      return { draft, went: this.goOver(draft, past, steps, input) }
+    }
+    const held = withTraps(() => holdToRules(givenTo(past.state, []), attempt))
+    if ('violation' in held) throw broken(held.violation)
+    return this.settle(held.draft, past, held.went)
+  }
+
+  /** @throws `STEP_IMPURE`, `STEP_NOT_DETERMINISTIC` */
+  override mapped<T>(map: () => T): T {
+    if (!this.#chosen()) return map()
+    return withTraps(() => {
+      const watching: Watch = { doing: '`event` of a migration', violation: undefined, suspects: undefined }
+      const [first, second] = watch(watching, () => [map(), map()] as const)
+      if (watching.violation !== undefined) throw watching.violation
+      const difference = differ(first, second, 'what `event` gave')
+      if (difference !== undefined) throw notDeterministic(...difference)
+      return first
+    })
+  }
+}
+
+/** Nothing is recorded of a migration that breaks the rules of a step. */
+function broken(violation: XMachinesError): XMachinesError {
+  return migrationFailed(violation.message.replace(/\.$/, ''), violation)
 }
 
 /** What a unit may not change. */
-function givenTo(state: RunState, input: StepInput): InPlaceChanges {
+function givenTo(state: RunState, events: StepInput['events']): InPlaceChanges {
   const changes = new InPlaceChanges()
   changes.hold(state.snapshot.context, 'context')
   for (const [ref, { context, input: given }] of state.table.actors) {
@@ -85,7 +122,7 @@ function givenTo(state: RunState, input: StepInput): InPlaceChanges {
     changes.hold(given, `children.${ref.id}.input`)
   }
   for (const { event } of state.table.timers.values()) changes.hold(event, `the delayed event '${event.type}'`)
-  for (const event of input.events) changes.hold(event, `the event '${event.type}'`)
+  for (const event of events) changes.hold(event, `the event '${event.type}'`)
   return changes
 }
 

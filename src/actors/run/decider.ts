@@ -1,0 +1,153 @@
+import type { Beside } from '../contracts/store.ts'
+import type { NewUnit } from '../contracts/unit.ts'
+import { XMachinesError } from '../errors.ts'
+import { Ahead } from './ahead.ts'
+import type { Command, Pending } from './command.ts'
+import { asStoreError } from './journal.ts'
+import type { Mailroom } from './mailroom.ts'
+import type { Resident } from './resident.ts'
+import type { ResidentStart } from './resident-start.ts'
+import { undecided } from './run-errors.ts'
+import type { RunWriter } from './run-writer.ts'
+
+/** Decides commands at once, ahead of the append that makes them durable, or once what has to be awaited for them is there. */
+export class Decider {
+  readonly #resident: Resident
+  readonly #writer: RunWriter
+  readonly #mailroom: Mailroom
+  readonly #ahead: Ahead
+  /** Not decided yet, in order. */
+  #waiting: Command[] = []
+  /** How many things have to be awaited, and how many of them while what is decided must stay pending. */
+  #blocked = 0
+  #frozen = 0
+
+  constructor(resident: Resident, writer: RunWriter, mailroom: Mailroom, start: ResidentStart) {
+    this.#resident = resident
+    this.#writer = writer
+    this.#mailroom = mailroom
+    this.#ahead = new Ahead(start)
+  }
+
+  /** Commands that wait for something. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+  /** Something has to be awaited before anything more is decided. */
+  get blocked(): boolean {
+    return this.#blocked > 0
+  }
+  /** What is decided must not be appended now. */
+  get frozen(): boolean {
+    return this.#frozen > 0
+  }
+
+  /** Decides it, or has it wait. */
+  take(command: Command): void {
+    if (this.#blocked > 0) this.#waiting.push(command)
+    else if (command.checking !== undefined) this.block([command], () => command.checking!, false)
+    else if (command.requestId !== undefined && !this.#ahead.remembersRequests)
+      this.block([command], () =>
+        this.#ahead.rememberRequests(this.#resident.store, this.#resident.created, this.#writer.pending),
+      )
+    else this.#decide(command)
+  }
+
+  /** The creation of a run, which is decided already. */
+  first(
+    { seq, at, state }: ResidentStart,
+    { creation, outputs, effects }: NonNullable<ResidentStart['first']>,
+    command: Command,
+  ): Pending {
+    const mail = this.#ahead.sentBy(effects, state, command.origin)
+    const unit: NewUnit = {
+      seq,
+      at,
+      events: [],
+      origin: command.origin,
+      outputs,
+      ...(mail && { mail }),
+      ...command.beside,
+      state: this.#ahead.hashOf(state, effects),
+      creation,
+    }
+    return { kind: 'applied', command, unit, state, effects, fatal: undefined, refusal: undefined }
+  }
+
+  /** Falls back to what is durable. */
+  reset(kept: Pick<Beside, 'sources' | 'linked'>): void {
+    this.#ahead.reset(this.#resident, kept)
+  }
+
+  /**
+   * Holds deciding back until `work` is done; `again` is decided first then.
+   * @param frozen whether what is decided already must stay pending meanwhile
+   */
+  block(again: readonly Command[], work: () => Promise<void>, frozen = true): void {
+    this.#blocked++
+    if (frozen) this.#frozen++
+    this.#waiting = [...again, ...this.#waiting]
+    work().then(
+      () => {
+        this.#blocked--
+        if (frozen) this.#frozen--
+        if (this.#resident.over !== undefined || this.#blocked > 0) return
+        for (const command of this.clear()) this.#resident.submit(command)
+        this.#resident.unblocked()
+      },
+      thrown => this.#resident.end(asStoreError(thrown)),
+    )
+  }
+
+  /** Nothing waits any more. Gives what did. */
+  clear(): readonly Command[] {
+    const waiting = this.#waiting
+    this.#waiting = []
+    return waiting
+  }
+
+  #decide(command: Command): void {
+    try {
+      this.#tryToDecide(command)
+    } catch (thrown) {
+      // A policy of the machine, strict mode, or a defect: the unit is neither applied nor refused.
+      const error = XMachinesError.is(thrown) ? thrown : undecided(this.#resident.run, thrown)
+      command.reject(error)
+      // What the run caused itself cannot be refused, and nobody would send it again: it stays pending in the store.
+      if (command.origin.kind !== 'outside') this.#resident.end(error)
+    }
+  }
+
+  #tryToDecide(command: Command): void {
+    if (command.signal?.aborted)
+      return command.reject(
+        new XMachinesError('ABORTED', 'The caller aborted before the unit was decided.', {
+          cause: command.signal.reason,
+        }),
+      )
+    if (command.mail !== undefined && !this.#mailroom.holds(command.mail)) return this.#drop(command)
+    for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
+      const timer = this.#ahead.decide(due)
+      if (timer === 'starved') return this.#starve(command)
+      if (timer !== undefined) this.#writer.push(timer)
+    }
+    const pending = this.#ahead.decide(command)
+    if (pending === 'starved') return this.#starve(command)
+    if (pending === undefined) return this.#drop(command)
+    command.decided?.()
+    this.#writer.push(pending)
+  }
+
+  /** An outcome or a timer that is gone: no unit, and nobody to tell. */
+  #drop(command: Command): void {
+    const { seq, at, state } = this.#resident
+    command.settle({ kind: 'unchanged', seq, at, outputs: [], state, duplicate: true })
+    this.#resident.tellDrained()
+  }
+
+  /** The step draws randomness and the id of the head is not known: it is computed from the history, once. */
+  #starve(command: Command): void {
+    const { store, created, seq } = this.#resident
+    this.block([command], () => this.#ahead.identify(store, created ? seq : undefined, this.#writer.pending))
+  }
+}

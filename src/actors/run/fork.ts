@@ -1,0 +1,98 @@
+import type { AnyStateMachine } from 'xstate'
+import { batchesOf } from '../batch-stream.ts'
+import type { Store } from '../contracts/store.ts'
+import type { Unit } from '../contracts/unit.ts'
+import { platform } from '../environment.ts'
+import { runId } from '../identity/commits.ts'
+import { runCreation } from '../identity/run-key.ts'
+import { programOf } from '../machine/programs.ts'
+import { handleOf, RunHandle } from './handle.ts'
+import { recover } from './history.ts'
+import { Lineage } from './lineage.ts'
+import { knownHead, midwife } from './loading.ts'
+import { residencyOf } from './residency.ts'
+import { Resident } from './resident.ts'
+import type { ForkRunOptions, StoredRun } from './run-options.ts'
+import type { AnyMachine, MachineOf, Run, SentTo } from './types.ts'
+import { programsOf } from './versions.ts'
+
+/**
+ * Forks a run: a new one whose history begins with units 0…`at` of the other, shared, not copied. Its effects are held
+ * unless `effects: 'run'`.
+ *
+ * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`; `TypeError` when `at` is beyond the run
+ */
+export function forkRun<TMachine extends AnyStateMachine, TSent>(
+  source: Run<TMachine, TSent>,
+  options: ForkRunOptions,
+): Promise<Run<TMachine, TSent>>
+export function forkRun<TMachine extends AnyMachine>(
+  source: StoredRun<TMachine>,
+  options: ForkRunOptions,
+): Promise<Run<MachineOf<TMachine>, SentTo<TMachine>>>
+export async function forkRun(
+  source: Run<never, never> | StoredRun<AnyMachine>,
+  options: ForkRunOptions,
+): Promise<Run> {
+  const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
+  const { store, id } = origin
+  const head = await knownHead(store, id)
+  const { at, strict } = options
+  const programs = !('program' in origin)
+    ? programsOf(origin.machine, store.objectFormat, strict)
+    : strict === undefined
+      ? ([origin.program] as const)
+      : ([programOf(origin.program.definition, store.objectFormat, strict)] as const)
+  if (!Number.isInteger(at) || at < 0 || at > head.seq)
+    throw new TypeError(`Expected \`at\` to be a seq of run ${id}, 0…${head.seq}, got \`${String(at)}\`.`)
+  // Where a run was migrated, its fork is of the machine that it had then.
+  const place = await recover(store, head, new Lineage(programs), { to: at })
+  const { program } = place
+  const [parent, replaced] = await unitsAt(
+    store,
+    id,
+    at,
+    options.replace === undefined ? at : Math.min(at + 1, head.seq),
+  )
+  const { namespace, time } = head
+  const creation = runCreation({
+    machine: program.record.oid,
+    namespace,
+    key: options.key,
+    time,
+    fork: { run: id, at, parent: parent!.id },
+  })
+  const run = runId(store.objectFormat, creation)
+  const sources = {} // positions belong to the run that took them
+  const resident = new Resident({
+    run,
+    program,
+    store,
+    environment: platform,
+    time: head.time,
+    name: { namespace, key: options.key },
+    system: place.system,
+    state: place.state,
+    seq: at,
+    at: parent!.at,
+    revision: undefined,
+    sources,
+    held: options.effects !== 'run',
+    parent: null,
+    midwife,
+    lease: undefined,
+    first: { creation, outputs: [], effects: [] },
+  })
+  residencyOf(store).admit(resident)
+  const fork = handleOf<AnyStateMachine>(resident, at + 1, {})
+  await fork.ready
+  if (options.replace !== undefined)
+    await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
+  return fork
+}
+
+async function unitsAt(store: Store, run: string, from: number, to: number): Promise<readonly Unit[]> {
+  const units: Unit[] = []
+  for await (const batch of batchesOf(store.read(run, { from, to }))) units.push(...batch)
+  return units
+}

@@ -1,0 +1,120 @@
+import type { Beside } from '../contracts/store.ts'
+import { XMachinesError } from '../errors.ts'
+import type { Aftermath } from './aftermath.ts'
+import type { Decider } from './decider.ts'
+import type { Durable } from './durable.ts'
+import type { Mailroom } from './mailroom.ts'
+import type { Resident } from './resident.ts'
+import { runExists } from './run-errors.ts'
+import type { RunWriter } from './run-writer.ts'
+
+/** How many times in a row another writer may be first. */
+const conflictLimit = 64
+
+/** What a takeover goes through. */
+export interface TakeoverParts {
+  readonly decider: Decider
+  readonly writer: RunWriter
+  readonly durable: Durable
+  readonly aftermath: Aftermath
+  readonly mailroom: Mailroom
+}
+
+/**
+ * Goes to where a run stands in the store, when somebody else may have written to it: their units are taken over, and ours are
+ * decided again on top of them.
+ */
+export class Takeover {
+  readonly #resident: Resident
+  readonly #parts: TakeoverParts
+  /** The store has something for the run that is not known here: mail, or what a dead process left behind. */
+  #behind = false
+  /** A process that had effects of the run in flight, and is no more. */
+  #gone: string | undefined
+  /** The run is in this process twice: what is pending is the other one's. */
+  #guest = false
+  /** A run that is there already ends this one. */
+  readonly #exclusive: boolean
+  #conflicts = 0
+
+  constructor(resident: Resident, parts: TakeoverParts, exclusive: boolean) {
+    this.#resident = resident
+    this.#exclusive = exclusive
+    this.#parts = parts
+  }
+
+  /** That process is gone: what it has left behind is taken over. */
+  succeed(process: string): void {
+    this.#gone = process
+  }
+
+  /** The run was in memory already when this was made. */
+  beGuest(): void {
+    this.#guest = true
+  }
+
+  /** The store has something new: an append finds that out, or {@link catchUp}. */
+  beBehind(): void {
+    this.#behind = true
+  }
+
+  /** Looks for what the store has, unless an append is about to find that out. */
+  catchUp(): void {
+    const { decider, writer } = this.#parts
+    if (this.#behind && this.#resident.over === undefined && writer.idle && !decider.blocked) this.begin()
+  }
+
+  /** An append was the first. */
+  wasFirst(): void {
+    this.#conflicts = 0
+  }
+
+  /** An append found that another writer was. */
+  wasSecond(): void {
+    if (++this.#conflicts <= conflictLimit) return this.begin()
+    const { run } = this.#resident
+    this.#resident.end(
+      new XMachinesError(
+        'RUN_CONFLICT',
+        `Another writer of run ${run} was first ${conflictLimit} times. Send the event again.`,
+        { details: { run } },
+      ),
+    )
+  }
+
+  /** Goes there. */
+  begin(): void {
+    const { decider, writer } = this.#parts
+    this.#behind = false
+    const { created, run } = this.#resident
+    if (!created && this.#exclusive) return this.#resident.end(runExists(run, run))
+    const pending = writer.clear()
+    // A creation that found the run there: it is the same one, made by somebody else.
+    const creation = created ? undefined : pending[0]
+    const again = (creation === undefined ? pending : pending.slice(1)).map(({ command }) => command)
+    decider.block(again, async () => {
+      const { adopted, kept } = await this.#parts.durable.takeOver(creation)
+      this.#resident.tellCreated()
+      decider.reset(kept)
+      this.#goOn(kept, creation !== undefined, adopted.length > 0)
+      writer.tellWritten()
+      this.#resident.show(adopted)
+    })
+  }
+
+  /** @param found the run was there already @param foreign somebody else wrote units */
+  #goOn(kept: Beside, found: boolean, foreign: boolean): void {
+    const { aftermath, mailroom, durable } = this.#parts
+    const { held, state } = this.#resident
+    const mine = !this.#guest && !held && (!kept.held || durable.released)
+    // Who sends mail is not in the way, however much.
+    if (mine && mailroom.follow(kept) && !foreign) this.#conflicts = 0
+    // A run that was there already is gone on with, as if it had been opened.
+    // So is what nobody has in flight (any more).
+    const left = kept.process === null || kept.process === this.#gone
+    if ((found || (left && state.table.invocations.size > 0)) && mine) {
+      aftermath.inherit(kept)
+      this.#resident.goOn()
+    } else aftermath.foreign(state, kept)
+  }
+}
