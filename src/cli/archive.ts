@@ -15,7 +15,7 @@ interface ArchiveOptions {
 export function archiveCommand(): Command {
   return new Command('archive')
     .description('commit every run to a Git repository: one branch a run, one commit a unit')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .argument('<repository>', 'a Git repository; a new one is made bare')
     .option('--follow', 'go on until interrupted')
     .action(perform(archiveStore))
@@ -34,7 +34,10 @@ async function archiveStore(
     try {
       await report(terminal, archived.gitdir, await archived.caughtUp())
       if (follow && !signal.aborted) {
+        // Nothing else keeps the process: an archive does not.
+        const staying = setInterval(() => {}, 1 << 30)
         await once(signal, 'abort')
+        clearInterval(staying)
         await report(terminal, archived.gitdir, await archived.caughtUp())
       }
     } finally {

@@ -18,7 +18,7 @@ interface BisectOptions {
 export function bisectCommand(): Command {
   return new Command('bisect')
     .description('find the first unit of a store, by its time, that two versions of a machine decide differently')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .requiredOption('--good <file>', 'a module that exports the machine, as --machine elsewhere')
     .requiredOption('--bad <file>', 'the other version')
     .option('--namespace <name>', 'only runs of this namespace')

@@ -20,7 +20,7 @@ interface DiffOptions {
 export function diffCommand(): Command {
   return new Command('diff')
     .description('show the first unit at which two runs differ, or that they end in different states')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .argument('<a>', 'a key, an id, or the beginning of an id')
     .argument('<b>', 'another one')
     .option('--namespace <name>', 'where to look for the keys')

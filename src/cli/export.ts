@@ -18,7 +18,7 @@ interface ExportOptions {
 export function exportCommand(): Command {
   return new Command('export')
     .description('print every unit as a line of JSON, which `import` reads')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .option('--run <run>', 'only this run: a key, an id, or the beginning of an id')
     .option('--namespace <name>', 'where to look for the key')
     .action(perform(exportStore))

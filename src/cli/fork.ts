@@ -25,7 +25,7 @@ interface ForkOptions {
 export function forkCommand(): Command {
   return new Command('fork')
     .description('make a run that begins with the units of another one; its effects are held')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .argument('<run>', 'a key, an id, or the beginning of an id')
     .requiredOption('--at <seq>', 'the last unit that both have', wholeNumber)
     .option('--key <key>', 'the key of the fork; without one it is found by its id')

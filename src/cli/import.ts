@@ -26,7 +26,7 @@ interface ImportOptions {
 export function importCommand(): Command {
   return new Command('import')
     .description('take over what `export` printed, or what a repository has; the runs are held')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .argument('[file|repository]', 'what `export` printed, or a Git repository; without one, or with -, stdin')
     .addOption(objectFormatOption())
     .action(perform(importStore))

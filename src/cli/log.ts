@@ -22,7 +22,7 @@ interface LogOptions {
 export function logCommand(): Command {
   return new Command('log')
     .description('show the history of a run')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .argument('<run>', 'a key, an id, or the beginning of an id')
     .addOption(
       machineOption('to show timers and invocations too: what decided the run, again for the machines of older parts'),

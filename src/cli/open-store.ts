@@ -6,7 +6,7 @@ import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { type FileStoreOptions, fileStore, type StoreWarning } from '../persistence/filesystem/index.ts'
 import { segmentName } from '../persistence/filesystem/layout.ts'
-import { openClone } from '../persistence/git/index.ts'
+import { gitStore, openClone } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -23,7 +23,7 @@ export async function openStore(terminal: Terminal, location: string, options: O
   const { access, objectFormat } = options
   const dir = directoryOf(location)
   const gitdir = repositoryAt(dir)
-  if (gitdir !== undefined) return openRepositoryStore(gitdir, access)
+  if (gitdir !== undefined) return openRepositoryStore(terminal, gitdir, access)
   const onWarning = ({ code, message }: StoreWarning): void => terminal.say(`${code}: ${message}`)
   if (access === 'create') return checked(dir, { onWarning }, objectFormat)
   const reader = await checked(dir, { onWarning, readOnly: true }, objectFormat)
@@ -37,13 +37,21 @@ function repositoryAt(dir: string): string | undefined {
   return existsSync(join(dir, segmentName(1))) ? undefined : findGitdir(dir)
 }
 
-async function openRepositoryStore(gitdir: string, access: OpenStoreOptions['access']): Promise<Store> {
-  const store = openClone({ gitdir })
-  if (access === 'read') {
+async function openRepositoryStore(
+  terminal: Terminal,
+  gitdir: string,
+  access: OpenStoreOptions['access'],
+): Promise<Store> {
+  const onWarning = ({ code, message }: { readonly code: string; readonly message: string }): void =>
+    terminal.say(`${code}: ${message}`)
+  const store = access === 'read' ? openClone({ gitdir }) : gitStore({ gitdir, onWarning })
+  try {
     await store.find('', '')
     return store
+  } catch (error) {
+    await store.close()
+    throw error
   }
-  throw new XMachinesError('STORE_READ_ONLY', `${gitdir} is a repository.`, { details: { path: gitdir } })
 }
 
 /** A store that is open. Opening is lazy: whatever is wrong with the place, or with the lock, shows now. */

@@ -14,7 +14,7 @@ interface RunsOptions {
 export function runsCommand(): Command {
   return new Command('runs')
     .description('list the runs of a store')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .option('--namespace <name>', 'only runs of this namespace')
     .action(perform(listRuns))
 }

@@ -34,7 +34,7 @@ const manyUnits = 100_000
 export function verifyCommand(): Command {
   return new Command('verify')
     .description('decide every run of a store again, and compare with what was recorded')
-    .argument('<store>', 'a directory')
+    .argument('<store>', 'a directory, or a Git repository')
     .addOption(machineOption().makeOptionMandatory())
     .option('--namespace <name>', 'only runs of this namespace')
     .option(

@@ -161,7 +161,7 @@ export class RepositoryStore implements Store {
     if (branches.size === 0 && machines === 0 && !ours) {
       throw foreign(
         gitdir,
-        'is a repository without runs: it has no branches r/…',
+        'is a repository without runs, which would be branches named r/<run>',
         'Give one that runs were archived into.',
       )
     }
@@ -197,7 +197,7 @@ export class RepositoryStore implements Store {
       ...(value !== undefined && { value }),
       due,
       ...(lease && { lease }),
-      ...(fork && { fork: beginning(creation, time, fork.at, created) }),
+      ...(fork && { fork: { ...beginning(creation, time, fork.at, created), ...this.#provenanceOf(run, fork.at) } }),
       beside,
     })
   }
@@ -210,6 +210,12 @@ export class RepositoryStore implements Store {
     if (first !== undefined) return createdIn(this.repository, first) ?? 0
     const shared = links.at(-1)!
     return shared.oid === shared.run ? 0 : readUnit(this.repository, shared).at
+  }
+
+  /** What was recorded of one commit of a run. */
+  #provenanceOf(run: string, seq: number): UnitProvenance | undefined {
+    for (const [, provenance] of this.#provenance.units(run, seq, seq)) return provenance
+    return undefined
   }
 
   async *#heads({ namespace, prefix = '', after = '', signal }: ListOptions): AsyncGenerator<RunHead[]> {
