@@ -6,6 +6,7 @@ import { bisectCommand } from './bisect.ts'
 import { diffCommand } from './diff.ts'
 import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
+import { gitCommand } from './git.ts'
 import { importCommand } from './import.ts'
 import { logCommand } from './log.ts'
 import { replayCommand } from './replay.ts'
@@ -25,6 +26,7 @@ const commands = [
   exportCommand,
   importCommand,
   archiveCommand,
+  gitCommand,
 ]
 
 const program = new Command('xmachines')
@@ -37,10 +39,13 @@ const program = new Command('xmachines')
   .showHelpAfterError('`xmachines help` lists the commands, `xmachines help COMMAND` what one takes.')
 
 for (const make of commands) {
-  const command = make()
-    .copyInheritedSettings(program)
-    .option('--json', 'NDJSON on stdout')
-    .option('--debug', 'errors with their stack')
+  const command = make().copyInheritedSettings(program)
+  for (const leaf of command.commands.length > 0 ? command.commands : [command]) {
+    leaf
+      .copyInheritedSettings(program)
+      .option('--json', 'NDJSON on stdout')
+      .option('--debug', 'errors with their stack')
+  }
   program.addCommand(command)
 }
 

@@ -44,7 +44,7 @@ export class RepositoryStore implements Store {
   #pins: ReadonlyMap<string, string> | undefined
   #closed = false
 
-  /** @param pushed heads of runs that are about to be set, which count instead of those that are */
+  /** @param pushed refs that are about to be set, which count instead of those that are */
   constructor(gitdir: string, open: () => Repository, pushed: ReadonlyMap<string, string> = new Map()) {
     this.location = gitdir
     this.#open = open
@@ -147,7 +147,7 @@ export class RepositoryStore implements Store {
     const remote = new Map<string, string>()
     let provenance: string | undefined
     let machines = 0
-    for (const [name, oid] of refs.all()) {
+    for (const [name, oid] of [...refs.all(), ...this.#pushed]) {
       const own = ownRef(name)
       if (own === undefined) continue
       if (own.kind === 'provenance') provenance = name === provenanceRef || provenance === undefined ? oid : provenance
@@ -157,7 +157,6 @@ export class RepositoryStore implements Store {
       else (own.local ? branches : remote).set(own.id, oid)
     }
     for (const [run, oid] of remote) if (!branches.has(run)) branches.set(run, oid)
-    for (const [run, oid] of this.#pushed) branches.set(run, oid)
     if (branches.size === 0 && machines === 0 && !ours) {
       throw foreign(
         gitdir,
