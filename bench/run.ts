@@ -1,6 +1,7 @@
 import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
+import { gitAppend, gitArchive, gitReplay } from './git.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 import { tells } from './tell.ts'
@@ -20,6 +21,9 @@ const benches = {
   timers,
   verify: verified,
   residency,
+  'git-append': gitAppend,
+  'git-archive': gitArchive,
+  'git-replay': gitReplay,
 }
 
 const wanted = process.argv.slice(2)

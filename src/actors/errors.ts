@@ -315,6 +315,11 @@ export const errorCodes = {
     when: 'A branch of the repository has another history of the run than the store that is archived there.',
     next: 'Archive into another repository. `details.run` names the run, `details.seq` the unit.',
   },
+  PUSH_REFUSED: {
+    retryable: false,
+    when: 'A push would take commits away from a branch, or set it to something that is not what its name says.',
+    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch.',
+  },
   IMPORT_DIFFERS: {
     retryable: false,
     when: 'An imported history differs from the one that the store has.',

@@ -35,7 +35,10 @@ async function archiveStore(
     try {
       await report(terminal, archived.gitdir, await archived.caughtUp())
       if (follow && !signal.aborted) {
+        // Nothing else keeps the process: an archive does not.
+        const staying = setInterval(() => {}, 1 << 30)
         await once(signal, 'abort')
+        clearInterval(staying)
         await report(terminal, archived.gitdir, await archived.caughtUp())
       }
     } finally {

@@ -7,6 +7,7 @@ import { copyCommand } from './copy.ts'
 import { diffCommand } from './diff.ts'
 import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
+import { gitCommand } from './git.ts'
 import { importCommand } from './import.ts'
 import { logCommand } from './log.ts'
 import { replayCommand } from './replay.ts'
@@ -27,6 +28,7 @@ const commands = [
   importCommand,
   copyCommand,
   archiveCommand,
+  gitCommand,
 ]
 
 const program = new Command('xmachines')
@@ -39,10 +41,13 @@ const program = new Command('xmachines')
   .showHelpAfterError('`xmachines help` lists the commands, `xmachines help COMMAND` what one takes.')
 
 for (const make of commands) {
-  const command = make()
-    .copyInheritedSettings(program)
-    .option('--json', 'NDJSON on stdout')
-    .option('--debug', 'errors with their stack')
+  const command = make().copyInheritedSettings(program)
+  for (const leaf of command.commands.length > 0 ? command.commands : [command]) {
+    leaf
+      .copyInheritedSettings(program)
+      .option('--json', 'NDJSON on stdout')
+      .option('--debug', 'errors with their stack')
+  }
   program.addCommand(command)
 }
 

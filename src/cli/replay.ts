@@ -35,7 +35,7 @@ interface ReplayOptions {
 export function replayCommand(): Command {
   return new Command('replay')
     .description('decide histories again, step by step; no effect is run')
-    .argument('<store|log>', 'a directory, or an event log as `run` takes it')
+    .argument('<store|log>', 'a directory, a Git repository, or an event log as `run` takes it')
     .argument('[run]', 'a key, an id, or the beginning of an id (of a log: a key)')
     .addOption(machineOption().makeOptionMandatory())
     .option('--from <seq>', 'the first unit to show', wholeNumber)

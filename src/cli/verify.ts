@@ -12,16 +12,18 @@ import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
-import type { Terminal } from './terminal.ts'
+import { type Terminal, usage } from './terminal.ts'
 import { counted, divergenceText, printable, shortId } from './text.ts'
+import { openPush } from './verify-pushed.ts'
 import { inShares, type Share } from './verify-shares.ts'
 import { countingNumber } from './whole-number.ts'
 
 interface VerifyOptions {
-  readonly machine: readonly string[]
+  readonly machine?: readonly string[]
   readonly namespace?: string
   readonly jobs?: number
   readonly share?: Share
+  readonly pushed?: boolean
 }
 
 /** What was found of one run: its line of JSON. */
@@ -36,7 +38,7 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description('decide every run of a store again, and compare with what was recorded')
     .argument('<store>', storeArgument)
-    .addOption(machineOption().makeOptionMandatory())
+    .addOption(machineOption())
     .option('--namespace <name>', 'only runs of this namespace')
     .option(
       '--jobs <count>',
@@ -44,18 +46,22 @@ export function verifyCommand(): Command {
       countingNumber,
     )
     .option('--share <which>', 'only every so-many-th run: 0/4, 1/4 …', shareOf)
+    .option('--pushed', 'for a `pre-receive` hook: only what stdin tells is pushed, with --machine or without')
     .action(perform(verifyStore))
 }
 
 async function verifyStore(terminal: Terminal, location: string, options: VerifyOptions): Promise<number> {
-  const machines = await loadMachines(options.machine)
+  const { machine = [], pushed = false } = options
+  if (machine.length === 0 && !pushed) throw usage("required option '--machine <file[#export]>' not specified")
+  const machines = machine.length === 0 ? undefined : await loadMachines(machine)
+  if (pushed) return verifyPush(terminal, location, machines)
   return withStore(terminal, location, { access: 'read' }, async store => {
     const { share } = options
     const jobs = share === undefined ? (options.jobs ?? (await jobsFor(store, options, terminal.signal))) : 1
     const found =
       jobs > 1
         ? inShares(jobs, ['verify', location, ...flagsOf(options)], terminal.signal)
-        : verified(store, machines, options, terminal.signal)
+        : verified(store, machines!, options, terminal.signal)
     const wrong = await report(terminal, found, share === undefined)
     return wrong === 0 ? 0 : 1
   })
@@ -70,9 +76,27 @@ async function* verified(
   let index = 0
   for await (const head of store.list({ namespace, signal })) {
     if (index++ % share.of !== share.index) continue
-    const found = await verifyOne(store, machines, head)
-    const ok = found.divergence === undefined && found.error === undefined
-    yield { key: head.key ?? null, namespace: head.namespace, ok, ...found }
+    yield named(head, await verifyOne(store, machines, head))
+  }
+}
+
+function named({ key, namespace }: RunHead, found: Verification): VerifiedRun {
+  return { key: key ?? null, namespace, ok: found.divergence === undefined && found.error === undefined, ...found }
+}
+
+/** Verifies the runs that a push adds to; without machines, that their commits are what their ids say. */
+async function verifyPush(terminal: Terminal, location: string, machines: Machines | undefined): Promise<number> {
+  const { store, heads } = await openPush(location)
+  const found = async function* (): AsyncGenerator<VerifiedRun> {
+    for (const head of heads) {
+      if (machines !== undefined) yield named(head, await verifyOne(store, machines, head))
+      else for await (const _unit of store.read(head.run));
+    }
+  }
+  try {
+    return (await report(terminal, found(), machines !== undefined)) === 0 ? 0 : 1
+  } finally {
+    await store.close()
   }
 }
 
@@ -122,7 +146,7 @@ async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: Abort
   return 1
 }
 
-function flagsOf({ machine, namespace }: VerifyOptions): readonly string[] {
+function flagsOf({ machine = [], namespace }: VerifyOptions): readonly string[] {
   const flags = machine.flatMap(reference => ['--machine', reference])
   return namespace === undefined ? flags : [...flags, '--namespace', namespace]
 }

@@ -1,6 +1,6 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
-import type { Unit } from '../../actors/contracts/unit.ts'
+import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
 import { type BranchHead, readHead } from './branch.ts'
@@ -29,7 +29,9 @@ interface Known extends BranchHead {
   readonly compared: boolean
 }
 
-/** A pack is closed when it is so long. */
+/** After so many units others have a turn. */
+const turnEvery = 128
+/** A pack is closed when it is so long, in bytes. */
 const longestPack = 8 << 20
 
 /** Commits what a store has and the repository has not. Where it stands is what the branches say, and nothing else. */
@@ -75,14 +77,20 @@ export class Archiver {
       return
     }
     if (known === undefined && fork?.creation?.fork !== undefined) await this.#takeParent(store, fork.creation.fork)
-    let at = known ?? (await this.#begin(store, head))
-    if (at.seq < seq) {
-      if (!at.compared) at = await this.#compare(store, head, at)
-      for await (const batch of batchesOf(store.read(run, { from: at.seq + 1, to: seq, ids: false }))) {
-        at = await this.#units(store, head, at, batch)
-        await turn()
+    let at = known
+    if (at === undefined && fork !== undefined) at = await this.#begin(store, run, fork)
+    if (at !== undefined && at.seq < seq && !at.compared) at = await this.#compare(store, head, at)
+    const from = at === undefined ? 0 : at.seq + 1
+    for await (const batch of from > seq ? [] : batchesOf(store.read(run, { from, to: seq, ids: false }))) {
+      let units = batch
+      if (at === undefined) {
+        at = await this.#begin(store, run, batch[0]!)
+        units = batch.slice(1)
       }
+      if (units.length > 0) at = await this.#units(store, head, at, units)
+      if (batch.length >= turnEvery) await turn()
     }
+    if (at === undefined) throw badCommit(run, run, 'the store that is archived has not got its first unit')
     if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }
     this.#known.set(run, at)
     this.#flush.line(run, besideLine(head, at.created!))
@@ -128,16 +136,14 @@ export class Archiver {
     if (parent !== undefined) await this.take(store, parent)
   }
 
-  async #begin(store: Store, head: RunHead): Promise<Known> {
-    const { run, fork } = head
-    const first = fork ?? (await firstUnit(store, run))
+  async #begin(store: Store, run: string, first: NewUnit): Promise<Known> {
     const { creation } = first
     if (creation === undefined) throw badCommit(run, run, `unit ${first.seq} of the store holds no creation`)
     const { oid, objects } = runCommit(this.#repository.objectFormat, creation)
     if (oid !== run) throw differs(run, first.seq, `its creation has the id ${oid}`)
     await this.#machine(store, creation.machine)
     this.#flush.objects(objects)
-    this.#flush.set(runPrefix + run, oid)
+    this.#flush.set(runPrefix + run, undefined, oid)
     this.#flush.line(run, unitsLine(run, first.seq, [first]))
     return { oid, seq: first.seq, machine: creation.machine, created: first.at, compared: true }
   }
@@ -156,7 +162,7 @@ export class Archiver {
       oid = commit.oid
       seq = unit.seq
     }
-    this.#flush.set(runPrefix + run, oid)
+    this.#flush.set(runPrefix + run, from.oid, oid)
     this.#flush.units(run, batch)
     const known = { oid, seq, machine, created, compared: true }
     this.#known.set(run, known)
@@ -173,7 +179,7 @@ export class Archiver {
       throw badCommit('-', oid, 'the store that is archived has not got this machine as its id says')
     }
     this.#flush.objects(commit.objects)
-    this.#flush.set(ref, oid)
+    this.#flush.set(ref, undefined, oid)
   }
 
   async #compare(store: Store, { run }: RunHead, known: Known): Promise<Known> {

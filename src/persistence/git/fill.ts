@@ -3,7 +3,10 @@ import type { AppendItem, Beside, RunHead, Store } from '../../actors/contracts/
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { differs } from './archiver.ts'
+import { readCommit } from './branch.ts'
 import { badCommit } from './failures.ts'
+import { runPrefix } from './layout.ts'
+import type { Repository } from './repository.ts'
 import type { RepositoryStore } from './repository-store.ts'
 
 const chunk = 512
@@ -14,9 +17,26 @@ const chunk = 512
  *
  * @throws ARCHIVE_DIFFERS where both have a run, and not the same
  */
-export async function fill(journal: Store, repository: RepositoryStore): Promise<void> {
-  for await (const batch of batchesOf(repository.list()))
-    for (const head of batch) await fillRun(journal, repository, head)
+export async function fill(
+  journal: Store,
+  repository: RepositoryStore,
+  branches: ReadonlyMap<string, number>,
+): Promise<void> {
+  for (const [run, seq] of branches) {
+    if (((await journal.head(run))?.seq ?? -1) < seq) await fillRun(journal, repository, (await repository.head(run))!)
+  }
+}
+
+/** How far each branch of a run goes: what an open has to know of all of them, and no more. */
+export function branchSeqs(repository: Repository): ReadonlyMap<string, number> {
+  const seqs = new Map<string, number>()
+  for (const [name, oid] of repository.refs.all()) {
+    if (name.startsWith(runPrefix)) {
+      const run = name.slice(runPrefix.length)
+      seqs.set(run, readCommit(repository, run, oid).seq)
+    }
+  }
+  return seqs
 }
 
 async function fillRun(journal: Store, repository: RepositoryStore, head: RunHead): Promise<void> {

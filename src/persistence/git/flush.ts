@@ -41,9 +41,10 @@ export class Flush {
     return this.#changes.has(name)
   }
 
-  set(name: string, to: string): void {
+  /** Sets a ref. @param from what it is before this flush; `undefined`: not there */
+  set(name: string, from: string | undefined, to: string): void {
     const change = this.#changes.get(name)
-    this.#changes.set(name, { name, from: change === undefined ? this.#repository.refs.get(name) : change.from, to })
+    this.#changes.set(name, { name, from: change === undefined ? from : change.from, to })
   }
 
   /** Says how units were recorded that follow each other. */
@@ -66,7 +67,7 @@ export class Flush {
     const how = { runs: this.#runs.size, units: this.#units, at: this.#last }
     const provenance = provenanceCommit(objectFormat, before, this.#text, how)
     this.objects(provenance.objects)
-    this.set(provenanceRef, provenance.oid)
+    this.set(provenanceRef, before, provenance.oid)
     const { release } = await publishPack(files, folder, this.#pack.finish())
     await refs.set([...this.#changes.values()])
     await release()

@@ -103,7 +103,7 @@ export class Follower {
     let looked = 0
     for await (const head of heads(signal)) {
       if (signal.aborted) break
-      if (++looked % 1024 === 0) await turn()
+      if (++looked % 64 === 0) await turn()
       if (archiver.isTaken(head)) continue
       try {
         await archiver.take(store, head)

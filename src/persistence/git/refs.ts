@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync, readFileSync } from 'node:fs'
+import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { XMachinesError } from '../../actors/errors.ts'
@@ -199,6 +199,8 @@ function readLoose(path: string): string | undefined {
 }
 
 function textIfThere(path: string): string | undefined {
+  // Nearly always nothing is there, and an error costs ten times as much as a look.
+  if (!existsSync(path)) return undefined
   try {
     return readFileSync(path, 'latin1')
   } catch (error) {

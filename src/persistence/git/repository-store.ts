@@ -44,7 +44,7 @@ export class RepositoryStore implements Store {
   #pins: ReadonlyMap<string, string> | undefined
   #closed = false
 
-  /** @param pushed heads of runs that are about to be set, which count instead of those that are */
+  /** @param pushed refs that are about to be set, which count instead of those that are */
   constructor(gitdir: string, open: () => Repository, pushed: ReadonlyMap<string, string> = new Map()) {
     this.location = gitdir
     this.#open = open
@@ -147,7 +147,7 @@ export class RepositoryStore implements Store {
     const remote = new Map<string, string>()
     let provenance: string | undefined
     let machines = 0
-    for (const [name, oid] of refs.all()) {
+    for (const [name, oid] of [...refs.all(), ...this.#pushed]) {
       const own = ownRef(name)
       if (own === undefined) continue
       if (own.kind === 'provenance') provenance = name === provenanceRef || provenance === undefined ? oid : provenance
@@ -157,11 +157,10 @@ export class RepositoryStore implements Store {
       else (own.local ? branches : remote).set(own.id, oid)
     }
     for (const [run, oid] of remote) if (!branches.has(run)) branches.set(run, oid)
-    for (const [run, oid] of this.#pushed) branches.set(run, oid)
     if (branches.size === 0 && machines === 0 && !ours) {
       throw foreign(
         gitdir,
-        'is a repository without runs: it has no branches r/…',
+        'is a repository without runs, which would be branches named r/<run>',
         'Give one that runs were archived into.',
       )
     }
@@ -197,7 +196,7 @@ export class RepositoryStore implements Store {
       ...(value !== undefined && { value }),
       due,
       ...(lease && { lease }),
-      ...(fork && { fork: beginning(creation, time, fork.at, created) }),
+      ...(fork && { fork: { ...beginning(creation, time, fork.at, created), ...this.#provenanceOf(run, fork.at) } }),
       beside,
     })
   }
@@ -210,6 +209,12 @@ export class RepositoryStore implements Store {
     if (first !== undefined) return createdIn(this.repository, first) ?? 0
     const shared = links.at(-1)!
     return shared.oid === shared.run ? 0 : readUnit(this.repository, shared).at
+  }
+
+  /** What was recorded of one commit of a run. */
+  #provenanceOf(run: string, seq: number): UnitProvenance | undefined {
+    for (const [, provenance] of this.#provenance.units(run, seq, seq)) return provenance
+    return undefined
   }
 
   async *#heads({ namespace, prefix = '', after = '', signal }: ListOptions): AsyncGenerator<RunHead[]> {

@@ -23,7 +23,7 @@ import { fileStore } from '../filesystem/index.ts'
 import { RepositoryWriter } from './archive.ts'
 import type { Archiver } from './archiver.ts'
 import type { GitFiles } from './files.ts'
-import { fill } from './fill.ts'
+import { branchSeqs, fill } from './fill.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
 import { RepositoryStore } from './repository-store.ts'
@@ -189,8 +189,9 @@ export class GitStore implements Store {
     const writer = await RepositoryWriter.open(gitdir, { bare, source: this, files })
     const journal = fileStore(join(gitdir, ownFolder, 'journal'), { objectFormat, fsync, onWarning })
     try {
-      await fill(journal, new RepositoryStore(gitdir, () => writer.repository))
-      await catchUp(writer.archiver, journal)
+      const branches = branchSeqs(writer.repository)
+      await fill(journal, new RepositoryStore(gitdir, () => writer.repository), branches)
+      await catchUp(writer.archiver, journal, branches)
     } catch (error) {
       await journal.close()
       await writer.close()
@@ -231,7 +232,9 @@ export class GitStore implements Store {
 }
 
 /** Commits all that the journal has and the branches have not. */
-async function catchUp(archiver: Archiver, journal: Store): Promise<void> {
-  for await (const batch of batchesOf(journal.list())) for (const head of batch) await archiver.take(journal, head)
+async function catchUp(archiver: Archiver, journal: Store, branches: ReadonlyMap<string, number>): Promise<void> {
+  for await (const batch of batchesOf(journal.list())) {
+    for (const head of batch) if (branches.get(head.run) !== head.seq) await archiver.take(journal, head)
+  }
   await archiver.commit()
 }

@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { fsck, git } from '../persistence/git/stock-git.ts'
+import { isBuilt, jsonLines, xmachines } from './command.ts'
+import { counter, counterLog, Workspace } from './workspace.ts'
+
+const space = new Workspace()
+const root = fileURLToPath(new URL('../..', import.meta.url))
+let work: string
+let server: string
+let runs: readonly { readonly run: string; readonly key: string; readonly units: number }[]
+
+/** Pushes with stock Git; the hook finds the command line where the tests have it. */
+function push(from: string, ...refs: readonly string[]): { readonly code: number | null; readonly said: string } {
+  const command = isBuilt()
+    ? `${root}dist/cli.js`
+    : `--import ${root}node_modules/jiti/lib/jiti-register.mjs ${root}src/cli/main.ts`
+  const { status, stdout, stderr } = spawnSync('git', ['-C', from, 'push', '-f', server, ...refs], {
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C', XMACHINES: `${process.execPath} ${command}` },
+  })
+  return { code: status, said: stdout + stderr }
+}
+
+beforeAll(async () => {
+  const store = space.path('store')
+  work = space.path('work.git')
+  await xmachines('run', space.log(counterLog(80, 3)), '--machine', counter, '--store', store, '--topic', 'shop')
+  await xmachines('archive', store, work)
+  server = space.path('server.git')
+  const made = await xmachines('git', 'init', server, '--machine', counter, '--json')
+  expect([made.code, jsonLines(made.stdout)]).toEqual([0, [{ gitdir: server }]])
+  const listed = jsonLines<{ run: string; key: string; seq: number }>((await xmachines('runs', work, '--json')).stdout)
+  runs = listed.map(({ run, key, seq }) => ({ run, key, units: seq }))
+})
+
+describe('a repository that `xmachines git init` made', () => {
+  it('has what keeps histories safe, and is made once', async () => {
+    const config = readFileSync(join(server, 'config'), 'utf8')
+    expect((await xmachines('git', 'init', server, '--machine', counter)).code).toBe(0)
+    expect(readFileSync(join(server, 'config'), 'utf8')).toBe(config)
+    for (const name of ['receive.denyNonFastForwards', 'receive.denyDeletes', 'receive.fsckObjects'])
+      expect(git(server, 'config', name)).toBe('true')
+    expect(git(server, 'config', 'core.fsync')).toContain('reference')
+    expect(fsck(server)).toBe('')
+  })
+
+  it('takes runs that replay, with what was recorded and without', async () => {
+    const [first, ...others] = runs
+    expect(push(work, `r/${first!.run}`)).toMatchObject({ code: 0 })
+    expect(push(work, '--all')).toMatchObject({ code: 0 })
+    expect(git(server, 'rev-parse', `r/${others[0]!.run}`)).toBe(git(work, 'rev-parse', `r/${others[0]!.run}`))
+    expect(fsck(server)).toBe('')
+  })
+
+  it('takes away nothing', () => {
+    const [first] = runs
+    const before = git(server, 'rev-parse', `r/${first!.run}`)
+    expect(push(work, `+r/${first!.run}~1:r/${first!.run}`)).toMatchObject({ code: 1 })
+    expect(push(work, `:r/${first!.run}`)).toMatchObject({ code: 1 })
+    expect(git(server, 'rev-parse', `r/${first!.run}`)).toBe(before)
+  })
+
+  it('refuses what is not what its name says', () => {
+    const [first, second] = runs
+    const names = [
+      [`r/${first!.run}:refs/heads/r/feature`, /PUSH_REFUSED: .*r\/feature names no run/],
+      [`r/${first!.run}:refs/heads/r/${'1'.repeat(40)}`, /COMMIT_DAMAGED/],
+      [`r/${first!.run}:refs/heads/m/${second!.run}`, /PUSH_REFUSED: .*not the machine that it names/],
+    ] as const
+    for (const [ref, text] of names) {
+      const { code, said } = push(work, ref)
+      expect([code, said]).toEqual([1, expect.stringMatching(text)])
+    }
+    expect(push(work, `r/${first!.run}:refs/heads/main`).code).toBe(0)
+  })
+
+  it('refuses a unit that does not replay, and one that was not made by the package', async () => {
+    const { run } = runs[0]!
+    // A history that goes on: made where nobody asks whether it replays.
+    const other = space.path('other.git')
+    git(work, 'clone', '-q', '--mirror', work, other)
+    const head = git(other, 'rev-parse', `r/${run}`)
+    git(
+      other,
+      'update-ref',
+      `refs/heads/r/${run}`,
+      git(other, 'commit-tree', '-p', head, '-m', '99 ADD', `${head}^{tree}`),
+    )
+    const forged = push(other, `r/${run}`)
+    expect([forged.code, forged.said]).toEqual([1, expect.stringMatching(/COMMIT_DAMAGED: Commit [0-9a-f]+/)])
+
+    const store = space.path('tampered')
+    const exported = jsonLines<{ seq?: number; run: string; outputs?: object[] }>(
+      (await xmachines('export', work)).stdout,
+    )
+    const lines = exported.map(line =>
+      line.run === run && line.seq === 1 ? { ...line, outputs: [{ type: 'LIE' }] } : line,
+    )
+    const file = space.path('export.ndjson')
+    writeFileSync(file, lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+    expect((await xmachines('import', store, file)).code).toBe(0)
+    const lying = space.path('lying.git')
+    await xmachines('archive', store, lying)
+    const fresh = space.path('fresh.git')
+    await xmachines('git', 'init', fresh, '--machine', counter)
+    server = fresh
+    const { code, said } = push(lying, '--all')
+    expect([code, said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
+    expect(git(fresh, 'for-each-ref')).toBe('')
+  })
+
+  it('keeps a hook of somebody else', async () => {
+    const place = space.path('hooked.git')
+    git(space.dir, 'init', '-q', '--bare', place)
+    const hook = join(place, 'hooks/pre-receive')
+    mkdirSync(join(place, 'hooks'), { recursive: true })
+    writeFileSync(hook, '#!/bin/sh\nexit 0\n')
+    const { code, stderr } = await xmachines('git', 'init', place)
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .*pre-receive is a hook/)])
+    expect(readFileSync(hook, 'utf8')).toBe('#!/bin/sh\nexit 0\n')
+  })
+})

@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { fsck, git } from '../persistence/git/stock-git.ts'
+import { ended, jsonLines, start, xmachines } from './command.ts'
+import { counter, counterLog, Workspace } from './workspace.ts'
+
+const space = new Workspace()
+let store: string
+let repository: string
+let clone: string
+
+beforeAll(async () => {
+  store = space.path('store')
+  await xmachines('run', space.log(counterLog(200, 6)), '--machine', counter, '--store', store, '--topic', 'shop')
+  await xmachines('fork', store, 'k1', '--at', '3', '--key', 'f1', '--machine', counter)
+  repository = space.path('ledger.git')
+  clone = space.path('clone')
+})
+
+/** Everything that both must share. */
+async function exportOf(place: string): Promise<string> {
+  const { code, stdout, stderr } = await xmachines('export', place)
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/^\d+ runs, /)])
+  return stdout
+}
+
+describe('xmachines archive', () => {
+  it('commits a store to a repository, and once more only what is new', async () => {
+    const first = await xmachines('archive', store, repository, '--json')
+    expect([first.code, first.stderr]).toEqual([0, expect.stringContaining('committed to')])
+    expect(jsonLines(first.stdout)).toMatchObject([{ gitdir: repository, units: expect.any(Number), flushes: 1 }])
+    expect(fsck(repository)).toBe('')
+    const again = await xmachines('archive', store, repository, '--json')
+    expect(jsonLines(again.stdout)).toMatchObject([{ units: 0, flushes: 0 }])
+    git(repository, 'clone', '-q', repository, clone)
+  })
+
+  it('follows until it is interrupted', async () => {
+    const child = start('archive', store, space.path('followed.git'), '--follow', '--json')
+    child.stdout!.once('data', () => {})
+    await new Promise<void>(resolve => child.stderr!.once('data', () => resolve()))
+    const end = ended(child)
+    child.kill('SIGINT')
+    expect((await end).code).toBe(130)
+  })
+
+  it('says what is wrong with a place', async () => {
+    const { code, stderr } = await xmachines('archive', space.path('nothing'), repository)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('STORE_MISSING')])
+  })
+})
+
+describe('a clone of the repository', () => {
+  it('reads as the story of its runs', async () => {
+    const head = jsonLines<{ run: string; key: string }>((await xmachines('runs', clone, '--json')).stdout)
+    const { run } = head.find(({ key }) => key === 'k1')!
+    const story = git(clone, 'log', '--reverse', '--format=%s', `origin/r/${run}`).split('\n')
+    expect(story[0]).toMatch(/^machine counter /)
+    expect(story[1]).toBe('run shop/k1')
+    expect(story[2]).toMatch(/^1 (ADD|DRAW)$/)
+  })
+
+  it('exports what the store does', async () => {
+    expect(jsonLines(await exportOf(clone))).toEqual(jsonLines(await exportOf(store)))
+  })
+
+  it('is replayed, verified and compared', async () => {
+    const machine = ['--machine', counter]
+    const [here, there] = [
+      await xmachines('replay', store, 'k1', ...machine),
+      await xmachines('replay', clone, 'k1', ...machine),
+    ]
+    expect([there.code, there.stdout]).toEqual([0, here.stdout])
+    const verified = await xmachines('verify', clone, ...machine)
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
+    const diff = await xmachines('diff', clone, 'k1', 'f1', ...machine)
+    expect(diff.stdout).toBe((await xmachines('diff', store, 'k1', 'f1', ...machine)).stdout)
+    const log = await xmachines('log', clone, 'k1')
+    expect(log.stdout).toBe((await xmachines('log', store, 'k1')).stdout)
+  })
+
+  it('is imported: the same runs, ids and states', async () => {
+    const other = space.path('imported')
+    const imported = await xmachines('import', other, clone)
+    expect([imported.code, imported.stderr]).toEqual([0, expect.stringContaining('0 not imported')])
+    // Under which lease a unit was appended is not imported.
+    const units = (text: string): unknown[] =>
+      jsonLines(text).flatMap(({ epoch: _, ...line }) => (line.seq === undefined ? [] : [line]))
+    expect(units(await exportOf(other))).toEqual(units(await exportOf(store)))
+    const verified = await xmachines('verify', other, '--machine', counter)
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
+  })
+
+  it('without what was recorded is verified as far as that goes', async () => {
+    const { run } = jsonLines<{ run: string; key: string }>((await xmachines('runs', clone, '--json')).stdout).find(
+      ({ key }) => key === 'k1',
+    )!
+    const single = space.path('single')
+    git(clone, 'clone', '-q', '--bare', '--single-branch', '--branch', `r/${run}`, repository, single)
+    const verified = await xmachines('verify', single, '--machine', counter)
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
+  })
+
+  it('is written to: a run goes on in a repository', async () => {
+    const ledger = space.path('written.git')
+    git(clone, 'clone', '-q', '--mirror', repository, ledger)
+    const log = space.log([...counterLog(200, 6), ...counterLog(230, 6).slice(200)])
+    const before = git(ledger, 'rev-list', '--count', '--all')
+    const forked = await xmachines('fork', ledger, 'k1', '--at', '2', '--key', 'f2', '--machine', counter)
+    expect(forked.code).toBe(0)
+    expect(existsSync(log)).toBe(true)
+    expect(fsck(ledger)).toBe('')
+    expect(Number(git(ledger, 'rev-list', '--count', '--all'))).toBeGreaterThan(Number(before))
+    const runs = jsonLines<{ key: string }>((await xmachines('runs', ledger, '--json')).stdout)
+    expect(runs.map(({ key }) => key)).toContain('f2')
+  })
+})
+
+describe('what is no ledger', () => {
+  it('is refused with its code', async () => {
+    const plain = space.path('plain')
+    git(space.dir, 'init', '-q', plain)
+    const { code, stderr } = await xmachines('runs', plain)
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .* without runs/)])
+    const remote = await xmachines('runs', 'https://example.invalid/ledger.git')
+    expect(remote.stderr).toMatch(/^STORE_UNSUPPORTED: .*clone/)
+  })
+})

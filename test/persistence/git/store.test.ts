@@ -1,0 +1,283 @@
+import '../../seed.ts'
+import { spawn } from 'node:child_process'
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Store } from '../../../src/actors/contracts/store.ts'
+import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
+import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
+import { GitStore } from '../../../src/persistence/git/store.ts'
+import { memoryStore } from '../../../src/persistence/memory.ts'
+import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { temporaryDirectory } from '../filesystem/directory.ts'
+import { filled } from './filled.ts'
+import { fsck, git, gitTries } from './stock-git.ts'
+
+const ends: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+
+function place(): string {
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  return join(dir, 'store.git')
+}
+
+function opened(gitdir: string, more: object = {}): Store {
+  const store = gitStore({ gitdir, fsync: false, interval: 1e9, ...more })
+  ends.push(() => store.close())
+  return store
+}
+
+/** Where the branch of a run stands. */
+function branch(gitdir: string, run: TestRun): string {
+  return git(gitdir, 'rev-parse', `refs/heads/r/${run.id}`)
+}
+
+function headOf(run: TestRun): string {
+  return run.history().at(-1)!.id
+}
+
+test('after a close the branches have every unit, and a clone shows the same', async () => {
+  const gitdir = place()
+  const store = opened(gitdir)
+  const runs = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => new TestRun('sha1', { key: `k${index}` }).create(store, {}, index)),
+  )
+  await Promise.all(runs.map(run => run.goOn(store, 3)))
+  await store.close()
+  expect(fsck(gitdir)).toBe('')
+  const clone = openClone({ gitdir })
+  for (const run of runs) {
+    expect(branch(gitdir, run)).toBe(headOf(run))
+    await showsHistory(clone, run)
+  }
+  await clone.close()
+})
+
+test('commits follow in the background', async () => {
+  const gitdir = place()
+  const store = opened(gitdir, { interval: 1 })
+  const run = await new TestRun('sha1').create(store)
+  let seen = ''
+  // Each append is one more chance for the flush behind it: it is waited for by looking, not by time.
+  while (seen === '' || seen === run.id) {
+    await run.goOn(store)
+    await new Promise(setImmediate)
+    const ref = git(gitdir, 'for-each-ref', '--format=%(objectname)', `refs/heads/r/${run.id}`)
+    seen = ref
+  }
+  expect(run.history().map(({ id }) => id)).toContain(seen)
+})
+
+describe('a crash', () => {
+  test('of the process at any time loses nothing that was acknowledged', async () => {
+    const gitdir = place()
+    const script = fileURLToPath(new URL('./child.ts', import.meta.url))
+    for (let round = 0; round < 5; round++) {
+      const child = spawn(process.execPath, ['--import', 'jiti/register', script, gitdir, `round ${round}`], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const gone = new Promise(resolve => child.once('exit', resolve))
+      const acknowledged = new Map<string, number>()
+      let lines = 0
+      for await (const line of createInterface({ input: child.stdout! })) {
+        if (line !== 'ready') {
+          const [run, seq] = JSON.parse(line.endsWith(']') ? line : '["",0]') as [string, number]
+          acknowledged.set(run, seq)
+        }
+        // Each round ends somewhere else: in the creation of the repository, or in the middle of a flush.
+        if (++lines === 1 + round * 400) child.kill('SIGKILL')
+      }
+      await gone
+      acknowledged.delete('')
+      expect(fsck(gitdir), `round ${round}`).toBe('')
+
+      const store = opened(gitdir)
+      for (const [run, seq] of acknowledged) {
+        expect((await store.head(run))!.seq).toBeGreaterThanOrEqual(seq)
+        const last = (await collect(store.read(run))).at(-1)!
+        // The branch stands there right after the open.
+        expect(git(gitdir, 'rev-parse', `refs/heads/r/${run}`)).toBe(last.id)
+      }
+      await store.close()
+      expect(fsck(gitdir)).toBe('')
+    }
+  }, 120_000)
+
+  test('at any step of a flush is mended by the next open', async () => {
+    let finished = false
+    for (let last = 0; !finished; last++) {
+      const gitdir = place()
+      let steps = 0
+      const dying: GitFiles = { ...systemFiles }
+      for (const name of Object.keys(systemFiles) as (keyof GitFiles)[]) {
+        const whole = systemFiles[name] as (...args: unknown[]) => Promise<void>
+        Object.assign(dying, {
+          [name]: async (...args: unknown[]) => {
+            if (++steps > last) throw Object.assign(new Error('the disk is gone'), { code: 'EIO' })
+            await whole(...args)
+          },
+        })
+      }
+      const warnings: string[] = []
+      const store = new GitStore({
+        gitdir,
+        bare: true,
+        objectFormat: 'sha1',
+        interval: 1e9,
+        fsync: false,
+        files: dying,
+        onWarning: ({ code }) => warnings.push(code),
+      })
+      const run = new TestRun('sha1')
+      const created = await run.create(store, {}, 4).then(
+        () => true,
+        () => false,
+      )
+      await store.close()
+      finished = created && warnings.length === 0
+      const again = opened(gitdir)
+      if (created) {
+        expect((await again.head(run.id))!.seq).toBe(4)
+        expect(branch(gitdir, run)).toBe(headOf(run))
+      } else expect(await again.head(run.id)).toBeUndefined()
+      expect(fsck(gitdir)).toBe('')
+      await again.close()
+    }
+    expect(finished).toBe(true)
+  }, 60_000)
+
+  test('that loses the refs, or objects of the last flush, is mended from the journal', async () => {
+    const gitdir = place()
+    const store = opened(gitdir)
+    const run = await new TestRun('sha1').create(store, {}, 4)
+    await store.close()
+    rmSync(join(gitdir, 'packed-refs'))
+    const again = opened(gitdir)
+    expect((await again.head(run.id))!.seq).toBe(4)
+    expect(branch(gitdir, run)).toBe(headOf(run))
+    await again.close()
+    truncateSync(join(gitdir, 'packed-refs'), 0)
+    await expect(opened(gitdir).head(run.id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  })
+})
+
+describe('what others brought', () => {
+  test('a clone without a journal goes on: the same runs, ids and what was recorded; they are held', async () => {
+    const { store: source, runs } = await filled()
+    const gitdir = place()
+    const first = archive(source, { gitdir })
+    await first.caughtUp()
+    await first.close()
+    const clone = place()
+    git(gitdir, 'clone', '-q', '--mirror', gitdir, clone)
+    const store = opened(clone)
+    for (const run of runs) {
+      const wanted = (await collect(source.read(run.id))).map(unit => ({ ...shown(unit), epoch: undefined }))
+      expect((await collect(store.read(run.id))).map(unit => ({ ...shown(unit), epoch: undefined }))).toEqual(wanted)
+      const [head, known] = [await store.head(run.id), await source.head(run.id)]
+      expect(head).toMatchObject({ machine: known!.machine, status: known!.status, beside: { held: true } })
+      expect(head!.beside.sources).toEqual(known!.beside.sources)
+    }
+    const [run] = runs
+    const { seq, revision } = (await store.head(run!.id))!
+    const [outcome] = await store.append([{ run: run!.id, expected: { seq, revision }, units: [testUnit(seq + 1)] }])
+    expect(outcome).toMatchObject({ status: 'appended', seq: seq + 1 })
+    await store.close()
+    expect(fsck(clone)).toBe('')
+    expect(git(clone, 'rev-parse', `r/${run!.id}^`)).toBe(git(gitdir, 'rev-parse', `r/${run!.id}`))
+  })
+
+  test('units that were pushed while it was closed are taken into the journal; other histories are refused', async () => {
+    const [one, other] = [place(), place()]
+    const store = opened(one)
+    const run = await new TestRun('sha1', { key: 'shared' }).create(store, {}, 3)
+    await store.close()
+    git(one, 'clone', '-q', '--mirror', one, other)
+    const there = opened(other)
+    const { seq, revision } = (await there.head(run.id))!
+    await there.append([{ run: run.id, expected: { seq, revision }, units: [testUnit(seq + 1), testUnit(seq + 2)] }])
+    await there.close()
+    git(other, 'push', '-q', one, `r/${run.id}`)
+    const again = opened(one)
+    expect(await again.head(run.id)).toMatchObject({ seq: seq + 2, beside: { held: true } })
+    await again.close()
+
+    // Both go on, each in its own way.
+    const mine = opened(one)
+    const at = (await mine.head(run.id))!
+    const changed = { ...testUnit(at.seq + 1), events: [{ type: 'MINE' }] }
+    await mine.append([{ run: run.id, expected: { seq: at.seq, revision: at.revision }, units: [changed] }])
+    await mine.close()
+    const theirs = opened(other)
+    const head = (await theirs.head(run.id))!
+    await theirs.append([
+      {
+        run: run.id,
+        expected: { seq: head.seq, revision: head.revision },
+        units: [testUnit(head.seq + 1), testUnit(head.seq + 2)],
+      },
+    ])
+    await theirs.close()
+    expect(gitTries(other, 'push', '-qf', one, `+r/${run.id}`).said).toContain('non-fast-forward')
+    git(one, 'fetch', '-q', other, `+refs/heads/r/${run.id}:refs/heads/r/${run.id}`)
+    await expect(opened(one).head(run.id)).rejects.toMatchObject({ code: 'ARCHIVE_DIFFERS', details: { run: run.id } })
+  })
+})
+
+test('Git may collect, repack and pack refs in the middle of operation', async () => {
+  const gitdir = place()
+  const store = opened(gitdir, { interval: 1 })
+  const runs = await Promise.all(Array.from({ length: 4 }, () => new TestRun('sha1').create(store)))
+  for (const command of [
+    ['gc', '-q', '--prune=now'],
+    ['repack', '-adq'],
+    ['pack-refs', '--all'],
+    ['gc', '-q'],
+  ]) {
+    const busy = Promise.all(
+      runs.map(async run => {
+        for (let round = 0; round < 60; round++) await run.goOn(store)
+      }),
+    )
+    const child = spawn('git', ['-C', gitdir, ...command], { stdio: 'ignore' })
+    const code = await new Promise(resolve => child.once('exit', resolve))
+    expect(code).toBe(0)
+    await busy
+  }
+  await store.close()
+  expect(fsck(gitdir)).toBe('')
+  for (const run of runs) expect(branch(gitdir, run)).toBe(headOf(run))
+})
+
+test('thousands of branches are one pack and one write of the refs', async () => {
+  const gitdir = place()
+  const store = opened(gitdir)
+  const runs = Array.from({ length: 3000 }, (_, index) => new TestRun('sha1', { key: `${index}` }))
+  const outcomes = await store.append(runs.map(run => run.creates({}, 1)))
+  expect(outcomes.every(({ status }) => status === 'appended')).toBe(true)
+  await store.close()
+  expect(git(gitdir, 'for-each-ref', 'refs/heads/r').split('\n')).toHaveLength(3000)
+  expect(readdirSync(join(gitdir, 'objects/pack')).filter(name => name.endsWith('.pack'))).toHaveLength(1)
+  expect(statSync(join(gitdir, 'packed-refs')).size).toBeGreaterThan(3000 * 80)
+})
+
+test('one process has it open; it is refused to another, and so is a file system of the caller', async () => {
+  const gitdir = place()
+  const store = opened(gitdir)
+  await store.append([])
+  const second = opened(gitdir)
+  await expect(second.append([])).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+  await store.close()
+  await expect(store.head('x')).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+  expect(await second.append([])).toEqual([])
+  expect(() => gitStore({ gitdir, fs: {} } as never)).toThrow(expect.objectContaining({ code: 'STORE_UNSUPPORTED' }))
+  expect(() => gitStore({} as never)).toThrow(TypeError)
+  expect(() => gitStore({ gitdir, objectFormat: 'md5' as never })).toThrow(TypeError)
+  expect(() => gitStore({ gitdir, interval: -1 })).toThrow(TypeError)
+  expect(() => archive(memoryStore(), { gitdir, interval: Number.NaN })).toThrow(TypeError)
+})
