@@ -45,11 +45,9 @@ export function describeOnValkey(name: string, tests: () => void): void {
 /** What the stores want, unless a test wants otherwise. */
 const defaults = { appendonly: 'yes', appendfsync: 'always', save: '' }
 
-/**
- * Starts a server and dies with whoever holds its standard input: also when that is killed. The last line written is not
- * waited for: the folder goes with it.
- */
-const guard = `"$@" & server=$!; echo "pid $server"; cat >/dev/null; kill -9 $server 2>/dev/null; wait $server; exit 0`
+/** Starts a server that ends, and its folder with it, when whoever holds the standard input ends without a word: also when that is killed. */
+const guard = `dir=$1; shift; "$@" & server=$!; echo "pid $server"; read word; exec 2>/dev/null
+kill -9 $server; wait $server; if [ "$word" != keep ]; then rm -rf "$dir"; fi; exit 0`
 
 /** A server of a test's own: on a free port, in a folder of its own. */
 export class ValkeyServer {
@@ -95,7 +93,7 @@ export class ValkeyServer {
     const settings = Object.entries({ ...this.#settings, dir: this.dir, port: `${this.port}`, bind: '127.0.0.1' })
     const args = settings.flatMap(([name, value]) => [`--${name}`, value])
     const command = [program() as string, ...args, '--daemonize', 'no']
-    const server = spawn('sh', ['-c', guard, 'sh', ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const server = spawn('sh', ['-c', guard, 'sh', this.dir, ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#process = server
     const said: string[] = []
     const lines = createInterface({ input: server.stdout! })
@@ -122,7 +120,7 @@ export class ValkeyServer {
     this.#process = undefined
     const ended = server.exitCode === null ? new Promise(resolve => server.once('exit', resolve)) : undefined
     process.kill(this.#pid, 'SIGKILL')
-    server.stdin!.end()
+    server.stdin!.end('keep\n')
     await ended
   }
 
