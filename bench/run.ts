@@ -5,6 +5,7 @@ import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 import { tells } from './tell.ts'
 import { timers } from './timers.ts'
+import { valkey } from './valkey.ts'
 import { verified } from './verify.ts'
 
 // As in production: not strictly.
@@ -20,6 +21,7 @@ const benches = {
   timers,
   verify: verified,
   residency,
+  valkey,
 }
 
 const wanted = process.argv.slice(2)

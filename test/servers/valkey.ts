@@ -6,7 +6,6 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
-import { describe, expect, test } from 'vitest'
 
 const places = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin', '/opt/valkey/bin', '/opt/redis/bin']
 
@@ -20,26 +19,12 @@ function find(): string | undefined {
 }
 
 /** The server's program, installed if it may be; or why there is none. */
-function program(): string | { readonly missing: string } {
+export function program(): string | { readonly missing: string } {
   const found = find()
   if (found !== undefined) return found
   const script = fileURLToPath(new URL('../../scripts/install-valkey.sh', import.meta.url))
   const { stderr } = spawnSync(script, { encoding: 'utf8', timeout: 300_000 })
   return find() ?? { missing: stderr.trim().split('\n').at(-1) ?? 'neither valkey-server nor redis-server is here' }
-}
-
-/** Tests that need a server. Without one they are skipped, and say so; with `CI=true` that is a failure. */
-export function describeOnValkey(name: string, tests: () => void): void {
-  const path = program()
-  if (typeof path === 'string') {
-    describe(name, tests)
-    return
-  }
-  const isRequired = process.env.CI === 'true'
-  describe(name, () => {
-    test.skipIf(!isRequired)('needs a server', () => expect.fail(path.missing))
-  })
-  if (!isRequired) console.warn(`SKIPPED: ${name}: ${path.missing}`)
 }
 
 /** What the stores want, unless a test wants otherwise. */

@@ -4,8 +4,9 @@ import { afterEach, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { describeOnValkey } from '../../servers/describe.ts'
 import { LossyProxy } from '../../servers/proxy.ts'
-import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+import { ValkeyServer } from '../../servers/valkey.ts'
 import { Acknowledged, checkKeys, makeRuns, write } from './load.ts'
 
 /** XM_LONG=1: longer. */

@@ -11,7 +11,8 @@ import {
   partitionGroup,
 } from '../../../src/persistence/valkey/keys.ts'
 import { collect, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
-import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+import { describeOnValkey } from '../../servers/describe.ts'
+import { ValkeyServer } from '../../servers/valkey.ts'
 
 /** Any text, often of what means something to the server or to JSON; half of a surrogate pair is one too. */
 const text = fc.oneof(

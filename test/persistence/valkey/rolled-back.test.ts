@@ -2,7 +2,8 @@ import { afterEach, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
-import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+import { describeOnValkey } from '../../servers/describe.ts'
+import { ValkeyServer } from '../../servers/valkey.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
 

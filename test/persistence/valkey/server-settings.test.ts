@@ -1,7 +1,8 @@
 import { Redis } from 'iovalkey'
 import { afterEach, expect, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
-import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+import { describeOnValkey } from '../../servers/describe.ts'
+import { ValkeyServer } from '../../servers/valkey.ts'
 
 describeOnValkey('the settings of a server', () => {
   const ends: (() => Promise<unknown>)[] = []
