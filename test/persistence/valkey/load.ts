@@ -86,7 +86,7 @@ export async function checkKeys(client: Redis, prefix: string, acknowledged: Ack
     const places = new Map<string, number>()
     for (const [at, [id, fields]] of entries.entries()) {
       if (id !== `${at + 1}-0`) faults.push(`run ${run}: entry ${id} at place ${at}`)
-      const { requestId } = JSON.parse(`{${fields[5]!.slice(1)}`) as { requestId?: string }
+      const { requestId } = JSON.parse(`{${fields[1]!.split('\n')[2]!.slice(1)}`) as { requestId?: string }
       if (requestId === undefined) continue
       if (places.has(requestId)) faults.push(`run ${run}: ${requestId} is there twice`)
       places.set(requestId, at)
