@@ -6,6 +6,7 @@ import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 import { tells } from './tell.ts'
 import { timers } from './timers.ts'
+import { valkey } from './valkey.ts'
 import { verified } from './verify.ts'
 
 // As in production: not strictly.
@@ -24,6 +25,7 @@ const benches = {
   'git-append': gitAppend,
   'git-archive': gitArchive,
   'git-replay': gitReplay,
+  valkey,
 }
 
 const wanted = process.argv.slice(2)

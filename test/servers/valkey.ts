@@ -6,7 +6,6 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
-import { describe, expect, test } from 'vitest'
 
 const places = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin', '/opt/valkey/bin', '/opt/redis/bin']
 
@@ -20,26 +19,12 @@ function find(): string | undefined {
 }
 
 /** The server's program, installed if it may be; or why there is none. */
-function program(): string | { readonly missing: string } {
+export function program(): string | { readonly missing: string } {
   const found = find()
   if (found !== undefined) return found
   const script = fileURLToPath(new URL('../../scripts/install-valkey.sh', import.meta.url))
   const { stderr } = spawnSync(script, { encoding: 'utf8', timeout: 300_000 })
   return find() ?? { missing: stderr.trim().split('\n').at(-1) ?? 'neither valkey-server nor redis-server is here' }
-}
-
-/** Tests that need a server. Without one they are skipped, and say so; with `CI=true` that is a failure. */
-export function describeOnValkey(name: string, tests: () => void): void {
-  const path = program()
-  if (typeof path === 'string') {
-    describe(name, tests)
-    return
-  }
-  const isRequired = process.env.CI === 'true'
-  describe(name, () => {
-    test.skipIf(!isRequired)('needs a server', () => expect.fail(path.missing))
-  })
-  if (!isRequired) console.warn(`SKIPPED: ${name}: ${path.missing}`)
 }
 
 /** Whether there is a server, for tests that need several kinds. With `CI=true` there has to be one. */
@@ -54,11 +39,9 @@ export function hasValkey(): boolean {
 /** What the stores want, unless a test wants otherwise. */
 const defaults = { appendonly: 'yes', appendfsync: 'always', save: '' }
 
-/**
- * Starts a server and dies with whoever holds its standard input: also when that is killed. The last line written is not
- * waited for: the folder goes with it.
- */
-const guard = `"$@" & server=$!; echo "pid $server"; cat >/dev/null; kill -9 $server 2>/dev/null; wait $server; exit 0`
+/** Starts a server that ends, and its folder with it, when whoever holds the standard input ends without a word: also when that is killed. */
+const guard = `dir=$1; shift; "$@" & server=$!; echo "pid $server"; read word; exec 2>/dev/null
+kill -9 $server; wait $server; if [ "$word" != keep ]; then rm -rf "$dir"; fi; exit 0`
 
 /** A server of a test's own: on a free port, in a folder of its own. */
 export class ValkeyServer {
@@ -104,7 +87,7 @@ export class ValkeyServer {
     const settings = Object.entries({ ...this.#settings, dir: this.dir, port: `${this.port}`, bind: '127.0.0.1' })
     const args = settings.flatMap(([name, value]) => [`--${name}`, value])
     const command = [program() as string, ...args, '--daemonize', 'no']
-    const server = spawn('sh', ['-c', guard, 'sh', ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const server = spawn('sh', ['-c', guard, 'sh', this.dir, ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#process = server
     const said: string[] = []
     const lines = createInterface({ input: server.stdout! })
@@ -131,7 +114,7 @@ export class ValkeyServer {
     this.#process = undefined
     const ended = server.exitCode === null ? new Promise(resolve => server.once('exit', resolve)) : undefined
     process.kill(this.#pid, 'SIGKILL')
-    server.stdin!.end()
+    server.stdin!.end('keep\n')
     await ended
   }
 

@@ -159,12 +159,14 @@ export class ServerStore implements Store {
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
     const token = newToken()
-    const refusals = await this.#patience.run(async mayBeDone => {
+    let mayBeDone = false
+    const refusals = await this.#patience.run(async wasTried => {
+      mayBeDone = wasTried
       await this.#open()
-      const refusals = await this.#server.append(writes, token)
-      if (mayBeDone) refuseUncertain(writes, refusals)
-      return refusals
+      return this.#server.append(writes, token)
     }, signal)
+    // Asking again would bring the same answer.
+    if (mayBeDone) refuseUncertain(writes, refusals)
     const settled = round.settle(refusals)
     for (const row of settled.rows) this.#recent.set(row)
     return settled

@@ -1,27 +1,32 @@
 import { mailId } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
-import { freeGroup, type Keys, leaseKey, leaseName, memberOf, named, partitionGroup, pinName, unnamed } from './keys.ts'
-import { leaseOf, nameText, readLease, readStanding, rowText } from './row-text.ts'
+import { freeGroup, type Keys, leaseKey, leaseName, named, partitionGroup, pinName, unnamed } from './keys.ts'
+import { leaseOf, nameText, readLease, readStanding, rowText, unitText } from './row-text.ts'
 
 /** One call of a script holds the server up for all others: so many writes and so many characters, or one write. */
 const mostWrites = 128
 const mostText = 1 << 20
 
-/** The keys of a call, each once. */
+/** The keys of a call. */
 class Places {
   readonly keys: string[]
-  readonly #places = new Map<string, number>()
+  readonly #groups = new Map<string, number>()
 
   constructor(keys: readonly string[]) {
     this.keys = [...keys]
   }
 
-  /** Where a key is, from 1 on. */
-  of(key: string): number {
-    let place = this.#places.get(key)
+  /** Adds two keys, and gives the place of the first, from 1 on. */
+  add(first: string, second: string): number {
+    return this.keys.push(first, second) - 1
+  }
+
+  /** Where the keys of a group are: many runs share them. */
+  ofGroup(group: string, keys: Keys): number {
+    let place = this.#groups.get(group)
     if (place === undefined) {
-      place = this.keys.push(key)
-      this.#places.set(key, place)
+      place = this.add(keys.due(group), keys.busy(group))
+      this.#groups.set(group, place)
     }
     return place
   }
@@ -50,17 +55,17 @@ export class AppendCall {
     let at = first
     for (; at < writes.length && at - first < mostWrites && (size < mostText || at === first); at++) {
       const write = writes[at]!
-      size += pushWrite(args, write, token, keys, places)
-      const unknown = write.machines.filter(({ oid }) => !knowsMachine(oid))
-      args.push(unknown.length)
-      for (const machine of unknown) {
+      const needs: number[] = []
+      for (const machine of write.machines) {
+        if (knowsMachine(machine.oid)) continue
         if (!machines.has(machine.oid)) {
           const text = JSON.stringify(machine)
           machines.set(machine.oid, text)
           size += text.length
         }
-        args.push([...machines.keys()].indexOf(machine.oid) + 1)
+        needs.push([...machines.keys()].indexOf(machine.oid) + 1)
       }
+      size += pushWrite(args, write, token, keys, places, needs)
     }
     this.count = at - first
     this.keys = places.keys
@@ -68,51 +73,55 @@ export class AppendCall {
   }
 }
 
-/** Adds what the script wants to know of a write. Gives about how many characters it is. */
+/** Adds what the script wants to know of a write. @param needs machines, by their numbers. Gives about how many characters it is. */
 function pushWrite(
   args: (string | number)[],
   { run, expected, lease, row, units, taken, machines }: RunWrite,
   token: string,
   keys: Keys,
   places: Places,
+  needs: readonly number[],
 ): number {
-  const member = memberOf(run, row.namespace)
   const pinnedTo = leaseOf(row)
-  const free = freeGroup(row.namespace)
-  const group = pinnedTo === '' ? free : partitionGroup(pinnedTo)
-  const mayBePinned = pinnedTo !== '' && lease !== undefined && expected !== null
-  const isNamed = expected === null || machines.length > 0
+  const group = pinnedTo === '' ? freeGroup(row.namespace) : partitionGroup(pinnedTo)
   const text = rowText(row, token)
-  const name = isNamed ? nameText(row) : ''
+  const more = moreOf()
   args.push(
-    places.of(keys.run(run)),
-    units.length > 0 ? places.of(keys.units(run)) : 0,
-    places.of(keys.due(group)),
-    places.of(keys.busy(group)),
-    mayBePinned ? places.of(keys.due(free)) : 0,
-    mayBePinned ? places.of(keys.busy(free)) : 0,
-    taken.length > 0 ? places.of(keys.inbox(run)) : 0,
-    taken.length > 0 ? places.of(keys.mail(run)) : 0,
-    named(run),
-    member,
-    expected?.seq ?? '',
-    expected?.revision ?? '',
+    places.add(keys.run(run), keys.units(run)),
+    places.ofGroup(group, keys),
+    expected === null ? '' : `${expected.seq}\n${expected.revision}\n`,
     lease === undefined ? '' : leaseName(lease.namespace, lease.partition),
     lease?.epoch ?? '',
-    expected === null && row.key !== null ? pinName(row.namespace, row.key) : '',
     text,
-    name,
     units.length,
+    more.length,
   )
-  let size = text.length + name.length + 200
-  for (const { seq, at, events, rest } of units) {
-    args.push(`${seq + 1}-0`, at, events, rest)
-    size += events.length + rest.length + 30
+  let size = text.length + 200
+  for (const unit of units) {
+    const text = unitText(unit)
+    args.push(`${unit.seq + 1}-0`, text)
+    size += text.length + 20
   }
-  args.push(taken.length)
-  for (const mail of taken) args.push(named(mailId(mail)))
+  args.push(...more)
   return size
+
+  function moreOf(): readonly (string | number)[] {
+    const mayBePinned = lease !== undefined && expected !== null
+    if (!mayBePinned && expected !== null && taken.length === 0 && machines.length === 0) return nothing
+    return [
+      mayBePinned ? places.ofGroup(freeGroup(row.namespace), keys) : 0,
+      taken.length > 0 ? places.add(keys.inbox(run), keys.mail(run)) : 0,
+      expected === null && row.key !== null ? pinName(row.namespace, row.key) : '',
+      expected === null || machines.length > 0 ? nameText(row) : '',
+      taken.length,
+      ...taken.map(mail => named(mailId(mail))),
+      needs.length,
+      ...needs,
+    ]
+  }
 }
+
+const nothing: readonly never[] = []
 
 /** What the script says of a write that it refused. */
 export function readRefusal([row, pinned, ...leases]: readonly string[]): Refused {

@@ -19,7 +19,7 @@ import { storeError } from './failures.ts'
 import { format, freeGroup, type Keys, leaseName, named, ofMember, pinName, unnamed } from './keys.ts'
 import { Letters } from './mail.ts'
 import { Mark } from './mark.ts'
-import { readLease, readRowText } from './row-text.ts'
+import { readLease, readRowText, readUnit } from './row-text.ts'
 import { appendScript } from './scripts/append.ts'
 import { claimScript, releaseScript, renewScript } from './scripts/leases.ts'
 import { deliverScript } from './scripts/mail.ts'
@@ -178,12 +178,7 @@ export class ValkeyBackend implements ServerBackend {
   async units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]> {
     const range = [`${from + 1}-0`, `${to + 1}-0`, unitsText, unitsCount]
     const entries = await this.#connection.run(scripts.units, [this.#keys.units(run)], () => range)
-    return (entries as [string, string[]][]).map(([entry, [, at, , events, , rest]]) => ({
-      seq: Number.parseInt(entry, 10) - 1,
-      at: Number(at),
-      events: events!,
-      rest: rest!,
-    }))
+    return (entries as [string, [field: string, text: string]][]).map(([entry, [, text]]) => readUnit(entry, text))
   }
 
   async machine(oid: string): Promise<MachineRecord | undefined> {

@@ -36,7 +36,7 @@ export class Keys {
     return `${this.#base}run:${named(run)}`
   }
 
-  /** Stream: unit `seq` is entry `<seq + 1>-0`. */
+  /** Stream: unit `seq` is entry `<seq + 1>-0`, its field `unit` is a text of `row-text.ts`. */
   units(run: string): string {
     return `${this.#base}units:${named(run)}`
   }
@@ -112,8 +112,11 @@ export function ofMember(member: string): { readonly run: string; readonly names
  * Half of a surrogate pair would become another character on its way.
  */
 export function named(text: string): string {
-  return JSON.stringify(text).slice(1, -1)
+  return plain.test(text) ? text : JSON.stringify(text).slice(1, -1)
 }
+
+/** What JSON writes as it is, most names. */
+const plain = /^[ !#-[\]-~]*$/
 
 /** The text of {@link named}. */
 export function unnamed(name: string): string {

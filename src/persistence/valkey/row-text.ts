@@ -1,7 +1,7 @@
 import type { LeaseRow } from '../../actors/contracts/store.ts'
 import type { TimeMode } from '../../actors/contracts/unit.ts'
-import type { WrittenRow } from '../server/run-row.ts'
-import { leaseKey, leaseName } from './keys.ts'
+import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
+import { leaseKey, leaseName, named } from './keys.ts'
 
 /*
  * Rows as text. Numbers stay the text that JavaScript wrote, as the server's scripts would round them; a line each, as
@@ -9,14 +9,13 @@ import { leaseKey, leaseName } from './keys.ts'
  */
 
 /**
- * What changes of a run, a line each: seq, revision, token of the last write, due, partition, process, status, whether mail
- * wakes it, at, value, beside. The scripts know the first eight.
+ * What changes of a run, a line each: seq, revision, token of the last write, due, partition, process, namespace, status,
+ * whether mail wakes it, at, value, beside. The scripts know the first nine.
  */
 export function rowText(row: WrittenRow, token: string): string {
-  const { seq, revision, due, process, status, wakes, at, value, beside } = row
-  return `${seq}\n${revision}\n${token}\n${due ?? ''}\n${leaseOf(row)}\n${
-    process === null ? '' : JSON.stringify(process)
-  }\n${status}\n${wakes ? 1 : 0}\n${at}\n${value ?? ''}\n${beside}`
+  const { seq, revision, namespace, due, process, status, wakes, at, value, beside } = row
+  const places = `${due ?? ''}\n${leaseOf(row)}\n${process === null ? '' : JSON.stringify(process)}\n${named(namespace)}`
+  return `${seq}\n${revision}\n${token}\n${places}\n${status}\n${wakes ? 1 : 0}\n${at}\n${value ?? ''}\n${beside}`
 }
 
 /** What hardly changes of a run: only with its machine. */
@@ -56,8 +55,8 @@ export function readStanding(row: string): Standing {
 
 /** A row from {@link rowText} and {@link nameText}. */
 export function readRowText(run: string, row: string, name: string): WrittenRow {
-  const lines = row.split('\n') as string[] & { length: 11 }
-  const [seq, revision, , due, lease, process, status, wakes, at, value, beside] = lines as [string, ...string[]]
+  const lines = row.split('\n') as [string, ...string[]]
+  const [seq, revision, , due, lease, process, , status, wakes, at, value, beside] = lines
   const [namespace, key, time, machine, machineId, version, fork] = JSON.parse(name) as NameText
   const pinned = lease === '' ? undefined : leaseKey(lease!)
   return {
@@ -81,6 +80,17 @@ export function readRowText(run: string, row: string, name: string): WrittenRow 
     process: process === '' ? null : (JSON.parse(process!) as string),
     wakes: wakes === '1',
   }
+}
+
+/** A unit, a line each: at, events, rest. */
+export function unitText({ at, events, rest }: WrittenUnit): string {
+  return `${at}\n${events}\n${rest}`
+}
+
+/** A unit from its entry and {@link unitText}. */
+export function readUnit(entry: string, text: string): WrittenUnit {
+  const [at, events, rest] = text.split('\n') as [string, string, string]
+  return { seq: Number.parseInt(entry, 10) - 1, at: Number(at), events, rest }
 }
 
 /** A partition's row from its text, a line each: epoch, owner, group. @param name {@link leaseName} */

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
-import { describeOnValkey, ValkeyServer } from '../../servers/valkey.ts'
+import { describeOnValkey } from '../../servers/describe.ts'
+import { ValkeyServer } from '../../servers/valkey.ts'
 
 describeOnValkey('valkeyStore', () => {
   let server: ValkeyServer

@@ -1,4 +1,4 @@
-import { marking, rows } from './shared.ts'
+import { marking } from './shared.ts'
 
 /**
  * Puts mail into inboxes, in order.
@@ -11,9 +11,9 @@ import { marking, rows } from './shared.ts'
  */
 export const deliverScript = String.raw`#!lua
 ${marking}
-${rows}
 if not remembered() then return forgotten() end
 
+local nineLines = '^' .. string.rep('([^\n]*)\n', 9)
 local letters = {}
 for at = 4, #ARGV, 8 do
   local letter = {
@@ -33,7 +33,7 @@ for which, letter in ipairs(letters) do
   if not row then
     answers[which] = 'unknown'
   else
-    local seq, revision, token, due, lease, _, status, wakes = fields(row)
+    local seq, revision, token, due, lease, _, _, status, wakes = string.match(row, nineLines)
     if redis.call('HEXISTS', letter.mail, letter.name) == 1 then
       answers[which] = 'duplicate'
     elseif status ~= 'active' then

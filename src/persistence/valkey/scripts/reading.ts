@@ -29,7 +29,7 @@ while size < tonumber(ARGV[3]) and #units < tonumber(ARGV[4]) do
   local page = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', count)
   for _, entry in ipairs(page) do
     units[#units + 1] = entry
-    size = size + #entry[2][4] + #entry[2][6]
+    size = size + #entry[2][2]
     from = '(' .. entry[1]
   end
   if #page < count then break end

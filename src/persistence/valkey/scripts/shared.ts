@@ -28,7 +28,6 @@ export const marksKept = 30 * 24 * 3_600_000
 
 /** What the scripts know of a row: see `row-text.ts`. */
 export const rows = String.raw`
-local line = '([^\n]*)\n'
-local eightLines = '^' .. string.rep(line, 8)
--- seq, revision, token, due, lease, process, status, whether mail wakes it
-local function fields(row) return string.match(row, eightLines) end`
+-- The lines where the run stands, the token, and the lines that say where it is looked for.
+local beginning = '^([^\n]*\n[^\n]*\n)([^\n]*)\n([^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n)'
+local function revisionOf(standing) return tonumber(string.match(standing, '\n([^\n]*)')) end`
