@@ -155,12 +155,12 @@ export class ServerStore implements Store {
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
     const token = newToken()
-    const refusals = await this.#patience.run(async mayBeDone => {
+    const { refusals, mayBeDone } = await this.#patience.run(async mayBeDone => {
       await this.#open()
-      const refusals = await this.#server.append(writes, token)
-      if (mayBeDone) refuseUncertain(writes, refusals)
-      return refusals
+      return { refusals: await this.#server.append(writes, token), mayBeDone }
     }, signal)
+    // Not tried again: the server would only say the same.
+    if (mayBeDone) refuseUncertain(writes, refusals)
     const settled = round.settle(refusals)
     for (const row of settled.rows) this.#recent.set(row)
     return settled
