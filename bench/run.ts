@@ -1,6 +1,7 @@
 import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
+import { postgres } from './postgres.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 import { tells } from './tell.ts'
@@ -18,6 +19,7 @@ const benches = {
   effects,
   tell: tells,
   timers,
+  postgres,
   verify: verified,
   residency,
 }

@@ -38,7 +38,7 @@ export function appendStatement(tables: Tables, kind: AppendKind): Statement {
   return new Statement(`with w as materialized (
       select * from unnest(${w}, ${more}) with ordinality as w(${columns}, ${moreColumns}, place)
     ), held as materialized (
-      select l.lease, l.epoch, l.owner is not null as is_owned from ${leases} l where l.lease = any(${held})
+      select l.lease, l.epoch, l.owner is not null as is_owned from ${leases} l where l.lease = any(${held}::text[])
       order by l.lease for share
     )${kind.creates ? created(tables, token) : wentOn(tables, token)}, written as (
       insert into ${units} (run, seq, at, events, rest)
@@ -101,7 +101,7 @@ class Numbers {
 
   /** Arrays of these types. */
   of(...types: readonly string[]): string {
-    return types.map(type => this.one(`${type}[]`)).join(', ')
+    return types.map(type => `(select ${this.one(`${type}[]`)})`).join(', ')
   }
 
   one(type: string): string {
