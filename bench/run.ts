@@ -2,6 +2,7 @@ import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
 import { gitAppend, gitArchive, gitReplay } from './git.ts'
+import { postgres } from './postgres.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
 import { tells } from './tell.ts'
@@ -20,6 +21,7 @@ const benches = {
   effects,
   tell: tells,
   timers,
+  postgres,
   verify: verified,
   residency,
   'git-append': gitAppend,

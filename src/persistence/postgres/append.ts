@@ -12,7 +12,9 @@ import type { Tables } from './schema.ts'
 /** So many machine versions are remembered as known to the server. */
 const rememberedMachines = 1024
 
-/** Appends, each call one statement, and one more where something stood in the way. */
+const bits = [false, true]
+
+/** Appends: each call one statement for its new runs and one for the others, and one more where something stood in the way. */
 export class Appends {
   readonly #database: Database
   readonly #statements: ReadonlyMap<string, Statement>
@@ -20,7 +22,7 @@ export class Appends {
   readonly #machines = new Set<string>()
 
   constructor(database: Database, tables: Tables) {
-    const kinds = [false, true].flatMap(creates => [false, true].map(takes => ({ creates, takes })))
+    const kinds = bits.flatMap(creates => bits.flatMap(brings => bits.map(takes => ({ creates, brings, takes }))))
     this.#database = database
     this.#statements = new Map(kinds.map(kind => [kindName(kind), appendStatement(tables, kind)]))
     this.#facts = factsStatement(tables)
@@ -28,7 +30,8 @@ export class Appends {
 
   async append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]> {
     const possible = writes.filter(isPossible)
-    const lost = possible.length === 0 ? [] : await this.#write(possible, token)
+    const groups = [possible.filter(({ expected }) => expected === null), possible.filter(write => write.expected)]
+    const lost = (await Promise.all(groups.map(group => this.#write(group, token)))).flat()
     if (possible.length === writes.length && lost.length === 0) return writes.map(() => undefined)
     const asked = writes.filter(write => !isPossible(write) || lost.includes(write))
     const facts = await this.#ask(asked)
@@ -42,8 +45,10 @@ export class Appends {
 
   /** Gives those that could not be written. */
   async #write(writes: readonly RunWrite[], token: string): Promise<readonly RunWrite[]> {
+    if (writes.length === 0) return []
     const kind: AppendKind = {
-      creates: writes.some(({ expected, machines }) => expected === null || machines.length > 0),
+      creates: writes[0]!.expected === null,
+      brings: writes.some(({ machines }) => machines.some(({ oid }) => !this.#machines.has(oid))),
       takes: writes.some(({ taken }) => taken.length > 0),
     }
     const values = appendValues(writes, token, kind, oid => this.#machines.has(oid))
@@ -77,8 +82,8 @@ export class Appends {
   }
 }
 
-function kindName({ creates, takes }: AppendKind): string {
-  return `${creates} ${takes}`
+function kindName({ creates, brings, takes }: AppendKind): string {
+  return `${creates} ${brings} ${takes}`
 }
 
 /** Whether it says of itself that it cannot be taken, or is only sent to be told why. */

@@ -159,13 +159,11 @@ export class ServerStore implements Store {
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
     const token = newToken()
-    let mayBeDone = false
-    const refusals = await this.#patience.run(async wasTried => {
-      mayBeDone = wasTried
+    const { refusals, mayBeDone } = await this.#patience.run(async mayBeDone => {
       await this.#open()
-      return this.#server.append(writes, token)
+      return { refusals: await this.#server.append(writes, token), mayBeDone }
     }, signal)
-    // Asking again would bring the same answer.
+    // Not tried again: the server would only say the same.
     if (mayBeDone) refuseUncertain(writes, refusals)
     const settled = round.settle(refusals)
     for (const row of settled.rows) this.#recent.set(row)

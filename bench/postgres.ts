@@ -1,0 +1,116 @@
+import pg from 'pg'
+import { openRun, type Store } from 'xmachines'
+import { postgresStore } from 'xmachines/persistence/postgres'
+import { PostgresServer } from '../test/servers/postgres.ts'
+import { type Comparison, compare, type Side } from './compare.ts'
+import { order, orderEvents } from './machines.ts'
+
+const events = orderEvents(20_000)
+const runCount = 1000
+
+/** The columns of a row of the units' table. */
+type Row = readonly [run: string, seq: number, at: number, events: string, rest: string]
+
+/** PostgreSQL: one run awaited against a bare prepared INSERT, many runs overlapped against a bare INSERT of many rows. */
+export async function postgres(): Promise<Comparison[]> {
+  const server = await PostgresServer.start()
+  const pool = new pg.Pool({ connectionString: server.url() })
+  const rows = await sampleRows(pool)
+  let schemas = 0
+  let store: Store
+  const open = (): Store => postgresStore({ pool, schema: `round_${schemas++}` })
+  const awaitedUnits = 1000
+  try {
+    let run: Awaited<ReturnType<typeof openRun<typeof order>>>
+    const awaited = await compare(
+      'postgres: one run, awaited',
+      0.8,
+      bareInsert(pool, rows, awaitedUnits, 1),
+      {
+        name: 'await run.apply',
+        async prepare() {
+          store = open()
+          run = await openRun(order, { store, key: 'o' })
+        },
+        async run() {
+          for (let i = 0; i < awaitedUnits; i++) await run.apply(events[i]!)
+          return awaitedUnits
+        },
+        after: () => store.close(),
+      },
+      5,
+    )
+    let runs: Awaited<ReturnType<typeof openRun<typeof order>>>[] = []
+    const overlapped = await compare(
+      'postgres: 1,000 runs, overlapped',
+      0.5,
+      bareInsert(pool, rows, events.length, runCount),
+      {
+        name: 'run.apply on 1,000 runs',
+        async prepare() {
+          store = open()
+          runs = await Promise.all(Array.from({ length: runCount }, (_, i) => openRun(order, { store, key: `o-${i}` })))
+        },
+        async run() {
+          let next = 0
+          await Promise.all(
+            runs.map(async run => {
+              while (next < events.length) await run.apply(events[next++]!)
+            }),
+          )
+          return events.length
+        },
+        after: () => store.close(),
+      },
+      5,
+    )
+    return [awaited, overlapped]
+  } finally {
+    await pool.end()
+    await server.stop()
+  }
+}
+
+/** The rows that runs write for the same events. */
+async function sampleRows(pool: pg.Pool): Promise<readonly Row[]> {
+  const store = postgresStore({ pool, schema: 'sample' })
+  const run = await openRun(order, { store, key: 'o' })
+  await Promise.all(events.slice(0, 1000).map(event => run.apply(event)))
+  await store.close()
+  const { rows } = await pool.query({
+    text: 'select run, seq::int, at, events, rest from sample.units where seq > 0 order by seq',
+    rowMode: 'array',
+  })
+  return rows as Row[]
+}
+
+/** INSERTs of so many rows each, into a table like that of the units. */
+function bareInsert(pool: pg.Pool, rows: readonly Row[], count: number, atOnce: number): Side {
+  const places = Array.from(
+    { length: atOnce },
+    (_, row) => `($${row * 5 + 1}, $${row * 5 + 2}, $${row * 5 + 3}, $${row * 5 + 4}, $${row * 5 + 5})`,
+  )
+  const text = `insert into bare (run, seq, at, events, rest) values ${places.join(', ')}`
+  let client: pg.PoolClient
+  return {
+    name: atOnce === 1 ? 'prepared INSERT' : `INSERT of ${atOnce} rows`,
+    async prepare() {
+      client = await pool.connect()
+      await client.query(`drop table if exists bare; create table bare (run text collate "C" not null, seq bigint not null,
+        at double precision not null, events text not null, rest text not null, primary key (run, seq))`)
+    },
+    async run() {
+      for (let done = 0; done < count; done += atOnce) {
+        const values: (string | number)[] = []
+        for (let i = 0; i < atOnce; i++) {
+          const [run, , at, events, rest] = rows[(done + i) % rows.length]!
+          // As many runs as there are rows at once, each with its next unit.
+          values.push(`${String(i).padStart(8, '0')}${run.slice(8)}`, done / atOnce, at, events, rest)
+        }
+        await client.query({ name: `bare ${atOnce}`, text, values })
+      }
+      return count
+    },
+    after: () => client.release(),
+  }
+}
