@@ -1,13 +1,9 @@
-import { openRun, type Store } from 'xmachines'
-import { postgresStore } from 'xmachines/persistence/postgres'
-import { valkeyStore } from 'xmachines/persistence/valkey'
+import { openRun } from 'xmachines'
+import { openAt, type StoreAt } from './opened.ts'
 import { tally } from './tally.ts'
 
 /** What a process is told. */
-export interface Order {
-  readonly kind: 'postgres' | 'valkey'
-  readonly url: string
-  readonly place: string
+export interface Order extends StoreAt {
   readonly name: string
   readonly runs: number
   /** How many events it sends to each run. */
@@ -15,9 +11,9 @@ export interface Order {
 }
 
 /** A process that writes to runs which others write to as well, and prints each receipt's seq and output. */
-const { kind, url, place, name, runs, events } = JSON.parse(process.argv[2]!) as Order
-const store: Store =
-  kind === 'postgres' ? postgresStore({ connectionString: url, schema: place }) : valkeyStore({ url, prefix: place })
+const order = JSON.parse(process.argv[2]!) as Order
+const { name, runs, events } = order
+const store = openAt(order)
 const receipts = await Promise.all(
   Array.from({ length: runs }, async (_, run) => {
     const handle = await openRun(tally, { store, key: `k${run}` })
