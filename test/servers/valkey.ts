@@ -1,10 +1,9 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
 
 const places = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin', '/opt/valkey/bin', '/opt/redis/bin']
@@ -18,13 +17,14 @@ function find(): string | undefined {
   return paths.find(path => existsSync(path))
 }
 
-/** The server's program, installed if it may be; or why there is none. */
+/** The server's program, or why there is none. */
 export function program(): string | { readonly missing: string } {
-  const found = find()
-  if (found !== undefined) return found
-  const script = fileURLToPath(new URL('../../scripts/install-valkey.sh', import.meta.url))
-  const { stderr } = spawnSync(script, { encoding: 'utf8', timeout: 300_000 })
-  return find() ?? { missing: stderr.trim().split('\n').at(-1) ?? 'neither valkey-server nor redis-server is here' }
+  return (
+    find() ?? {
+      missing:
+        'neither valkey-server nor redis-server is here: `node scripts/servers.mjs` installs it, or set XM_VALKEY_SERVER',
+    }
+  )
 }
 
 /** Whether there is a server, for tests that need several kinds. With `CI=true` there has to be one. */
