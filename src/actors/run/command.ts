@@ -43,6 +43,8 @@ export interface Command {
   readonly refused?: XMachinesError | undefined
   /** The mail that it takes out of the inbox. */
   readonly mail?: Mail | undefined
+  /** The mail does not wait any more: another process has taken it, or this one may not. */
+  readonly withdrawn?: boolean
   /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken. */
   readonly refusal?: ((error: XMachinesError) => Refusal | null) | undefined
   /** It is decided, and is appended next. */

@@ -4,7 +4,6 @@ import { XMachinesError } from '../errors.ts'
 import { Ahead } from './ahead.ts'
 import type { Command, Pending } from './command.ts'
 import { asStoreError } from './journal.ts'
-import type { Mailroom } from './mailroom.ts'
 import type { Resident } from './resident.ts'
 import type { ResidentStart } from './resident-start.ts'
 import { undecided } from './run-errors.ts'
@@ -14,7 +13,6 @@ import type { RunWriter } from './run-writer.ts'
 export class Decider {
   readonly #resident: Resident
   readonly #writer: RunWriter
-  readonly #mailroom: Mailroom
   readonly #ahead: Ahead
   /** Not decided yet, in order. */
   #waiting: Command[] = []
@@ -22,10 +20,9 @@ export class Decider {
   #blocked = 0
   #frozen = 0
 
-  constructor(resident: Resident, writer: RunWriter, mailroom: Mailroom, start: ResidentStart) {
+  constructor(resident: Resident, writer: RunWriter, start: ResidentStart) {
     this.#resident = resident
     this.#writer = writer
-    this.#mailroom = mailroom
     this.#ahead = new Ahead(start)
   }
 
@@ -125,7 +122,7 @@ export class Decider {
           cause: command.signal.reason,
         }),
       )
-    if (command.mail !== undefined && !this.#mailroom.holds(command.mail)) return this.#drop(command)
+    if (command.withdrawn === true) return this.#drop(command)
     for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
       const timer = this.#ahead.decide(due)
       if (timer === 'starved') return this.#starve(command)

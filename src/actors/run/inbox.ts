@@ -25,7 +25,8 @@ export class Inbox {
   #mail = new Map<string, Mail>()
   /** How much it has besides. */
   #unseen = 0
-  readonly #submitted = new Set<string>()
+  /** On their way to become units. */
+  readonly #submitted = new Map<string, MailCommand>()
   #closed = false
   #forgone = false
 
@@ -39,21 +40,23 @@ export class Inbox {
     return this.#mail.size > slice.reduce((count, { command }) => count + (command.mail === undefined ? 0 : 1), 0)
   }
 
-  /** Whether the mail still waits: another process may have taken it. */
-  holds(mail: Mail): boolean {
-    return this.#mail.has(nameOf(mail))
-  }
-
   /** This is what the store has now. Gives whether something came in. */
   follow({ inbox, waiting }: Pick<Beside, 'inbox' | 'waiting'>): boolean {
     if (this.#forgone) return false
     const before = this.#mail
     this.#unseen = waiting - inbox.length
-    const found = inbox.map(mail => [nameOf(mail), mail] as const)
     // Also where nothing is taken any more: the next item must not say that nothing waits.
-    this.#mail = new Map(found)
+    this.#mail = new Map()
+    let isMore = false
+    for (const mail of inbox) {
+      const name = nameOf(mail)
+      this.#mail.set(name, mail)
+      isMore ||= !before.has(name)
+    }
+    // Another process may have taken some.
+    for (const [name, command] of this.#submitted) command.withdrawn = !this.#mail.has(name)
     this.#submitNew()
-    return found.some(([name]) => !before.has(name))
+    return isMore
   }
 
   /** Takes nothing more: the run goes out of memory. */
@@ -67,6 +70,7 @@ export class Inbox {
     this.#forgone = true
     this.#unseen = 0
     this.#mail.clear()
+    for (const command of this.#submitted.values()) command.withdrawn = true
   }
 
   /** What an item with `slice` says: what it takes, and what of it goes back to its sender. */
@@ -91,12 +95,14 @@ export class Inbox {
     if (this.#closed) return
     for (const [name, mail] of this.#mail) {
       if (this.#submitted.has(name)) continue
-      this.#submitted.add(name)
-      this.#home.submit(new MailCommand(mail, this.#home.definition, () => this.#settled(name)))
+      const command = new MailCommand(this, name, mail, this.#home.definition)
+      this.#submitted.set(name, command)
+      this.#home.submit(command)
     }
   }
 
-  #settled(name: string): void {
+  /** It is a unit, or went back, or was withdrawn. */
+  settled(name: string): void {
     this.#submitted.delete(name)
     this.#mail.delete(name)
     if (this.#mail.size === 0 && this.#unseen > 0 && !this.#closed) this.#home.lookForMore()
@@ -107,18 +113,25 @@ export class Inbox {
 class MailCommand extends CheckedCommand implements Command {
   readonly origin: Origin
   readonly mail: Mail
-  readonly settle: () => void
   readonly beside: Command['beside']
+  withdrawn = false
+  readonly #inbox: Inbox
+  readonly #name: string
 
-  constructor(mail: Mail, definition: MachineDefinition, settle: () => void) {
+  constructor(inbox: Inbox, name: string, mail: Mail, definition: MachineDefinition) {
     super()
     const { event, trace } = mail
+    this.#inbox = inbox
+    this.#name = name
     this.mail = mail
     this.beside = trace && { trace }
-    this.settle = settle
     this.origin = originOf(mail)
     if (!isWrittenByRuntime(mail)) this.check(definition, defaultEventLimits, event)
     else if (this.origin.kind !== 'stop') this.events = [event as RecordedEvent]
+  }
+
+  settle(): void {
+    this.#inbox.settled(this.#name)
   }
 
   /** It stays in the inbox: whoever has the run in memory next takes it. */

@@ -1,4 +1,4 @@
-import type { Beside, Mail } from '../contracts/store.ts'
+import type { Beside } from '../contracts/store.ts'
 import type { AdoptedUnit, Pending } from './command.ts'
 import { Inbox } from './inbox.ts'
 import type { BesideDraft } from './outbox.ts'
@@ -30,11 +30,6 @@ export class Mailroom {
   /** Something is on its way: not to be passivated. */
   get busy(): boolean {
     return this.#postman?.busy === true
-  }
-
-  /** Whether the mail still waits: another process may have taken it. */
-  holds(mail: Mail): boolean {
-    return this.#inbox?.holds(mail) === true
   }
 
   /** This is what the store has now. Gives whether something came in. */

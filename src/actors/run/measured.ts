@@ -109,6 +109,9 @@ class MeasuredCommand implements Command {
   get mail(): Command['mail'] {
     return this.#command.mail
   }
+  get withdrawn(): boolean {
+    return this.#command.withdrawn === true
+  }
   get refusal(): Command['refusal'] {
     const command = this.#command
     return command.refusal === undefined ? undefined : error => command.refusal!(error)

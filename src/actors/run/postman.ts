@@ -316,8 +316,9 @@ function isMail(letter: Letter): letter is Letter<SentMail | SentEnd> {
   return 'event' in letter.sent
 }
 
-function addressOf({ to }: SentMail): string {
-  return JSON.stringify([to.namespace, to.key])
+/** An address as one string, whatever is in its names. */
+function addressOf({ to: { namespace, key } }: SentMail): string {
+  return `${namespace.length} ${namespace}${key}`
 }
 
 function isBefore(a: OutputMark, b: OutputMark): boolean {

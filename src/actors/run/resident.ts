@@ -78,7 +78,7 @@ export class Resident {
     const aftermath = (this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null }))
     const mailroom = (this.#mailroom = new Mailroom(this))
     const writer = (this.#writer = new RunWriter(this, durable, aftermath, mailroom))
-    const decider = (this.#decider = new Decider(this, writer, mailroom, start))
+    const decider = (this.#decider = new Decider(this, writer, start))
     const parts = { decider, writer, durable, aftermath, mailroom }
     this.#takeover = new Takeover(this, parts, start.first?.exclusive === true)
     if (start.outbox !== undefined) {
