@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
+import { gitStore, openClone } from 'xmachines/persistence/git'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
 import { ignoreFirstStep, openPlayed, play, unitsOf } from './played.ts'
@@ -47,6 +49,31 @@ describe('one history, any store', () => {
         await store.close()
         expect(file).toEqual(memory)
         if (file !== undefined) expect(file.id).toHaveLength(64)
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  test('so do a Git store and whoever reads its commits, and these come out as recorded when they are decided again', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitraryMachine(), arbitraryScript(), fc.boolean(), async ({ build }, script, reopened) => {
+        const memory = await play(build(), script, memoryStore()).catch(ignoreFirstStep)
+        if (memory === undefined) return
+        const gitdir = join(root, String(count++))
+        const store = gitStore({
+          gitdir,
+          fsync: false,
+          interval: 1,
+          onWarning: ({ message }) => expect(message).toBe(''),
+        })
+        const played = await play(build(), script, store, { overlapped: !reopened, reopen: () => reopened })
+        await store.close()
+        expect(played).toEqual(memory)
+        const clone = openClone({ gitdir })
+        expect(await unitsOf(clone, played.id)).toEqual(memory.units)
+        const head = await clone.head(played.id)
+        expect(await verifyRun(clone, build(), head!)).toEqual({ run: played.id, units: head!.seq })
+        await clone.close()
       }),
       { numRuns: 15 },
     )

@@ -4,6 +4,7 @@ import { inflateSync } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
 import { errnoOf } from './failures.ts'
+import { putHex } from './hex.ts'
 import { entryTypes, type FoundObject, idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
 
@@ -20,6 +21,8 @@ export class Objects {
   readonly #dirs: readonly string[]
   #packs: PackFile[] = []
   #looked = false
+  /** The id that is looked for, as bytes. */
+  readonly #id: Uint8Array
   /** By pack and offset; the oldest first. */
   readonly #kept = new Map<PackFile, Map<number, FoundObject>>()
   #keptBytes = 0
@@ -29,15 +32,15 @@ export class Objects {
     this.format = format
     this.#width = format === 'sha1' ? 20 : 32
     this.#dirs = withAlternates(dirs)
+    this.#id = new Uint8Array(this.#width)
   }
 
   /** The object, as it is kept: its id is not checked. `undefined`: it is not there. @throws for damage */
   read(oid: string): FoundObject | undefined {
-    const id = Buffer.from(oid, 'hex')
-    const found = this.#find(oid, id)
+    const found = this.#find(oid)
     if (found !== undefined) return found
     this.#look()
-    return this.#find(oid, id)
+    return this.#find(oid)
   }
 
   /** The packs that are there now. */
@@ -54,8 +57,10 @@ export class Objects {
     this.#keptBytes = 0
   }
 
-  #find(oid: string, id: Buffer): FoundObject | undefined {
+  #find(oid: string): FoundObject | undefined {
     if (!this.#looked) this.#look()
+    const id = this.#id
+    putHex(id, 0, oid)
     for (let at = 0; at < this.#packs.length; at++) {
       const pack = this.#packs[at]!
       const offset = pack.index.offsetOf(id)

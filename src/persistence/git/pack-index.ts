@@ -12,29 +12,31 @@ const idsAt = fanout + 256 * 4
 /** An index of a place, behind four bytes of an id, in a number that holds both exactly. */
 const places = 2 ** 21
 
-/** The index of a pack. `sums`: checksums of the entries; `pack`: the pack's hash. */
+/** The index of a pack. @param ids as bytes, one behind the other; `sums`: of the entries; `pack`: the pack's hash */
 export function packIndex(
   format: ObjectFormat,
-  ids: readonly string[],
+  ids: Buffer,
   offsets: readonly number[],
   sums: readonly number[],
   pack: string,
 ): Uint8Array {
-  const count = ids.length
+  const count = offsets.length
   const width = format === 'sha1' ? 20 : 32
   const far = offsets.reduce((far, offset) => far + (offset >= 2 ** 31 ? 1 : 0), 0)
   const bytes = Buffer.allocUnsafe(idsAt + count * (width + 8) + far * 8 + width * 2)
   bytes.writeUInt32BE(magic, 0)
   bytes.writeUInt32BE(2, 4)
-  const order = sorted(ids)
+  const order = sorted(ids, width, count)
   const counts = new Uint32Array(256)
   const sumsAt = idsAt + count * width
   const offsetsAt = sumsAt + count * 4
   let farAt = offsetsAt + count * 4
   for (let at = 0; at < count; at++) {
     const place = order[at]!
-    bytes.write(ids[place]!, idsAt + at * width, 'hex')
-    counts[bytes[idsAt + at * width]!]!++
+    const from = place * width
+    const to = idsAt + at * width
+    for (let byte = 0; byte < width; byte++) bytes[to + byte] = ids[from + byte]!
+    counts[ids[from]!]!++
     bytes.writeUInt32BE(sums[place]!, sumsAt + at * 4)
     const offset = offsets[place]!
     if (offset < 2 ** 31) bytes.writeUInt32BE(offset, offsetsAt + at * 4)
@@ -54,16 +56,19 @@ export function packIndex(
   return bytes
 }
 
-/** Where each id stands, in the order of the ids. Numbers sort ten times as fast as texts. */
-function sorted(ids: readonly string[]): readonly number[] {
-  if (ids.length > places) return ids.map((_, at) => at).sort((a, b) => (ids[a]! < ids[b]! ? -1 : 1))
-  const keys = new Float64Array(ids.length)
-  for (let at = 0; at < ids.length; at++) keys[at] = Number.parseInt(ids[at]!.slice(0, 8), 16) * places + at
+/** Where each id stands, in the order of the ids. Numbers sort ten times as fast as bytes. */
+function sorted(ids: Buffer, width: number, count: number): readonly number[] {
+  const compare = (one: number, other: number): number =>
+    ids.compare(ids, other * width, other * width + width, one * width, one * width + width)
+  if (count > places) return Array.from({ length: count }, (_, at) => at).sort(compare)
+  const keys = new Float64Array(count)
+  for (let at = 0; at < count; at++) keys[at] = ids.readUInt32BE(at * width) * places + at
   keys.sort()
   const order = Array.from(keys, key => key % places)
   // Ids that begin alike are few, and stand side by side.
-  for (let at = 1; at < order.length; at++) {
-    for (let back = at; back > 0 && ids[order[back]!]! < ids[order[back - 1]!]!; back--) {
+  for (let at = 1; at < count; at++) {
+    if (Math.floor(keys[at]! / places) !== Math.floor(keys[at - 1]! / places)) continue
+    for (let back = at; back > 0 && compare(order[back]!, order[back - 1]!) < 0; back--) {
       const before = order[back - 1]!
       order[back - 1] = order[back]!
       order[back] = before
@@ -94,7 +99,7 @@ export class PackIndex {
   }
 
   /** Where the object stands in the pack; −1: it is not there. @param id as bytes */
-  offsetOf(id: Buffer): number {
+  offsetOf(id: Uint8Array): number {
     const at = this.#find(id)
     return at < 0 ? -1 : this.offset(at)
   }
@@ -113,7 +118,7 @@ export class PackIndex {
     return Number(this.#bytes.readBigUInt64BE(offsetsAt + this.count * 4 + (offset - 0x80000000) * 8))
   }
 
-  #find(id: Buffer): number {
+  #find(id: Uint8Array): number {
     const first = id[0]!
     const bytes = this.#bytes
     let low = first === 0 ? 0 : bytes.readUInt32BE(fanout + (first - 1) * 4)

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { digest, type GitObject, type GitObjectType } from '../../actors/identity/index.ts'
+import { putHex } from './hex.ts'
 import { packIndex } from './pack-index.ts'
 
 /** A pack with its index, as bytes of files. */
@@ -25,9 +26,11 @@ const longestBlock = 65_535
 export class PackWriter {
   readonly #format: ObjectFormat
   readonly #idLength: number
-  #bytes = Buffer.allocUnsafe(firstRoom)
+  #bytes: Buffer = Buffer.allocUnsafe(firstRoom)
   #end = headerLength
   readonly #ids = new Set<string>()
+  /** The same as bytes, one behind the other. */
+  #idBytes: Buffer = Buffer.allocUnsafe(firstRoom >> 4)
   readonly #offsets: number[] = []
   readonly #sums: number[] = []
 
@@ -75,22 +78,29 @@ export class PackWriter {
     this.#reserve(this.#idLength)
     const name = digest(this.#format, this.#bytes.subarray(0, this.#end))
     this.#end += this.#bytes.write(name, this.#end, 'hex')
-    const index = packIndex(this.#format, [...this.#ids], this.#offsets, this.#sums, name)
+    const index = packIndex(this.#format, this.#idBytes, this.#offsets, this.#sums, name)
     return { name, pack: this.#bytes.subarray(0, this.#end), index, objects: this.objects }
   }
 
   #keep(oid: string, start: number): void {
     this.#ids.add(oid)
+    const at = this.objects * this.#idLength
+    if (at + this.#idLength > this.#idBytes.length) this.#idBytes = grown(this.#idBytes, this.#idBytes.length * 2)
+    putHex(this.#idBytes, at, oid)
     this.#offsets.push(start)
     this.#sums.push(crc32(this.#bytes.subarray(start, this.#end)))
   }
 
   #reserve(more: number): void {
     if (this.#end + more <= this.#bytes.length) return
-    const bytes = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + more))
-    this.#bytes.copy(bytes, 0, 0, this.#end)
-    this.#bytes = bytes
+    this.#bytes = grown(this.#bytes, Math.max(this.#bytes.length * 2, this.#end + more))
   }
+}
+
+function grown(bytes: Buffer, length: number): Buffer {
+  const longer = Buffer.allocUnsafe(length)
+  bytes.copy(longer)
+  return longer
 }
 
 /** Writes type and length of an entry and returns where they end: four bits of the length, then seven a byte. */

@@ -70,6 +70,11 @@ export class Refs {
     return readLoose(join(this.#gitdir, name)) ?? this.#packed.read().get(name)
   }
 
+  /** Whether refs of ours lie outside of packed-refs. */
+  hasLoose(): boolean {
+    return this.#loose(ownFolders).size > 0
+  }
+
   /** Sets refs of ours, all or none. @throws RefMoved; STORE_LOCKED while somebody holds packed-refs; what a write throws */
   async set(changes: readonly RefChange[]): Promise<void> {
     if (changes.length === 0) return

@@ -264,8 +264,10 @@ export class RepositoryStore implements Store {
   #unit(link: Link, next: Link | undefined): Unit | undefined {
     const { oid, run, seq } = link
     if (oid !== run) {
-      const { machine, created: _, ...unit } = readUnit(this.repository, link)
-      return { ...unit, ...unrecorded, ...(unit.origin.kind === 'migration' && { machine }) }
+      const { id, at, events, origin, machine } = readUnit(this.repository, link)
+      const { outputs } = unrecorded
+      const unit = { run, seq, id, at, events, origin, outputs }
+      return origin.kind === 'migration' ? { ...unit, machine } : unit
     }
     const creation = readCreation(this.repository, run)
     if (creation.fork !== undefined) return undefined
@@ -282,7 +284,7 @@ export class RepositoryStore implements Store {
       let end = start + 1
       while (end < units.length && units[end]!.run === run) end++
       for (const [at, provenance] of this.#provenance.units(run, seq, units[end - 1]!.seq))
-        recorded[start + at - seq] = Object.freeze({ ...units[start + at - seq]!, ...provenance })
+        recorded[start + at - seq] = Object.freeze(Object.assign(units[start + at - seq]!, provenance))
       for (; start < end; start++) recorded[start] ??= Object.freeze(units[start]!)
     }
     return recorded

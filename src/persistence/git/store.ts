@@ -27,6 +27,7 @@ import { branchSeqs, fill } from './fill.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
 import { RepositoryStore } from './repository-store.ts'
+import { type Settled, settled } from './settled.ts'
 
 /** What a {@link GitStore} is opened with. */
 export interface GitStoreSettings {
@@ -45,6 +46,7 @@ interface Opened {
   readonly journal: Store
   readonly writer: RepositoryWriter
   readonly follower: Follower
+  readonly inStep: Settled
 }
 
 /**
@@ -58,6 +60,8 @@ export class GitStore implements Store {
   /** Runs with units that are not committed yet, and those that the pass in hand commits. */
   #changed = new Set<string>()
   #inHand = new Set<string>()
+  /** What is not answered yet. */
+  readonly #appending = new Set<Promise<unknown>>()
   #opened: Opened | undefined
   #opening: Promise<Opened> | undefined
   #closing: Promise<void> | undefined
@@ -69,7 +73,7 @@ export class GitStore implements Store {
   }
 
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
-    return this.#do(options, async ({ journal }) => {
+    const appended = this.#do(options, async ({ journal }) => {
       const runs = items.map(({ run, units }) => (units.length > 0 ? run : undefined))
       const outcomes = await journal.append(items, options)
       for (const [at, run] of runs.entries()) {
@@ -77,6 +81,12 @@ export class GitStore implements Store {
       }
       return outcomes
     })
+    this.#appending.add(appended)
+    const done = (): void => {
+      this.#appending.delete(appended)
+    }
+    appended.then(done, done)
+    return appended
   }
 
   read(run: string, options: ReadOptions = {}): ReadableStream<Unit> {
@@ -187,11 +197,16 @@ export class GitStore implements Store {
   async #openNow(): Promise<Opened> {
     const { gitdir, bare, objectFormat, files, fsync, interval, onWarning } = this.#settings
     const writer = await RepositoryWriter.open(gitdir, { bare, source: this, files })
-    const journal = fileStore(join(gitdir, ownFolder, 'journal'), { objectFormat, fsync, onWarning })
+    const dir = join(gitdir, ownFolder, 'journal')
+    const inStep = settled(gitdir, dir, writer.repository.refs)
+    const journal = fileStore(dir, { objectFormat, fsync, onWarning })
     try {
-      const branches = branchSeqs(writer.repository)
-      await fill(journal, new RepositoryStore(gitdir, () => writer.repository), branches)
-      await catchUp(writer.archiver, journal, branches)
+      await journal.append([])
+      if (!inStep.holds()) {
+        const branches = branchSeqs(writer.repository)
+        await fill(journal, new RepositoryStore(gitdir, () => writer.repository), branches)
+        await catchUp(writer.archiver, journal, branches)
+      }
     } catch (error) {
       await journal.close()
       await writer.close()
@@ -207,7 +222,7 @@ export class GitStore implements Store {
       committed: () => this.#inHand.clear(),
       onError: onWarning,
     })
-    return { journal, writer, follower }
+    return { journal, writer, follower, inStep }
   }
 
   async *#heads(journal: Store): AsyncGenerator<RunHead> {
@@ -222,11 +237,21 @@ export class GitStore implements Store {
   async #close(): Promise<void> {
     const opened = await this.#opening?.catch(() => undefined)
     if (opened === undefined) return
-    const { journal, writer, follower } = opened
+    const { journal, writer, follower, inStep } = opened
+    const { files, fsync, onWarning } = this.#settings
+    while (this.#appending.size > 0) await Promise.allSettled(this.#appending)
     // What cannot be committed now stays in the journal, and is committed at the next open.
-    await follower.caughtUp().catch(error => this.#settings.onWarning(error))
+    const complete = await follower.caughtUp().then(
+      () => true,
+      error => {
+        onWarning(error)
+        return false
+      },
+    )
     await follower.close()
     await journal.close()
+    // A log that is not synced may lose its end, and be as long as before.
+    if (complete && fsync) await inStep.note(files).catch(() => {})
     await writer.close()
   }
 }

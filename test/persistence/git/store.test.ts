@@ -1,6 +1,6 @@
 import '../../seed.ts'
 import { spawn } from 'node:child_process'
-import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -56,6 +56,33 @@ test('after a close the branches have every unit, and a clone shows the same', a
     await showsHistory(clone, run)
   }
   await clone.close()
+})
+
+test('what is under way when it is closed is committed too', async () => {
+  const gitdir = place()
+  const store = opened(gitdir, { fsync: true })
+  await store.append([])
+  const runs = Array.from({ length: 30 }, () => new TestRun('sha1'))
+  const appends = runs.map(run => store.append([run.creates({}, 2)]))
+  await store.close()
+  expect((await Promise.all(appends)).flat().every(({ status }) => status === 'appended')).toBe(true)
+  const heads = git(gitdir, 'for-each-ref', '--format=%(subject)', 'refs/heads/r').split('\n')
+  expect(heads).toEqual(runs.map(() => '2 NEXT'))
+})
+
+test('an open after a close looks at no branch, unless something has changed since', async () => {
+  const gitdir = place()
+  const store = opened(gitdir, { fsync: true })
+  const run = await new TestRun('sha1').create(store, {}, 2)
+  await store.close()
+  const packs = join(gitdir, 'objects/pack')
+  // Whoever looked would find that the objects are gone.
+  for (const name of readdirSync(packs)) rmSync(join(packs, name))
+  const again = opened(gitdir, { fsync: true })
+  expect((await again.head(run.id))!.seq).toBe(2)
+  await again.close()
+  utimesSync(join(gitdir, 'packed-refs'), 1, 1)
+  await expect(opened(gitdir, { fsync: true }).head(run.id)).rejects.toMatchObject({ code: 'COMMIT_DAMAGED' })
 })
 
 test('commits follow in the background', async () => {

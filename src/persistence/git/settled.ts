@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { errnoOf } from './failures.ts'
+import type { GitFiles } from './files.ts'
+import { ownFolder } from './layout.ts'
+import type { Refs } from './refs.ts'
+
+/*
+ * A close says in a note which journal and which refs it left behind, in step with each other. An open that finds both as
+ * they were need not look at a single branch, however many there are. It is a cache: without it, or where anything has
+ * changed since, the open looks.
+ */
+
+/** The note that a close leaves. */
+export interface Settled {
+  /** Whether journal and refs are as the last close left them. */
+  holds(): boolean
+  /** Notes that they are in step now. */
+  note(files: GitFiles): Promise<void>
+}
+
+/** The note of a repository. @param journal its folder */
+export function settled(gitdir: string, journal: string, refs: Refs): Settled {
+  const path = join(gitdir, ownFolder, 'settled')
+  const now = (): string | undefined =>
+    refs.hasLoose() ? undefined : `${identityOf(join(gitdir, 'packed-refs'))}\n${logsOf(journal)}\n`
+  return {
+    holds() {
+      const text = textOf(path)
+      return text !== undefined && text === now()
+    },
+    async note(files) {
+      const text = now()
+      if (text === undefined) await files.remove(path)
+      else if (text !== textOf(path)) await files.write(path, text, { exclusive: false })
+    },
+  }
+}
+
+function identityOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return found === undefined ? 'none' : `${found.ino} ${found.mtimeNs} ${found.size}`
+}
+
+/** A log only grows: its length says whether it did. */
+function logsOf(journal: string): string {
+  const logs = readdirSync(journal).filter(name => name.startsWith('log-'))
+  return logs.map(name => `${name} ${statSync(join(journal, name)).size}`).join(', ')
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
