@@ -49,6 +49,9 @@ export class ServerStore implements Store {
   readonly #patience: Patience
   readonly #recent = new RecentRows(rememberedRuns)
   readonly #pending = new Set<Promise<unknown>>()
+  /** With how many writes it sent, names one among all others. */
+  readonly #instance = newInstance()
+  #rounds = 0
   #opened: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -154,7 +157,7 @@ export class ServerStore implements Store {
     await this.#learn(items, signal)
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
-    const token = newToken()
+    const token = `${this.#instance}${(this.#rounds++).toString(36)}`
     let mayBeDone = false
     const refusals = await this.#patience.run(async wasTried => {
       mayBeDone = wasTried
@@ -307,8 +310,8 @@ function refuseUncertain(writes: readonly RunWrite[], refusals: readonly (Refuse
   }
 }
 
-/** Names one write among all others of its store. */
-function newToken(): string {
+/** Names an instance among all others of its store. */
+function newInstance(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9))
   return btoa(String.fromCharCode(...bytes))
 }
