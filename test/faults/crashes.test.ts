@@ -8,10 +8,13 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { openRun, type Store, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { valkeyStore } from 'xmachines/persistence/valkey'
 import { entries } from '../../entries.ts'
 import { type Environment, platform } from '../../src/actors/environment.ts'
 import { createHostIn } from '../../src/actors/host/index.ts'
 import { ended, isBuilt } from '../cli/command.ts'
+import { describeOnValkey } from '../servers/describe.ts'
+import { ValkeyServer } from '../servers/valkey.ts'
 import { type Program, programOf, wrongCounters } from './counters.ts'
 import { type CrashPoint, crashPoints, Doom } from './crash-points.ts'
 import { live, runs } from './life.ts'
@@ -39,12 +42,13 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** A process of its own, killed by SIGKILL. */
-function onFiles(): Place {
+/** A process of its own, killed by SIGKILL. @param store what is left in its folder @param url of a server, if it is not there */
+function inProcesses(store: (dir: string) => Store, url: () => Promise<string | undefined>): Place {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-crash-'))
   folders.push(dir)
   return {
     async live(program, point, hit) {
+      const server = await url()
       const args = [
         '--import',
         'jiti/register',
@@ -53,13 +57,14 @@ function onFiles(): Place {
         JSON.stringify(program),
         point ?? '',
         `${hit}`,
+        ...(server === undefined ? [] : [server]),
       ]
       const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
       const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
       expect([0, null], stderr).toContain(code)
       return signal === 'SIGKILL'
     },
-    store: () => fileStore(join(dir, 'store'), { readOnly: true }),
+    store: () => store(dir),
     effects() {
       const file = join(dir, 'effects.ndjson')
       if (!existsSync(file)) return []
@@ -67,6 +72,26 @@ function onFiles(): Place {
       return lines.map(line => JSON.parse(line) as Effect)
     },
   }
+}
+
+function onFiles(): Place {
+  return inProcesses(
+    dir => fileStore(join(dir, 'store'), { readOnly: true }),
+    async () => undefined,
+  )
+}
+
+let valkey: ValkeyServer | undefined
+afterAll(() => valkey?.stop())
+
+function onValkey(): Place {
+  return inProcesses(
+    dir => valkeyStore({ url: valkey!.url, prefix: dir }),
+    async () => {
+      valkey ??= await ValkeyServer.start()
+      return valkey.url
+    },
+  )
 }
 
 /** The process is this one: everything of a life is left behind, and the store is kept. */
@@ -95,6 +120,7 @@ function inMemory(): Place {
 /** Every store that a history survives a process in. */
 const stores: readonly { readonly name: string; readonly place: () => Place }[] = [
   { name: 'file store, SIGKILL', place: onFiles },
+  { name: 'Valkey store, SIGKILL', place: onValkey },
   { name: 'memory store, a life left behind', place: inMemory },
 ]
 
@@ -130,28 +156,31 @@ const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 /** XM_LONG=1: more programs, and at later hits of each point too. */
 const hits = process.env.XM_LONG === '1' ? [1, 2, 3, 5] : [1]
 
-describe.each(stores)('$name', ({ place }) => {
-  test.each(hits)(
-    'dying at hit %i of each point, one life after another: exact counters, nothing lost, nothing twice',
-    async hit => {
-      console.log(`FC_SEED=${seed}`)
-      const draws = fc.sample(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
-        seed: seed + hit,
-        numRuns: 500,
-      })
-      const here = place()
-      const program: Program[number][] = []
-      const survived: CrashPoint[] = []
-      for (const point of crashPoints) {
-        program.push(...segmentOf(() => draws.pop()!))
-        if (!(await here.live(program, point, hit))) survived.push(point)
-      }
-      // A fault that never happened proves nothing. Some points are not come to so often in one life.
-      if (hit === 1) expect(survived).toEqual([])
-      else expect(survived.length).toBeLessThan(crashPoints.length / 2)
-      expect(await here.live(program, undefined, 0)).toBe(false)
-      await checkWhole(here, program)
-    },
-    600_000,
-  )
-})
+for (const { name, place } of stores) {
+  const on = place === onValkey ? describeOnValkey : describe
+  on(name, () => {
+    test.each(hits)(
+      'dying at hit %i of each point, one life after another: exact counters, nothing lost, nothing twice',
+      async hit => {
+        console.log(`FC_SEED=${seed}`)
+        const draws = fc.sample(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+          seed: seed + hit,
+          numRuns: 500,
+        })
+        const here = place()
+        const program: Program[number][] = []
+        const survived: CrashPoint[] = []
+        for (const point of crashPoints) {
+          program.push(...segmentOf(() => draws.pop()!))
+          if (!(await here.live(program, point, hit))) survived.push(point)
+        }
+        // A fault that never happened proves nothing. Some points are not come to so often in one life.
+        if (hit === 1) expect(survived).toEqual([])
+        else expect(survived.length).toBeLessThan(crashPoints.length / 2)
+        expect(await here.live(program, undefined, 0)).toBe(false)
+        await checkWhole(here, program)
+      },
+      600_000,
+    )
+  })
+}

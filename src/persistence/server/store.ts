@@ -52,6 +52,9 @@ export class ServerStore implements Store {
   readonly #patience: Patience
   readonly #recent = new RecentRows(rememberedRuns)
   readonly #pending = new Set<Promise<unknown>>()
+  /** With how many writes it sent, names one among all others. */
+  readonly #instance = newInstance()
+  #rounds = 0
   #opened: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -158,7 +161,7 @@ export class ServerStore implements Store {
     await this.#learn(items, signal)
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
-    const token = newToken()
+    const token = `${this.#instance}${(this.#rounds++).toString(36)}`
     const { refusals, mayBeDone } = await this.#patience.run(async mayBeDone => {
       await this.#open()
       return { refusals: await this.#server.append(writes, token), mayBeDone }
@@ -309,8 +312,8 @@ function refuseUncertain(writes: readonly RunWrite[], refusals: readonly (Refuse
   }
 }
 
-/** Names one write among all others of its store. */
-function newToken(): string {
+/** Names an instance among all others of its store. */
+function newInstance(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9))
   return btoa(String.fromCharCode(...bytes))
 }
