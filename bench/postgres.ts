@@ -81,7 +81,7 @@ async function sampleRows(pool: pg.Pool): Promise<readonly Row[]> {
     text: 'select run, seq::int, at, events, rest from sample.units where seq > 0 order by seq',
     rowMode: 'array',
   })
-  return rows as Row[]
+  return rows as unknown as Row[]
 }
 
 /** INSERTs of so many rows each, into a table like that of the units. */
