@@ -8,10 +8,12 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { openRun, type Store, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { postgresStore } from 'xmachines/persistence/postgres'
 import { entries } from '../../entries.ts'
 import { type Environment, platform } from '../../src/actors/environment.ts'
 import { createHostIn } from '../../src/actors/host/index.ts'
 import { ended, isBuilt } from '../cli/command.ts'
+import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
 import { type Program, programOf, wrongCounters } from './counters.ts'
 import { type CrashPoint, crashPoints, Doom } from './crash-points.ts'
 import { live, runs } from './life.ts'
@@ -39,8 +41,8 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** A process of its own, killed by SIGKILL. */
-function onFiles(): Place {
+/** A process of its own, killed by SIGKILL. @param url of a database; without, the store is in files */
+function inProcesses(url?: string): Place {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-crash-'))
   folders.push(dir)
   return {
@@ -53,13 +55,15 @@ function onFiles(): Place {
         JSON.stringify(program),
         point ?? '',
         `${hit}`,
+        ...(url === undefined ? [] : [url]),
       ]
       const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
       const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
       expect([0, null], stderr).toContain(code)
       return signal === 'SIGKILL'
     },
-    store: () => fileStore(join(dir, 'store'), { readOnly: true }),
+    store: () =>
+      url === undefined ? fileStore(join(dir, 'store'), { readOnly: true }) : postgresStore({ connectionString: url }),
     effects() {
       const file = join(dir, 'effects.ndjson')
       if (!existsSync(file)) return []
@@ -92,10 +96,24 @@ function inMemory(): Place {
   }
 }
 
+/** A server for all places, each of which is a database. */
+let server: Promise<PostgresServer> | undefined
+let databases = 0
+afterAll(async () => (await server)?.stop())
+
+async function onPostgres(): Promise<Place> {
+  server ??= PostgresServer.start()
+  const started = await server
+  const name = `crash_${databases++}`
+  await started.query(`create database ${name}`)
+  return inProcesses(started.url(name))
+}
+
 /** Every store that a history survives a process in. */
-const stores: readonly { readonly name: string; readonly place: () => Place }[] = [
-  { name: 'file store, SIGKILL', place: onFiles },
+const stores: readonly { readonly name: string; readonly place: () => Place | Promise<Place> }[] = [
+  { name: 'file store, SIGKILL', place: () => inProcesses() },
   { name: 'memory store, a life left behind', place: inMemory },
+  ...(hasPostgres() ? [{ name: 'PostgreSQL, SIGKILL', place: onPostgres }] : []),
 ]
 
 /** Each instruction once at least, so that every point is come to; the rest is the seed's. */
@@ -139,7 +157,7 @@ describe.each(stores)('$name', ({ place }) => {
         seed: seed + hit,
         numRuns: 500,
       })
-      const here = place()
+      const here = await place()
       const program: Program[number][] = []
       const survived: CrashPoint[] = []
       for (const point of crashPoints) {

@@ -102,7 +102,7 @@ describe.runIf(hasPostgres())('the connections of a postgresStore', () => {
   test('a server that is not there yet is waited for', async () => {
     const late = await PostgresServer.start()
     try {
-      await late.kill('SIGQUIT')
+      await late.kill()
       const store = postgresStore({ connectionString: late.url(), patience: 30_000 })
       const made = new TestRun('sha1').create(store)
       await late.up()
