@@ -30,6 +30,8 @@ export class Appends {
 
   async append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]> {
     const possible = writes.filter(isPossible)
+    // Runs are locked in this order.
+    possible.sort((a, b) => (a.run < b.run ? -1 : 1))
     const groups = [possible.filter(({ expected }) => expected === null), possible.filter(write => write.expected)]
     const lost = (await Promise.all(groups.map(group => this.#write(group, token)))).flat()
     if (possible.length === writes.length && lost.length === 0) return writes.map(() => undefined)
