@@ -3,7 +3,7 @@ import { bigintArray, booleanArray, doubleArray, integerArray, textArray } from 
 import type { PostgresValue } from './client.ts'
 import { Statement } from './database.ts'
 import { toKey, toText } from './names.ts'
-import { leaseName, noLease } from './rows.ts'
+import { noLease, rowLease } from './rows.ts'
 import type { Tables } from './schema.ts'
 
 /** What an append does beside writing units. */
@@ -122,9 +122,7 @@ export function appendValues(
   isMachineKnown: (oid: string) => boolean,
 ): PostgresValue[] {
   const rows = writes.map(write => write.row)
-  const leaseNames = rows.map(({ leaseNamespace: namespace, leasePartition: partition }) =>
-    namespace === null || partition === null ? noLease : leaseName({ namespace, partition }),
-  )
+  const leaseNames = rows.map(rowLease)
   const units = writes.flatMap((write, place) => write.units.map(unit => ({ place: place + 1, unit })))
   return [
     textArray(writes.map(write => toText(write.run))),
