@@ -6,17 +6,16 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openRun, type Store, verifyRun } from 'xmachines'
-import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { valkeyStore } from 'xmachines/persistence/valkey'
 import { entries } from '../../entries.ts'
 import { type Environment, platform } from '../../src/actors/environment.ts'
 import { createHostIn } from '../../src/actors/host/index.ts'
 import { ended, isBuilt } from '../cli/command.ts'
-import { describeOnValkey } from '../servers/describe.ts'
-import { ValkeyServer } from '../servers/valkey.ts'
+import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
+import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
 import { type Program, programOf, wrongCounters } from './counters.ts'
 import { type CrashPoint, crashPoints, Doom } from './crash-points.ts'
+import { type Kept, type Kind, openKept } from './kept.ts'
 import { live, runs } from './life.ts'
 import { type Effect, instructions, programMachine } from './program.ts'
 
@@ -42,29 +41,22 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** A process of its own, killed by SIGKILL. @param store what is left in its folder @param url of a server, if it is not there */
-function inProcesses(store: (dir: string) => Store, url: () => Promise<string | undefined>): Place {
+/** A process of its own, killed by SIGKILL. */
+async function inProcesses(kind: Kind): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-crash-'))
   folders.push(dir)
+  const url = await serverOf[kind]?.()
+  const kept: Kept = { kind, dir, ...(url !== undefined && { url }) }
   return {
     async live(program, point, hit) {
-      const server = await url()
-      const args = [
-        '--import',
-        'jiti/register',
-        'test/faults/worker.ts',
-        dir,
-        JSON.stringify(program),
-        point ?? '',
-        `${hit}`,
-        ...(server === undefined ? [] : [server]),
-      ]
+      const told = [JSON.stringify(kept), JSON.stringify(program), point ?? '', `${hit}`]
+      const args = ['--import', 'jiti/register', 'test/faults/worker.ts', ...told]
       const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
       const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
       expect([0, null], stderr).toContain(code)
       return signal === 'SIGKILL'
     },
-    store: () => store(dir),
+    store: () => openKept(kept),
     effects() {
       const file = join(dir, 'effects.ndjson')
       if (!existsSync(file)) return []
@@ -74,24 +66,26 @@ function inProcesses(store: (dir: string) => Store, url: () => Promise<string | 
   }
 }
 
-function onFiles(): Place {
-  return inProcesses(
-    dir => fileStore(join(dir, 'store'), { readOnly: true }),
-    async () => undefined,
-  )
-}
-
+let postgres: PostgresServer | undefined
 let valkey: ValkeyServer | undefined
-afterAll(() => valkey?.stop())
+let databases = 0
+afterAll(async () => {
+  await postgres?.stop()
+  await valkey?.stop()
+})
 
-function onValkey(): Place {
-  return inProcesses(
-    dir => valkeyStore({ url: valkey!.url, prefix: dir }),
-    async () => {
-      valkey ??= await ValkeyServer.start()
-      return valkey.url
-    },
-  )
+/** Of the kinds that need a server: it is started for the first place, and each has a database, or a prefix. */
+const serverOf: Readonly<Partial<Record<Kind, () => Promise<string>>>> = {
+  async postgres() {
+    postgres ??= await PostgresServer.start()
+    const name = `crash_${databases++}`
+    await postgres.query(`create database ${name}`)
+    return postgres.url(name)
+  },
+  async valkey() {
+    valkey ??= await ValkeyServer.start()
+    return valkey.url
+  },
 }
 
 /** The process is this one: everything of a life is left behind, and the store is kept. */
@@ -118,9 +112,11 @@ function inMemory(): Place {
 }
 
 /** Every store that a history survives a process in. */
-const stores: readonly { readonly name: string; readonly place: () => Place }[] = [
-  { name: 'file store, SIGKILL', place: onFiles },
-  { name: 'Valkey store, SIGKILL', place: onValkey },
+const stores: readonly { readonly name: string; readonly place: () => Place | Promise<Place> }[] = [
+  { name: 'file store, SIGKILL', place: () => inProcesses('filesystem') },
+  { name: 'Git store, SIGKILL', place: () => inProcesses('git') },
+  ...(hasPostgres() ? [{ name: 'PostgreSQL, SIGKILL', place: () => inProcesses('postgres') }] : []),
+  ...(hasValkey() ? [{ name: 'Valkey, SIGKILL', place: () => inProcesses('valkey') }] : []),
   { name: 'memory store, a life left behind', place: inMemory },
 ]
 
@@ -156,31 +152,28 @@ const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 /** XM_LONG=1: more programs, and at later hits of each point too. */
 const hits = process.env.XM_LONG === '1' ? [1, 2, 3, 5] : [1]
 
-for (const { name, place } of stores) {
-  const on = place === onValkey ? describeOnValkey : describe
-  on(name, () => {
-    test.each(hits)(
-      'dying at hit %i of each point, one life after another: exact counters, nothing lost, nothing twice',
-      async hit => {
-        console.log(`FC_SEED=${seed}`)
-        const draws = fc.sample(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
-          seed: seed + hit,
-          numRuns: 500,
-        })
-        const here = place()
-        const program: Program[number][] = []
-        const survived: CrashPoint[] = []
-        for (const point of crashPoints) {
-          program.push(...segmentOf(() => draws.pop()!))
-          if (!(await here.live(program, point, hit))) survived.push(point)
-        }
-        // A fault that never happened proves nothing. Some points are not come to so often in one life.
-        if (hit === 1) expect(survived).toEqual([])
-        else expect(survived.length).toBeLessThan(crashPoints.length / 2)
-        expect(await here.live(program, undefined, 0)).toBe(false)
-        await checkWhole(here, program)
-      },
-      600_000,
-    )
-  })
-}
+describe.each(stores)('$name', ({ place }) => {
+  test.each(hits)(
+    'dying at hit %i of each point, one life after another: exact counters, nothing lost, nothing twice',
+    async hit => {
+      console.log(`FC_SEED=${seed}`)
+      const draws = fc.sample(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+        seed: seed + hit,
+        numRuns: 500,
+      })
+      const here = await place()
+      const program: Program[number][] = []
+      const survived: CrashPoint[] = []
+      for (const point of crashPoints) {
+        program.push(...segmentOf(() => draws.pop()!))
+        if (!(await here.live(program, point, hit))) survived.push(point)
+      }
+      // A fault that never happened proves nothing. Some points are not come to so often in one life.
+      if (hit === 1) expect(survived).toEqual([])
+      else expect(survived.length).toBeLessThan(crashPoints.length / 2)
+      expect(await here.live(program, undefined, 0)).toBe(false)
+      await checkWhole(here, program)
+    },
+    600_000,
+  )
+})

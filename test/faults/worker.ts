@@ -1,22 +1,22 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createHost } from 'xmachines'
-import { fileStore } from 'xmachines/persistence/filesystem'
-import { valkeyStore } from 'xmachines/persistence/valkey'
 import type { Program } from './counters.ts'
 import { type CrashPoint, Doom } from './crash-points.ts'
+import { type Kept, openKept } from './kept.ts'
 import { live } from './life.ts'
 
-/** A process that lives one life on a store in its folder or on a server, and kills itself where it is told to. */
-const [dir, text, point, hit, url] = process.argv.slice(2) as [string, string, CrashPoint | '', string, string?]
+/** A process that lives one life on a store, and kills itself where it is told to. */
+const [place, text, point, hit] = process.argv.slice(2) as [string, string, CrashPoint | '', string]
+const kept = JSON.parse(place) as Kept
 const doom = new Doom(point === '' ? undefined : point, Number(hit), () => process.kill(process.pid, 'SIGKILL'))
 globalThis.setTimeout = doom.timeout(globalThis.setTimeout) as typeof globalThis.setTimeout
-const store = url === undefined ? fileStore(join(dir, 'store')) : valkeyStore({ url, prefix: dir })
+const store = openKept(kept)
 await live({
   host: createHost,
   store,
   program: JSON.parse(text) as Program,
-  see: effect => appendFileSync(join(dir, 'effects.ndjson'), `${JSON.stringify(effect)}\n`),
+  see: effect => appendFileSync(join(kept.dir, 'effects.ndjson'), `${JSON.stringify(effect)}\n`),
   doom,
 })
 await store.close()

@@ -129,11 +129,21 @@ export class PostgresServer {
     })
   }
 
-  /** Ends it as a crash would. Its processes notice that their parent is gone. */
-  async kill(signal: 'SIGKILL' | 'SIGQUIT' = 'SIGKILL'): Promise<void> {
+  /** Ends it as a crash would: all of its processes, without a word. */
+  async kill(): Promise<void> {
     const child = this.#process
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    child.kill(signal)
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+    // Others than the first notice by themselves that it is gone, but not at once.
+    const list = `/proc/${child.pid}/task/${child.pid}/children`
+    const children = existsSync(list) ? readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number) : []
+    child.kill('SIGKILL')
+    for (const pid of children) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It ended in the meantime.
+      }
+    }
     await once(child, 'exit')
   }
 
@@ -149,7 +159,7 @@ export class PostgresServer {
   }
 
   async stop(): Promise<void> {
-    await this.kill('SIGQUIT')
+    await this.kill()
     this.#keeper.kill()
     rmSync(this.#dir, { recursive: true, force: true })
   }

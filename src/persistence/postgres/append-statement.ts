@@ -3,7 +3,7 @@ import { bigintArray, booleanArray, doubleArray, integerArray, textArray } from 
 import type { PostgresValue } from './client.ts'
 import { Statement } from './database.ts'
 import { toKey, toText } from './names.ts'
-import { leaseName, noLease } from './rows.ts'
+import { noLease, rowLease } from './rows.ts'
 import type { Tables } from './schema.ts'
 
 /** What an append does beside writing units. */
@@ -26,7 +26,8 @@ export interface AppendKind {
 export function appendStatement(tables: Tables, kind: AppendKind): Statement {
   const { units, leases } = tables
   const $ = new Numbers()
-  const w = `${$.of('text', 'bigint', 'bigint', 'double precision', 'text', 'text', 'double precision', 'text')},
+  const runs = $.of('text')
+  const w = `${runs}, ${$.of('bigint', 'bigint', 'double precision', 'text', 'text', 'double precision', 'text')},
     ${$.of('bigint', 'text', 'text', 'text', 'boolean')}`
   const columns = 'run, seq, revision, at, status, value, due, lease, epoch, machine, beside, process, wakes'
   const u = $.of('integer', 'bigint', 'double precision', 'text', 'text')
@@ -35,42 +36,45 @@ export function appendStatement(tables: Tables, kind: AppendKind): Statement {
   const [more, moreColumns] = kind.creates
     ? [$.of('text', 'text', 'text', 'text', 'text'), 'namespace, key, pin, time, fork']
     : [$.of('bigint', 'bigint'), 'old_seq, old_revision']
-  return new Statement(`with w as materialized (
-      select * from unnest(${w}, ${more}) with ordinality as w(${columns}, ${moreColumns}, place)
-    ), held as materialized (
+  const given = `unnest(${w}, ${more}) with ordinality as w(${columns}, ${moreColumns}, place)`
+  return new Statement(`with held as materialized (
       select l.lease, l.epoch, l.owner is not null as is_owned from ${leases} l where l.lease = any(${held}::text[])
       order by l.lease for share
-    )${kind.creates ? created(tables, token) : wentOn(tables, token)}, written as (
+    )${kind.creates ? created(tables, token, given) : wentOn(tables, token, given)}, written as (
       insert into ${units} (run, seq, at, events, rest)
       select won.run, u.seq, u.at, u.events, u.rest from unnest(${u}) as u(place, seq, at, events, rest) join won using (place)
     )${kind.brings ? brought(tables, $) : ''}${kind.takes ? taken(tables, $) : ''}
-    select case when count(*) < (select count(*) from w) then coalesce(array_agg(place), '{}') end from won`)
+    select case when count(*) < cardinality(${runs}) then coalesce(array_agg(place), '{}') end from won`)
 }
 
-/** Of a write `w` and the row `h` of its partition, if there is one: what `judge` says of a run that stands there. */
-const mayWrite = `(select count(*) from held) >= 0
-  and case when w.epoch is null then h.is_owned is not true else h.is_owned and h.epoch = w.epoch end`
+/** Of a write `w`: what `judge` says of a run that stands there. The locks of `held` come first, all of them. */
+const mayWrite = `(select count(*) from held) >= 0 and case
+  when w.epoch is null then not exists (select from held h where h.lease = w.lease and h.is_owned)
+  else exists (select from held h where h.lease = w.lease and h.is_owned and h.epoch = w.epoch) end`
 
-/** A run that stands where it is believed to is where it was when the statement began: any change raises its revision. */
-function wentOn({ runs }: Tables, token: string): string {
-  return `, stands as materialized (
-      select w.place, r.ctid as tuple from w join ${runs} r on r.run = w.run left join held h on h.lease = w.lease
-      where r.revision = w.old_revision and r.seq = w.old_seq and ${mayWrite}
-      order by r.run for no key update of r
-    ), won as (
+/**
+ * Each run is locked in its turn, in the order in which the writes come. One that stands where it is believed to is where it
+ * was when the statement began: any change raises its revision.
+ */
+function wentOn({ runs }: Tables, token: string, given: string): string {
+  return `, won as (
       update ${runs} r set seq = w.seq, revision = w.revision, at = w.at, status = w.status, value = w.value, due = w.due,
         lease = w.lease, machine = w.machine, beside = w.beside, process = w.process, wakes = w.wakes, token = ${token}
-      from stands s join w using (place) where r.ctid = s.tuple returning w.place, w.run
+      from ${given} cross join lateral (
+        select s.ctid as tuple from ${runs} s
+        where s.run = w.run and s.revision = w.old_revision and s.seq = w.old_seq for no key update
+      ) s
+      where r.ctid = s.tuple and ${mayWrite} returning w.place, w.run
     )`
 }
 
 /** A name that is there is not tried: that would wait for whoever writes to its run. */
-function created({ runs }: Tables, token: string): string {
+function created({ runs }: Tables, token: string, given: string): string {
   const columns = `run, seq, revision, at, status, value, due, lease, machine, beside, process, wakes, namespace, key, pin,
     time, fork`
-  return `, made as (
+  return `, w as materialized (select * from ${given}), made as (
       insert into ${runs} (${columns}, token)
-      select ${columns.replaceAll(/\w+/g, 'w.$&')}, ${token} from w left join held h on h.lease = w.lease
+      select ${columns.replaceAll(/\w+/g, 'w.$&')}, ${token} from w
       where ${mayWrite} and not exists (select from ${runs} r where r.run = w.run or r.pin = w.pin)
       order by w.pin, w.run on conflict do nothing returning run
     ), won as (select w.place, w.run from made join w using (run))`
@@ -118,9 +122,7 @@ export function appendValues(
   isMachineKnown: (oid: string) => boolean,
 ): PostgresValue[] {
   const rows = writes.map(write => write.row)
-  const leaseNames = rows.map(({ leaseNamespace: namespace, leasePartition: partition }) =>
-    namespace === null || partition === null ? noLease : leaseName({ namespace, partition }),
-  )
+  const leaseNames = rows.map(rowLease)
   const units = writes.flatMap((write, place) => write.units.map(unit => ({ place: place + 1, unit })))
   return [
     textArray(writes.map(write => toText(write.run))),

@@ -1,6 +1,7 @@
 import type { LeaseRow } from '../../actors/contracts/store.ts'
 import { sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
+import { isPlain, plainStatement, plainValues } from './append-one.ts'
 import { type AppendKind, appendStatement, appendValues, pinName } from './append-statement.ts'
 import { textArray } from './arrays.ts'
 import type { PostgresRow } from './client.ts'
@@ -18,6 +19,7 @@ const bits = [false, true]
 export class Appends {
   readonly #database: Database
   readonly #statements: ReadonlyMap<string, Statement>
+  readonly #plain: Statement
   readonly #facts: Statement
   readonly #machines = new Set<string>()
 
@@ -25,11 +27,14 @@ export class Appends {
     const kinds = bits.flatMap(creates => bits.flatMap(brings => bits.map(takes => ({ creates, brings, takes }))))
     this.#database = database
     this.#statements = new Map(kinds.map(kind => [kindName(kind), appendStatement(tables, kind)]))
+    this.#plain = plainStatement(tables)
     this.#facts = factsStatement(tables)
   }
 
   async append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]> {
     const possible = writes.filter(isPossible)
+    // Runs are locked in this order.
+    possible.sort((a, b) => (a.run < b.run ? -1 : 1))
     const groups = [possible.filter(({ expected }) => expected === null), possible.filter(write => write.expected)]
     const lost = (await Promise.all(groups.map(group => this.#write(group, token)))).flat()
     if (possible.length === writes.length && lost.length === 0) return writes.map(() => undefined)
@@ -45,11 +50,16 @@ export class Appends {
 
   /** Gives those that could not be written. */
   async #write(writes: readonly RunWrite[], token: string): Promise<readonly RunWrite[]> {
-    if (writes.length === 0) return []
+    const [first] = writes
+    if (first === undefined) return []
     const kind: AppendKind = {
-      creates: writes[0]!.expected === null,
+      creates: first.expected === null,
       brings: writes.some(({ machines }) => machines.some(({ oid }) => !this.#machines.has(oid))),
       takes: writes.some(({ taken }) => taken.length > 0),
+    }
+    if (writes.length === 1 && !kind.brings && isPlain(first)) {
+      const rows = await this.#database.write(this.#plain, plainValues(first, token))
+      return rows.length > 0 ? [] : writes
     }
     const values = appendValues(writes, token, kind, oid => this.#machines.has(oid))
     const [row] = await this.#database.write(this.#statements.get(kindName(kind))!, values)

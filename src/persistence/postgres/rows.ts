@@ -12,6 +12,11 @@ export function leaseName({ namespace, partition }: LeaseKey): string {
   return toKey(namespace, partition)
 }
 
+/** The lease of a run as its row names it. */
+export function rowLease({ leaseNamespace: namespace, leasePartition: partition }: WrittenRow): string {
+  return namespace === null || partition === null ? noLease : leaseName({ namespace, partition })
+}
+
 /** What {@link runRow} reads, of a run `r`, its machine `m` and its partition `l`. */
 export const runColumns = `r.run, r.namespace, r.key, r.time, r.machine, m.id, m.version, r.seq, r.revision, r.at, r.status,
   r.value, r.due, l.namespace, l.partition, r.fork, r.beside, r.process, r.wakes`

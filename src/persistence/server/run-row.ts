@@ -69,9 +69,16 @@ export function rowAfter(row: RunRow | undefined, item: AppendItem): RunRow {
   const { units, lease, machine } = item
   const before = row ?? newRow(item)
   const last = units[units.length - 1]
+  const { oid, id, version } = machine ?? { oid: before.machine, id: before.machineId, version: before.version }
+  // Name by name: copying all and then some takes several times as long, and this is done for every item.
   return {
-    ...before,
-    ...(machine === undefined ? {} : { machine: machine.oid, machineId: machine.id, version: machine.version }),
+    run: before.run,
+    namespace: before.namespace,
+    key: before.key,
+    time: before.time,
+    machine: oid,
+    machineId: id,
+    version,
     seq: last?.seq ?? before.seq,
     revision: before.revision + 1,
     at: last?.at ?? before.at,
@@ -79,6 +86,7 @@ export function rowAfter(row: RunRow | undefined, item: AppendItem): RunRow {
     value: item.value === undefined ? before.value : item.value,
     due: item.due === undefined ? before.due : item.due,
     lease: before.lease ?? (lease && Object.freeze({ namespace: lease.namespace, partition: lease.partition })),
+    fork: before.fork,
     beside: amend(before.beside, item),
   }
 }
