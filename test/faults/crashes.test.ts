@@ -159,7 +159,7 @@ describe.each(stores)('$name', ({ place }) => {
       console.log(`FC_SEED=${seed}`)
       const draws = fc.sample(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
         seed: seed + hit,
-        numRuns: 500,
+        numRuns: Number(process.env.FC_RUNS) || 500,
       })
       const here = await place()
       const program: Program[number][] = []

@@ -98,7 +98,7 @@ describe('judge', () => {
         met.add(outcome.status)
         expect(outcome).toEqual(byTable(given))
       }),
-      { numRuns: 2000 },
+      { numRuns: Number(process.env.FC_RUNS) || 2000 },
     )
     expect([...met].sort()).toEqual(['appended', 'conflict', 'fenced', 'misplaced', 'pinned'])
   })

@@ -46,7 +46,7 @@ describe('replay(log) = live', () => {
           expect(await play(build(), script, memoryStore(), { reopen: step => step === at })).toEqual(live)
         }
       }),
-      { numRuns: 30 },
+      { numRuns: Number(process.env.FC_RUNS) || 30 },
     )
   })
 

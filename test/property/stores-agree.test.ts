@@ -8,8 +8,10 @@ import { fileStore } from 'xmachines/persistence/filesystem'
 import { gitStore, openClone } from 'xmachines/persistence/git'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
+import { StoreKinds } from '../servers/store-kinds.ts'
 import { ignoreFirstStep, openPlayed, play, unitsOf } from './played.ts'
 
+const kinds = new StoreKinds()
 let root: string
 let count = 0
 beforeAll(() => {
@@ -35,7 +37,7 @@ describe('one history, any store', () => {
         await run.close()
         await fresh.close()
       }),
-      { numRuns: 40 },
+      { numRuns: Number(process.env.FC_RUNS) || 40 },
     )
   })
 
@@ -50,9 +52,30 @@ describe('one history, any store', () => {
         expect(file).toEqual(memory)
         if (file !== undefined) expect(file.id).toHaveLength(64)
       }),
-      { numRuns: 15 },
+      { numRuns: Number(process.env.FC_RUNS) || 15 },
     )
   })
+
+  test.each(kinds.names.filter(kind => kind === 'postgres' || kind === 'valkey'))(
+    'ids, units and states are equal on a server, reopened or not: %s',
+    async kind => {
+      await fc.assert(
+        fc.asyncProperty(arbitraryMachine(), arbitraryScript(), fc.boolean(), async ({ build }, script, reopened) => {
+          const memory = await play(build(), script, memoryStore()).catch(ignoreFirstStep)
+          if (memory === undefined) return
+          const place = kinds.place()
+          const store = kinds.open(kind, place)
+          const served = await play(build(), script, store, { overlapped: !reopened, reopen: () => reopened })
+          await store.close()
+          expect(served).toEqual(memory)
+          const fresh = kinds.open(kind, place)
+          expect(await unitsOf(fresh, served.id)).toEqual(memory.units)
+          await fresh.close()
+        }),
+        { numRuns: 8 },
+      )
+    },
+  )
 
   test('so do a Git store and whoever reads its commits, and these come out as recorded when they are decided again', async () => {
     await fc.assert(
@@ -75,7 +98,7 @@ describe('one history, any store', () => {
         expect(await verifyRun(clone, build(), head!)).toEqual({ run: played.id, units: head!.seq })
         await clone.close()
       }),
-      { numRuns: 15 },
+      { numRuns: Number(process.env.FC_RUNS) || 15 },
     )
   })
 })

@@ -35,7 +35,7 @@ describe('strict mode changes nothing', () => {
         await play(machine, script, memoryStore(), { strict: true }).catch(ignoreFirstStep)
         expect(between && same(globals(), before)).toBe(true)
       }),
-      { numRuns: 30 },
+      { numRuns: Number(process.env.FC_RUNS) || 30 },
     )
   })
 })

@@ -52,7 +52,7 @@ describe('a run that is watched', () => {
         await inspectHistory(build(), store.read(alone.id), event => past.push(event))
         expect(written(past)).toBe(live)
       }),
-      { numRuns: 30 },
+      { numRuns: Number(process.env.FC_RUNS) || 30 },
     )
   })
 })

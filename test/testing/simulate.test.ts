@@ -122,7 +122,7 @@ describe('a seed', () => {
         expect(one.trace.length).toBeGreaterThan(0)
         expect(other).toEqual(one)
       }),
-      { numRuns: 15 },
+      { numRuns: Number(process.env.FC_RUNS) || 15 },
     )
   })
 

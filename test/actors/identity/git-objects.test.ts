@@ -5,7 +5,7 @@ import { type GitTreeEntry, gitBlob, gitCommit, gitTree } from '../../../src/act
 import { GitRepository } from './git-repository.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
-const few = { numRuns: 25 } // each case starts git
+const few = { numRuns: Number(process.env.FC_RUNS) || 25 } // each case starts git
 
 describe.each(['sha1', 'sha256'] as const)('%s objects are those of stock Git', format => {
   const repository = new GitRepository(format)

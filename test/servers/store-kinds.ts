@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll } from 'vitest'
+import type { Store } from 'xmachines'
+import { fileStore } from 'xmachines/persistence/filesystem'
+import { gitStore } from 'xmachines/persistence/git'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { postgresStore } from 'xmachines/persistence/postgres'
+import { valkeyStore } from 'xmachines/persistence/valkey'
+import { hasPostgres, PostgresServer } from './postgres.ts'
+import { hasValkey, ValkeyServer } from './valkey.ts'
+
+/** Every kind of store that the package has. */
+export type StoreKind = 'memory' | 'filesystem' | 'git' | 'postgres' | 'valkey'
+
+/** Opens stores of every kind, each at a place of its own. For the whole of a test file. */
+export class StoreKinds {
+  /** Those that can be had here. */
+  readonly names: readonly StoreKind[] = [
+    'memory',
+    'filesystem',
+    'git',
+    ...(hasPostgres() ? (['postgres'] as const) : []),
+    ...(hasValkey() ? (['valkey'] as const) : []),
+  ]
+  readonly #root = mkdtempSync(join(tmpdir(), 'xmachines-kinds-'))
+  #postgres: PostgresServer | undefined
+  #pool: pg.Pool | undefined
+  #valkey: ValkeyServer | undefined
+  #places = 0
+
+  constructor() {
+    beforeAll(async () => {
+      if (this.names.includes('postgres')) {
+        this.#postgres = await PostgresServer.start()
+        this.#pool = new pg.Pool({ connectionString: this.#postgres.url() })
+      }
+      if (this.names.includes('valkey')) this.#valkey = await ValkeyServer.start()
+    })
+    afterAll(async () => {
+      await this.#pool?.end()
+      await this.#postgres?.stop()
+      await this.#valkey?.stop()
+      rmSync(this.#root, { recursive: true, force: true })
+    })
+  }
+
+  /** A place that nothing is at. */
+  place(): string {
+    return `place${++this.#places}`
+  }
+
+  /** The store of a place; it survives a close, but for that in memory. */
+  open(kind: StoreKind, place = this.place()): Store {
+    switch (kind) {
+      case 'memory':
+        return memoryStore()
+      case 'filesystem':
+        return fileStore(join(this.#root, place), { fsync: false })
+      case 'git':
+        return gitStore({ dir: join(this.#root, place), fsync: false })
+      case 'postgres':
+        return postgresStore({ pool: this.#pool!, schema: place })
+      case 'valkey':
+        return valkeyStore({ url: this.#valkey!.url, prefix: place })
+    }
+  }
+}
