@@ -4,6 +4,7 @@ import type { ActorRef } from '../machine/actor-ref.ts'
 import { kindOfLogic } from '../machine/logic-kind.ts'
 import type { Told } from '../machine/outcome.ts'
 import type { Invocation } from '../machine/state.ts'
+import type { ActorSystem } from '../machine/system.ts'
 import type { LiveScope, LiveSnapshot } from '../machine/xstate.ts'
 import { failureOf } from './outcome-record.ts'
 
@@ -83,27 +84,64 @@ export class Attempt {
     return this.#abort.signal
   }
 
+  /** What its logic relays, as if it were its actor. */
+  relay(target: unknown, event: EventObject): void {
+    const { actor } = this.#invocation
+    if (target === this.#scope.self) this.#hear({ to: 'self', event })
+    else if (target === actor._parent) this.#hear({ to: 'parent', event })
+    else actor.system.sendFromAction(target as ActorRef, event)
+  }
+
   /** What the logic is started with: a stand-in for its actor, whose mail comes here instead of to an actor. */
   #scopeOf(actor: ActorRef): LiveScope {
-    const { system, scope } = actor
-    const relay = (_source: unknown, target: unknown, event: EventObject): void => {
-      if (target === self) this.#hear({ to: 'self', event })
-      else if (target === actor._parent) this.#hear({ to: 'parent', event })
-      else system.sendFromAction(target as ActorRef, event)
+    const { scope } = actor
+    const self = Object.create(actor) as StandIn
+    self.getSnapshot = () => this.#state
+    self.system = relayingSystem(actor.system)
+    self.send = (event: EventObject) => this.relay(self, event)
+    self[attemptOf] = this
+    return {
+      self,
+      id: scope.id,
+      sessionId: scope.sessionId,
+      logger: scope.logger,
+      system: self.system,
+      defer: atOnce,
+      stopChild: scope.stopChild,
+      emit: nothing,
+      actionExecutor: scope.actionExecutor,
     }
-    const self = Object.create(actor, {
-      getSnapshot: { value: () => this.#state },
-      send: { value: (event: EventObject) => relay(undefined, self, event) },
-      system: { value: Object.create(system, { _relay: { value: relay } }) },
-    }) as ActorRef
-    return Object.create(scope, {
-      self: { value: self },
-      system: { value: self.system },
-      emit: { value: () => {} },
-      defer: { value: (work: () => void) => work() },
-    }) as LiveScope
   }
 }
+
+const attemptOf = Symbol('attempt')
+
+/** The stand-in for an actor that runs outside. */
+interface StandIn extends ActorRef {
+  [attemptOf]: Attempt
+  system: ActorSystem
+  getSnapshot(): LiveSnapshot
+  send(event: EventObject): void
+}
+
+const relaying = new WeakMap<ActorSystem, ActorSystem>()
+
+/** A system as the logic of attempts sees it: what they relay comes to them. One for all attempts of a run, which is cheaper. */
+function relayingSystem(system: ActorSystem): ActorSystem {
+  let seen = relaying.get(system)
+  if (seen === undefined) {
+    const relay = (source: Partial<StandIn> | undefined, target: unknown, event: EventObject): void => {
+      const attempt = source?.[attemptOf]
+      if (attempt === undefined) system.sendFromAction(target as ActorRef, event)
+      else attempt.relay(target, event)
+    }
+    seen = Object.create(system, { _relay: { value: relay } }) as ActorSystem
+    relaying.set(system, seen)
+  }
+  return seen
+}
+
+function nothing(): void {}
 
 function atOnce(over: () => void): void {
   over()
