@@ -8,8 +8,8 @@ import { machineOption } from './machine-option.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { storeArgument } from './store-doors.ts'
-import type { Terminal } from './terminal.ts'
+import { notesDirectory, storeArgument } from './store-doors.ts'
+import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 import { countingNumber } from './whole-number.ts'
 
@@ -19,6 +19,7 @@ interface RunOptions {
   readonly topic?: string
   readonly strict?: boolean
   readonly residents?: number
+  readonly notes?: string
   readonly objectFormat?: ObjectFormat
 }
 
@@ -33,6 +34,10 @@ export function runCommand(): Command {
       '--topic <name>',
       "what the log is called for ever, and the namespace of its runs (default: the log's base name)",
     )
+    .option(
+      '--notes <dir>',
+      'where it is kept what of the log was consumed, and the dead letters (default: in the store, where that is a directory)',
+    )
     .option('--strict', 'stop at the first line that is refused; slower, one line after another')
     .addOption(new Option('--residents <n>', 'how many runs are kept in memory').argParser(countingNumber))
     .addOption(objectFormatOption())
@@ -41,13 +46,15 @@ export function runCommand(): Command {
 
 async function runLog(terminal: Terminal, log: string, options: RunOptions): Promise<number> {
   const { strict = false, residents, objectFormat } = options
+  const dir = options.notes ?? (await notesDirectory(options.store))
+  if (dir === undefined)
+    throw usage('--notes is needed: a store that is no directory has no place for what the log was.')
   const machines = await loadMachines(options.machine)
   const input = await openInput(log)
   try {
     return await withStore(terminal, options.store, { access: 'create', objectFormat }, async store => {
       const topic = options.topic ?? input.name
       const began = performance.now()
-      const dir = store.location
       const done = await consumeLog(terminal, { input, store, dir, machines, topic, strict, residents })
       await summarise(terminal, store, topic, done, (performance.now() - began) / 1000)
       return done.refused + done.failed === 0 ? 0 : 1
@@ -83,7 +90,7 @@ async function summarise(
       counted(runs, 'run'),
       `${counted(events, 'event')} applied`,
       ...(duplicates === 0 ? [] : [`${counted(duplicates, 'duplicate')} recognised`]),
-      ...(refused === 0 ? [] : [`${counted(refused, 'line')} refused: see dead-letters.ndjson in the store`]),
+      ...(refused === 0 ? [] : [`${counted(refused, 'line')} refused: see dead-letters.ndjson`]),
       ...(failed === 0 ? [] : [`${counted(failed, 'run')} failed`]),
       `${perSecond.toLocaleString('en-US')} events/s`,
     ]

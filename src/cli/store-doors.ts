@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
@@ -17,12 +17,22 @@ export interface DoorSettings {
 /** Makes the store of one place. Nothing happens to the place before the first operation. */
 export type Door = (settings: DoorSettings) => Store | Promise<Store>
 
+/** Where a command keeps notes of its own on a store that is a directory. */
+export async function notesDirectory(location: string): Promise<string | undefined> {
+  const path = pathOf(location)
+  if (path === undefined) return undefined
+  const { findGitdir } = await import('../persistence/git/repository.ts')
+  const gitdir = existsSync(join(path, segmentName(1))) ? undefined : findGitdir(path)
+  if (gitdir !== undefined) return join(gitdir, 'xmachines')
+  return schemeOf(location) === 'git' ? join(path, 'xmachines') : resolve(path)
+}
+
 /** What a location can be: for the help of commands. */
 export const storeArgument = 'a directory, a Git repository, or a URL: file:, git:, postgres:, redis:, valkey:, memory:'
 
 /** The door of a location: a path, or a URL whose scheme says what it is. Drivers are loaded when theirs is opened. */
 export function doorOf(location: string): Door {
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
+  const scheme = schemeOf(location)
   if (scheme === undefined) return pathDoor(location)
   const door = doors[scheme]
   if (door !== undefined) return door(location)
@@ -34,9 +44,22 @@ export function doorOf(location: string): Door {
   )
 }
 
+function schemeOf(location: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
+}
+
+/** The path of a store that is kept in files. */
+function pathOf(location: string): string | undefined {
+  const scheme = schemeOf(location)
+  if (scheme === undefined) return location
+  if (scheme === 'git') return location.replace(/^git:(\/\/)?/i, '')
+  if (scheme !== 'file') return undefined
+  return location.startsWith('file://') ? fileURLToPath(location) : location.slice('file:'.length)
+}
+
 const doors: Readonly<Record<string, (location: string) => Door>> = {
-  file: location => pathDoor(location.startsWith('file://') ? fileURLToPath(location) : location.slice('file:'.length)),
-  git: location => gitDoor(location.replace(/^git:(\/\/)?/i, '')),
+  file: location => pathDoor(pathOf(location)!),
+  git: location => gitDoor(pathOf(location)!),
   memory: () => memoryDoor,
   postgres: postgresDoor,
   postgresql: postgresDoor,

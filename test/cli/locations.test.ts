@@ -41,8 +41,13 @@ describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
   it('is run into, listed, verified, exported and copied like any other', async ({ skip }) => {
     const place = locate() ?? skip()
     const log = space.log(counterLog(200, 6))
-    const ran = await xmachines('run', log, '--machine', counter, '--store', place, '--topic', 'shop')
-    expect(ran).toMatchObject({ code: 0 })
+    const args = ['run', log, '--machine', counter, '--store', place, '--topic', 'shop']
+    const isServer = !/^(file|git):/.test(place)
+    if (isServer) expect((await xmachines(...args)).stderr).toMatch(/^USAGE_INVALID: --notes is needed/)
+    const notes = isServer ? ['--notes', space.path('notes')] : []
+    expect(await xmachines(...args, ...notes)).toMatchObject({ code: 0 })
+    // Again: all of it was consumed.
+    expect(await xmachines(...args, ...notes)).toMatchObject({ code: 0 })
     expect(jsonLines((await xmachines('runs', place, '--json')).stdout)).toHaveLength(6)
     expect((await xmachines('verify', place, '--machine', counter)).code).toBe(0)
     expect(units((await xmachines('export', place)).stdout)).toEqual(units(exported))
