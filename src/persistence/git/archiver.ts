@@ -3,6 +3,7 @@ import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
+import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
 import { badCommit, foreign } from './failures.ts'
 import type { GitFiles } from './files.ts'
@@ -11,7 +12,6 @@ import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
 import { Packs } from './packs.ts'
 import { besideLine, unitsLine } from './provenance.ts'
 import type { Repository } from './repository.ts'
-import { turn } from './turn.ts'
 
 /** What an archiver has done so far. */
 export interface ArchiveCounts {
@@ -88,7 +88,7 @@ export class Archiver {
         units = batch.slice(1)
       }
       if (units.length > 0) at = await this.#units(store, head, at, units)
-      if (batch.length >= turnEvery) await turn()
+      if (batch.length >= turnEvery) await nextTurn()
     }
     if (at === undefined) throw badCommit(run, run, 'the store that is archived has not got its first unit')
     if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }

@@ -1,7 +1,8 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
 import type { AppendItem, Beside, RunHead, Store } from '../../actors/contracts/store.ts'
-import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
+import type { NewUnit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { plainUnit } from '../../actors/history/plain-unit.ts'
 import { differs } from './archiver.ts'
 import { readCommit } from './branch.ts'
 import { badCommit } from './failures.ts'
@@ -66,7 +67,7 @@ async function fillRun(journal: Store, repository: RepositoryStore, head: RunHea
   }
   const from = known !== undefined ? known.seq + 1 : fork === undefined ? 0 : fork.seq + 1
   for await (const batch of from > seq ? [] : batchesOf(repository.read(run, { from, to: seq }))) {
-    for (const unit of batch) units.push(newUnit(unit))
+    for (const unit of batch) units.push(plainUnit(unit))
     if (units.length >= chunk && units.at(-1)!.seq < seq) await append({})
   }
   await append({
@@ -74,10 +75,6 @@ async function fillRun(journal: Store, repository: RepositoryStore, head: RunHea
     ...(head.value !== undefined && { value: head.value }),
     beside: besideOf(head.beside),
   })
-}
-
-function newUnit({ run: _run, id: _id, epoch: _epoch, ...unit }: Unit): NewUnit {
-  return unit
 }
 
 function besideOf({ sources, attempts, published, parked, parent, linked }: Beside): NonNullable<AppendItem['beside']> {

@@ -1,9 +1,9 @@
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { nextTurn } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
 import { writeFailure } from './failures.ts'
 import { RefMoved } from './refs.ts'
-import { turn } from './turn.ts'
 
 /** What a follower leans on. */
 export interface FollowerOptions {
@@ -103,7 +103,7 @@ export class Follower {
     let looked = 0
     for await (const head of heads(signal)) {
       if (signal.aborted) break
-      if (++looked % 64 === 0) await turn()
+      if (++looked % 64 === 0) await nextTurn()
       if (archiver.isTaken(head)) continue
       try {
         await archiver.take(store, head)

@@ -1,8 +1,8 @@
-import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { Beside, RunHead } from '../../actors/contracts/store.ts'
-import type { NewUnit, ObjectFormat, SourcePosition, TimeMode, Unit } from '../../actors/contracts/unit.ts'
+import type { NewUnit, ObjectFormat, TimeMode, Unit } from '../../actors/contracts/unit.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
-import { freeze } from './freeze.ts'
+import { deepFreeze } from '../deep-freeze.ts'
+import { readPosition, readPositions, type WrittenPosition, withPosition } from '../unit-text.ts'
 
 /*
  * How units were recorded: what their ids are not made of. One commit a flush, on a branch of its own, whose file has
@@ -68,10 +68,12 @@ function written(unit: NewUnit): object {
 
 /** Reads the units of a line. */
 export function readUnits(line: string): readonly UnitProvenance[] {
-  const { units }: { readonly units: readonly (Omit<UnitProvenance, 'sources'> & { sources?: readonly Written[] })[] } =
+  const {
+    units,
+  }: { readonly units: readonly (Omit<UnitProvenance, 'sources'> & { sources?: readonly WrittenPosition[] })[] } =
     JSON.parse(line)
   return units.map(({ outputs = none, sources, ...rest }) =>
-    freeze({ outputs, ...(sources && { sources: sources.map(readPosition) }), ...rest }),
+    deepFreeze({ outputs, ...(sources && { sources: readPositions(sources) }), ...rest }),
   )
 }
 
@@ -81,8 +83,8 @@ export function readBeside(line: string): RunProvenance {
   const { time, created, revision, status, value, due, lease, sources, refusals, attempts, ...rest } = kept
   const beside = {
     ...rest,
-    sources: bare(sources.map(entry => [entry.id, readPosition(entry).position])),
-    refusals: refusals.map(readPosition),
+    sources: bare(sources.map(entry => [entry.id, readPosition(entry.position)])),
+    refusals: refusals.map(entry => ({ ...entry, position: readPosition(entry.position) })),
     attempts: bare(Object.entries(attempts)),
   } as unknown as Beside
   return {
@@ -100,23 +102,10 @@ export function readBeside(line: string): RunProvenance {
 const none: readonly never[] = Object.freeze([])
 
 type WrittenBeside = Omit<RunProvenance, 'beside'> &
-  Omit<Beside, 'sources' | 'refusals'> & { readonly sources: readonly Written[]; readonly refusals: readonly Written[] }
-
-interface Written {
-  readonly id: string
-  readonly position: string | number
-}
-
-/** JSON has no bigint: its digits in a text. */
-function withPosition<T extends SourcePosition>(of: T): T & { readonly position: JsonValue } {
-  const { position } = of
-  return { ...of, position: typeof position === 'bigint' ? String(position) : position } as T & { position: JsonValue }
-}
-
-function readPosition<T extends Written>(of: T): T & SourcePosition {
-  const { position } = of
-  return { ...of, position: typeof position === 'string' ? BigInt(position) : position } as T & SourcePosition
-}
+  Omit<Beside, 'sources' | 'refusals'> & {
+    readonly sources: readonly WrittenPosition[]
+    readonly refusals: readonly WrittenPosition[]
+  }
 
 /** An object without a prototype: any text may be a name in it. */
 function bare<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {

@@ -10,17 +10,17 @@ import type {
 import type { Creation, NewUnit, ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { machineId } from '../../actors/identity/index.ts'
+import { deepFreeze } from '../deep-freeze.ts'
+import { nextTurn } from '../filesystem/turns.ts'
 import { emptyBeside } from '../judge.ts'
 import { readHead } from './branch.ts'
 import { parseCommit, parseTree } from './commit.ts'
 import { foreign } from './failures.ts'
-import { freeze } from './freeze.ts'
 import { digitsOf, isId, ownRef, provenanceRef } from './layout.ts'
 import type { RunProvenance, UnitProvenance } from './provenance.ts'
 import { ProvenanceIndex } from './provenance-index.ts'
 import type { Repository } from './repository.ts'
 import { type Beginning, createdIn, type Link, readCreation, readUnit, walkBack } from './run-history.ts'
-import { turn } from './turn.ts'
 
 const batchSize = 256
 const unrecorded: UnitProvenance = Object.freeze({ outputs: Object.freeze([]) })
@@ -181,7 +181,7 @@ export class RepositoryStore implements Store {
     const created = provenance?.created ?? this.#created(run, oid, creation)
     const at = oid === run ? created : readUnit(repository, walkBack(repository, run, oid, seq)[0]!).at
     const { time, revision, status, value, due, lease, beside } = provenance ?? unknown(seq - (fork?.at ?? 0))
-    return freeze({
+    return deepFreeze({
       run,
       namespace,
       ...(key !== undefined && { key }),
@@ -227,7 +227,7 @@ export class RepositoryStore implements Store {
       if (heads.length < batchSize) continue
       yield heads
       heads = []
-      await turn()
+      await nextTurn()
       this.#admit(signal)
     }
     yield heads
@@ -255,7 +255,7 @@ export class RepositoryStore implements Store {
       }
       if (batch.length > 0) yield this.#recorded(batch)
       if (at < links.length && links[at]!.seq > last) return
-      await turn()
+      await nextTurn()
       this.#admit(signal)
     }
   }
@@ -273,7 +273,7 @@ export class RepositoryStore implements Store {
     if (creation.fork !== undefined) return undefined
     const provenance = this.#provenance.run(run)
     const created = (next?.run === run ? createdIn(this.repository, next) : undefined) ?? provenance?.created ?? 0
-    return { ...freeze(beginning(creation, provenance?.time ?? 'arrival', seq, created)), run, id: oid }
+    return { ...deepFreeze(beginning(creation, provenance?.time ?? 'arrival', seq, created)), run, id: oid }
   }
 
   /** Units with what was recorded of them, run by run: a fork's history is of several. */
@@ -321,5 +321,5 @@ export function readMachine(repository: Repository, oid: string): MachineRecord 
   if (blob === undefined) return undefined
   const { id, version, definition } = JSON.parse(Buffer.from(blob.bytes).toString()) as MachineRecord
   const record = { oid, id, version, definition }
-  return machineId(objectFormat, record) === oid ? freeze(record) : undefined
+  return machineId(objectFormat, record) === oid ? deepFreeze(record) : undefined
 }

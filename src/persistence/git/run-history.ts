@@ -2,9 +2,9 @@ import type { Creation, NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { runId, unitId } from '../../actors/identity/index.ts'
 import { copyJson } from '../../actors/json/json-copy.ts'
+import { deepFreeze } from '../deep-freeze.ts'
 import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.ts'
 import { badCommit } from './failures.ts'
-import { freeze } from './freeze.ts'
 import type { Repository } from './repository.ts'
 
 /** A commit of a history, as the walk back from its head finds it. */
@@ -122,7 +122,7 @@ function readJson<T>(repository: Repository, run: string, oid: string, blob: str
   const value = parseFile(repository, run, oid, blob, text)
   if (dangerous.test(text)) copyJson(value, { name: `Commit ${oid}`, code: 'COMMIT_DAMAGED' })
   if (typeof value !== 'object' || value === null) throw blame(run, oid)
-  return freeze(value) as T
+  return deepFreeze(value) as T
 }
 
 /** The id of content that may be anything. */
