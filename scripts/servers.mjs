@@ -33,9 +33,10 @@ function fetchNewestPostgres() {
   }
   const folder = fileURLToPath(new URL('../.cache/postgres', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  return run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--no-save', `${name}@beta`], {
-    cwd: folder,
-  })
+  const options = ['--prefix', folder, '--no-audit', '--no-fund', '--no-save', '--ignore-scripts']
+  if (!run('npm', ['install', ...options, name], { cwd: folder })) return false
+  // What its own script does after an installation: the links between its libraries, which a package cannot hold.
+  return run('node', ['scripts/hydrate-symlinks.js'], { cwd: `${folder}/node_modules/${name}` })
 }
 
 const done = [installPostgres(), ...(process.argv.includes('--newest') ? [fetchNewestPostgres()] : [])]
