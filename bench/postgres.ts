@@ -1,12 +1,17 @@
 import pg from 'pg'
 import { openRun, type Store } from 'xmachines'
 import { postgresStore } from 'xmachines/persistence/postgres'
+import { TestRun } from '../src/testing/store-conformance/test-run.ts'
 import { PostgresServer } from '../test/servers/postgres.ts'
 import { type Comparison, compare, type Side } from './compare.ts'
 import { order, orderEvents } from './machines.ts'
 
 const events = orderEvents(20_000)
 const runCount = 1000
+
+const outside = { kind: 'outside' } as const
+/** As long as a state's hash is. */
+const state = '1:'.padEnd(24, 'x')
 
 /** The columns of a row of the units' table. */
 type Row = readonly [run: string, seq: number, at: number, events: string, rest: string]
@@ -64,7 +69,37 @@ export async function postgres(): Promise<Comparison[]> {
       },
       5,
     )
-    return [awaited, overlapped]
+    let written: TestRun[] = []
+    const appended = await compare(
+      'postgres: append, 1,000 runs',
+      0.5,
+      bareInsert(pool, rows, events.length, runCount),
+      {
+        name: 'store.append of 1,000 items',
+        async prepare() {
+          store = open()
+          written = Array.from({ length: runCount }, (_, i) => new TestRun('sha1', { key: `o-${i}` }))
+          const outcomes = await store.append(written.map(run => run.creates()))
+          for (const [i, run] of written.entries()) run.follow(run.creates(), outcomes[i])
+        },
+        async run() {
+          for (let next = 0; next < events.length; next += runCount) {
+            const items = written.map(({ id, seq, revision }, i) => {
+              const unit = { seq: seq + 1, at: next, events: [events[next + i]!], origin: outside, outputs: [], state }
+              return { run: id, expected: { seq, revision }, units: [unit] }
+            })
+            for (const [i, outcome] of (await store.append(items)).entries()) {
+              if (outcome.status !== 'appended') throw new Error(outcome.status)
+              written[i]!.seq = outcome.seq
+              written[i]!.revision = outcome.revision
+            }
+          }
+          return events.length
+        },
+        after: () => store.close(),
+      },
+    )
+    return [awaited, overlapped, appended]
   } finally {
     await pool.end()
     await server.stop()

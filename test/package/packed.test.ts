@@ -48,6 +48,15 @@ describe('the packed package', () => {
     expect(onNode).toEqual(['persistence/filesystem', 'persistence/git'])
   })
 
+  test('says how to install a library that is missing', async () => {
+    const script = `const { postgresStore } = await import('xmachines/persistence/postgres')
+      const store = postgresStore({ connectionString: 'postgres://localhost/db' })
+      await store.head('a').catch(error => console.log(error.code, error.message))
+      await store.close()`
+    const printed = await succeed(process.execPath, ['--input-type=module', '--eval', script], { cwd: pack.folder })
+    expect(printed).toMatch(/^LIBRARY_MISSING .*npm install pg/)
+  }, 300_000)
+
   test.each(Object.keys(entries))(
     '%s: the exported names',
     async door => {

@@ -33,6 +33,20 @@ export const newestPostgresBin: string | undefined = [join(cache, `linux-${proce
   existsSync(join(folder, 'initdb')),
 )
 
+/** The servers that tests run on which hold the store to its contract. */
+export function postgresServers(): readonly { readonly name: string; readonly bin: string }[] {
+  if (!hasPostgres()) return []
+  if (newestPostgresBin === undefined) {
+    const message = 'the newest PostgreSQL is not there: `node scripts/servers.mjs --newest` fetches it.'
+    if (process.env.CI === 'true' && process.platform === 'linux' && process.arch === 'x64') throw new Error(message)
+    console.warn(`SKIPPED: ${message}`)
+  }
+  return [
+    { name: 'the PostgreSQL of the system', bin: postgresBin! },
+    ...(newestPostgresBin === undefined ? [] : [{ name: 'the newest PostgreSQL', bin: newestPostgresBin }]),
+  ]
+}
+
 /** Whether tests that need a server run. Where they cannot they say so; with `CI=true` that is a failure. */
 export function hasPostgres(): boolean {
   if (postgresBin !== undefined) return true

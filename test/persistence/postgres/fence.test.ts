@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { postgresStore } from '../../../src/persistence/postgres/index.ts'
 import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
-import { hasPostgres, PostgresServer } from '../../servers/postgres.ts'
+import { PostgresServer, postgresServers } from '../../servers/postgres.ts'
 
 const one = { namespace: 'tests', partition: 1 }
 const claims = `update leases set epoch = epoch + 1, owner = 'thief', "group" = 'g'`
 
-describe.runIf(hasPostgres())('a claim and an append at the same time', () => {
+describe.each(postgresServers())('a claim and an append at the same time on $name', ({ bin }) => {
   let server: PostgresServer
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    server = await PostgresServer.start({ bin })
   })
   afterAll(() => server.stop())
 

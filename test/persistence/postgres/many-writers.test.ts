@@ -42,6 +42,29 @@ describe.runIf(hasPostgres())('several writers of the same runs', () => {
     expect(row?.deadlocks).toBe(0)
   }, 120_000)
 
+  test.each(['repeatable read', 'serializable'])(
+    'where transactions are %s by default, collisions are tried again',
+    async isolation => {
+      const schema = `isolated ${isolation}`
+      const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`
+      const pools = [0, 1, 2].map(() => new pg.Pool({ connectionString: server.url(), options }))
+      const [shown] = (await pools[0]!.query('show transaction_isolation')).rows
+      expect(shown).toEqual({ transaction_isolation: isolation })
+      const stores = pools.map(pool => postgresStore({ pool, schema }))
+      const runs = Array.from({ length: 10 }, (_, n) => new TestRun('sha1', { key: `${n}` }))
+      const ledger = new Ledger()
+      await Promise.all(
+        stores.map(async (store, n) => {
+          const writer = new Writer(`writer ${n}`, store, runs, ledger, randomOf(7, n))
+          for (let step = 0; step < 25; step++) await writer.step()
+        }),
+      )
+      expect(await wrongTables(server, schema, ledger)).toEqual([])
+      expect(ledger.outcomes).toEqual({ appended: expect.any(Number), conflict: expect.any(Number) })
+      await Promise.all([...stores.map(store => store.close()), ...pools.map(pool => pool.end())])
+    },
+  )
+
   test('connections that are cut in the middle of appends cost nothing but time', async () => {
     const schema = 'cut'
     const pools = [0, 1, 2].map(() => new pg.Pool({ connectionString: server.url(), max: 3 }))
