@@ -5,7 +5,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { valkeyStore } from 'xmachines/persistence/valkey'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
+import { describeOnValkey } from '../servers/describe.ts'
+import { ValkeyServer } from '../servers/valkey.ts'
 import { ignoreFirstStep, openPlayed, play, unitsOf } from './played.ts'
 
 let root: string
@@ -49,6 +52,32 @@ describe('one history, any store', () => {
         if (file !== undefined) expect(file.id).toHaveLength(64)
       }),
       { numRuns: 15 },
+    )
+  })
+})
+
+describeOnValkey('one history, on a server too', () => {
+  let server: ValkeyServer
+  beforeAll(async () => {
+    server = await ValkeyServer.start({ appendfsync: 'everysec' })
+  })
+  afterAll(() => server.stop())
+
+  test('ids, units and states are equal over memory and Valkey store, reopened or not', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitraryMachine(), arbitraryScript(), fc.boolean(), async ({ build }, script, reopened) => {
+        const memory = await play(build(), script, memoryStore()).catch(ignoreFirstStep)
+        if (memory === undefined) return
+        const options = { url: server.url, prefix: `agree ${count++}`, durability: 'everysec' } as const
+        const store = valkeyStore(options)
+        const kept = await play(build(), script, store, { overlapped: !reopened, reopen: () => reopened })
+        await store.close()
+        expect(kept).toEqual(memory)
+        const fresh = valkeyStore(options)
+        expect(await unitsOf(fresh, kept.id)).toEqual(memory.units)
+        await fresh.close()
+      }),
+      { numRuns: 25 },
     )
   })
 })

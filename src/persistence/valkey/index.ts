@@ -4,6 +4,7 @@ import { ValkeyBackend } from './backend.ts'
 import { connectTo, locationOf, type ValkeyClient, withoutSecrets } from './client.ts'
 import { Connection } from './connection.ts'
 import { Keys } from './keys.ts'
+import { Replicas } from './replicas.ts'
 import { checkSafety, type ValkeyDurability, type ValkeyWarning } from './safety.ts'
 
 export type { ValkeyClient } from './client.ts'
@@ -19,7 +20,10 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
   readonly prefix?: string
   /** What the server must be set to: looked at with every new connection. @default 'always' */
   readonly durability?: ValkeyDurability
-  /** How many replicas must have a write before it is acknowledged (`WAIT`). @default 0 */
+  /**
+   * How many replicas must have a write before it is acknowledged: on their disks, where the server has `WAITAOF` and
+   * `durability` is not `'memory'`, or else in their memory. @default 0
+   */
   readonly replicas?: number
   /** What the store could not make sure of. @default the process's warnings, or else the console's */
   readonly onWarning?: (warning: ValkeyWarning) => void
@@ -62,7 +66,8 @@ export function valkeyStore(options: ValkeyStoreOptions): Store {
     const used = connection.end()
     if (client === undefined) used?.disconnect()
   }
-  return new ServerStore(new ValkeyBackend(connection, new Keys(prefix), replicas, end), options)
+  const waited = replicas === 0 ? undefined : new Replicas(connection, replicas, durability !== 'memory')
+  return new ServerStore(new ValkeyBackend(connection, new Keys(prefix), waited, end), options)
 }
 
 function warn({ code, message }: ValkeyWarning): void {
