@@ -1,3 +1,4 @@
+import { Cluster } from 'iovalkey'
 import { expect, test, vi } from 'vitest'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 
@@ -6,6 +7,7 @@ const url = 'redis://somebody:secret@localhost:1/3'
 test.each<[string, unknown, RegExp]>([
   ['neither a URL nor a client', {}, /`url` or `client`/],
   ['both of them', { url, client: {} }, /`url` or `client`/],
+  ['a client of a whole cluster', { client: new Cluster([], { lazyConnect: true }) }, /one server/],
   ['a URL that is none', { url: 'secret@@' }, /redis:\/\/host/],
   ['a URL of something else', { url: 'https://somebody:secret@host' }, /redis:\/\/.*got https:/],
   ['an empty prefix', { url, prefix: '' }, /`prefix`/],
