@@ -19,6 +19,7 @@ import { storeError } from './failures.ts'
 import { format, freeGroup, type Keys, leaseName, named, ofMember, pinName, unnamed } from './keys.ts'
 import { Letters } from './mail.ts'
 import { Mark } from './mark.ts'
+import type { Replicas } from './replicas.ts'
 import { readLease, readRowText, readUnit } from './row-text.ts'
 import { appendScript } from './scripts/append.ts'
 import { claimScript, releaseScript, renewScript } from './scripts/leases.ts'
@@ -47,22 +48,20 @@ const keptSnapshots = 4
 const processesKept = 30 * 24 * 3_600_000
 /** How many names are looked through at once for those of a namespace. */
 const namesAtOnce = 1024
-/** For how long replicas are waited for in one try, ms. */
-const replicaWait = 1_000
 
 /** A store's data on Valkey or Redis. */
 export class ValkeyBackend implements ServerBackend {
   readonly location: string
   readonly #connection: Connection
   readonly #keys: Keys
-  readonly #replicas: number
+  readonly #replicas: Replicas | undefined
   readonly #end: () => void
   readonly #mark = new Mark()
   /** Machines that the server has. */
   readonly #machines = new Set<string>()
 
-  /** @param replicas how many must have a write before it is acknowledged @param end lets go of the client, if it is the store's own */
-  constructor(connection: Connection, keys: Keys, replicas: number, end: () => void) {
+  /** @param replicas those that must have a write before it is acknowledged @param end lets go of the client, if it is the store's own */
+  constructor(connection: Connection, keys: Keys, replicas: Replicas | undefined, end: () => void) {
     this.location = connection.location
     this.#connection = connection
     this.#keys = keys
@@ -273,15 +272,17 @@ export class ValkeyBackend implements ServerBackend {
     runOf?: (which: number) => string | undefined,
   ): Promise<unknown> {
     let call = 0
+    let losses = 0
     const marked = (): readonly (string | number)[] => {
       const next = this.#mark.next()
       call = next.call
+      losses = this.#connection.losses
       return [...next.args, ...args]
     }
     const answer = await this.#connection.run(script, keys, marked).catch(error => {
       throw XMachinesError.is(error, 'STORE_ROLLED_BACK') ? this.#rolledBack(error, runOf) : error
     })
-    if (this.#replicas > 0) await this.#replicated()
+    await this.#replicas?.reached(losses)
     this.#mark.acknowledge(call)
     return answer
   }
@@ -295,14 +296,6 @@ export class ValkeyBackend implements ServerBackend {
       `the server has forgotten ${what}`,
       run === undefined ? {} : { run },
     )
-  }
-
-  /** The command waits for what this connection wrote: the mark of this call, and all before it. */
-  async #replicated(): Promise<void> {
-    const reached = await this.#connection.write('wait', [this.#replicas, replicaWait])
-    if ((reached as number) >= this.#replicas) return
-    const found = `${reached} of ${this.#replicas} replicas have the write after ${replicaWait} ms`
-    throw storeError('STORE_OUTCOME_UNKNOWN', this.location, found)
   }
 }
 

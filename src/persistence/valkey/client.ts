@@ -1,6 +1,6 @@
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 
-/** What a store needs of a client: `iovalkey` and `ioredis` have it, also for a cluster. */
+/** What a store needs of a client: `iovalkey` and `ioredis` have it. */
 export interface ValkeyClient {
   /** `'ready'`: a command goes out at once; `'wait'`: it connects when it is told to. */
   readonly status: string

@@ -35,6 +35,7 @@ export class Connection {
   #ready: Promise<void> | undefined
   /** The connection is one that was checked. */
   #isChecked = false
+  #losses = 0
   readonly #flying = new Set<(error: unknown) => void>()
 
   /**
@@ -45,6 +46,11 @@ export class Connection {
     this.location = location
     this.#make = make
     this.#check = check
+  }
+
+  /** How often a connection was lost: two commands with the same number in between went over the same one. */
+  get losses(): number {
+    return this.#losses
   }
 
   /** Resolves when a command can be sent. */
@@ -122,6 +128,7 @@ export class Connection {
   }
 
   #lost = (): void => {
+    this.#losses++
     this.#isChecked = false
     const error = new Error('the connection was lost before the answer came')
     for (const reject of this.#flying) reject(error)

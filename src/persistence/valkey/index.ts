@@ -4,6 +4,7 @@ import { ValkeyBackend } from './backend.ts'
 import { connectTo, locationOf, type ValkeyClient, withoutSecrets } from './client.ts'
 import { Connection } from './connection.ts'
 import { Keys } from './keys.ts'
+import { Replicas } from './replicas.ts'
 import { checkSafety, type ValkeyDurability, type ValkeyWarning } from './safety.ts'
 
 export type { ValkeyClient } from './client.ts'
@@ -13,13 +14,16 @@ export type { ValkeyDurability, ValkeyWarning } from './safety.ts'
 export interface ValkeyStoreOptions extends ServerStoreOptions {
   /** `redis://`, `rediss://`, `valkey://` or `valkeys://`. The store connects by itself, with the package `iovalkey`. Or give `client`. */
   readonly url?: string
-  /** A client of `iovalkey` or `ioredis`, which stays the caller's to close. Or give `url`. */
+  /** A client of `iovalkey` or `ioredis`, not one of a whole cluster; it stays the caller's to close. Or give `url`. */
   readonly client?: ValkeyClient
   /** Names the store among others on the server: all its keys begin with it in braces. @default 'xmachines' */
   readonly prefix?: string
   /** What the server must be set to: looked at with every new connection. @default 'always' */
   readonly durability?: ValkeyDurability
-  /** How many replicas must have a write before it is acknowledged (`WAIT`). @default 0 */
+  /**
+   * How many replicas must have a write before it is acknowledged: on their disks, where the server has `WAITAOF` and
+   * `durability` is not `'memory'`, or else in their memory. @default 0
+   */
   readonly replicas?: number
   /** What the store could not make sure of. @default the process's warnings, or else the console's */
   readonly onWarning?: (warning: ValkeyWarning) => void
@@ -33,7 +37,8 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
  * failover may lose what was acknowledged, also with `replicas`, which makes that unlikely. A process that had it acknowledged
  * notices with its next write, and from then on refuses to write: `STORE_ROLLED_BACK`.
  *
- * All keys of a store are in one hash slot: one primary of a cluster keeps it. Give several prefixes to spread runs.
+ * All keys of a store are in one hash slot: one primary of a cluster keeps it, and is what the store connects to. Give several
+ * prefixes to spread runs.
  *
  * @example
  * const store = valkeyStore({ url: 'redis://localhost:6379', prefix: 'orders' })
@@ -46,6 +51,12 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
 export function valkeyStore(options: ValkeyStoreOptions): Store {
   const { url, client, prefix = 'xmachines', durability = 'always', replicas = 0, onWarning = warn } = options
   if ((url === undefined) === (client === undefined)) throw new TypeError('Expected either `url` or `client`.')
+  if (client !== undefined && 'isCluster' in client && client.isCluster === true) {
+    // It sends again by itself, and does not tell that a connection was lost.
+    throw new TypeError(
+      'Expected `client` to be connected to one server: the primary that has the slot; got one of a cluster.',
+    )
+  }
   if (typeof prefix !== 'string' || prefix === '') {
     throw new TypeError(`Expected \`prefix\` to be a text that is not empty, got ${JSON.stringify(prefix)}.`)
   }
@@ -62,7 +73,8 @@ export function valkeyStore(options: ValkeyStoreOptions): Store {
     const used = connection.end()
     if (client === undefined) used?.disconnect()
   }
-  return new ServerStore(new ValkeyBackend(connection, new Keys(prefix), replicas, end), options)
+  const waited = replicas === 0 ? undefined : new Replicas(connection, replicas, durability !== 'memory')
+  return new ServerStore(new ValkeyBackend(connection, new Keys(prefix), waited, end), options)
 }
 
 function warn({ code, message }: ValkeyWarning): void {

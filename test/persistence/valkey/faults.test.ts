@@ -151,18 +151,24 @@ describeOnValkey('a server that fails', () => {
     expect((await store.head(run.id))?.beside.inbox).toEqual([mail])
   })
 
-  test('a server that is killed and started again has all that it acknowledged', async () => {
-    const server = await started()
-    const stores = Array.from({ length: 3 }, () => opened({ url: server.url, patience: 60_000 }))
-    const acknowledged = await underLoad(stores, async () => {
-      await server.kill()
-      await server.restart()
-    })
-    const admin = server.client()
-    ends.push(() => admin.quit())
-    expect(await checkKeys(admin, 'xmachines', acknowledged)).toEqual([])
-    expect(acknowledged.count).toBeGreaterThan(rounds * 100)
-  }, 240_000)
+  test.each(['always', 'everysec'] as const)(
+    'a server with appendfsync %s that is killed and started again has all that it acknowledged',
+    async durability => {
+      const server = await ValkeyServer.start({ appendfsync: durability })
+      ends.push(() => server.stop())
+      const options = { url: server.url, durability, patience: 60_000 }
+      const stores = Array.from({ length: 3 }, () => opened(options))
+      const acknowledged = await underLoad(stores, async () => {
+        await server.kill()
+        await server.restart()
+      })
+      const admin = server.client()
+      ends.push(() => admin.quit())
+      expect(await checkKeys(admin, 'xmachines', acknowledged)).toEqual([])
+      expect(acknowledged.count).toBeGreaterThan(rounds * 100)
+    },
+    240_000,
+  )
 
   test('a server that does not answer is given up when patience is over, and what it did meanwhile is found', async () => {
     const server = await started()
