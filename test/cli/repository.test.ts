@@ -123,6 +123,6 @@ describe('what is no ledger', () => {
     const { code, stderr } = await xmachines('runs', plain)
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .* without runs/)])
     const remote = await xmachines('runs', 'https://example.invalid/ledger.git')
-    expect(remote.stderr).toMatch(/^STORE_UNSUPPORTED: .*clone/)
+    expect(remote.stderr).toMatch(/^STORE_UNSUPPORTED: .*Clone a repository/)
   })
 })
