@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { entries } from './entries.ts'
@@ -22,6 +23,8 @@ export default defineConfig({
   test: {
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
+    // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { resolve: { alias: doors }, test: { ...every, name: 'all', include: ['test/**/*.test.ts'] } },
       {

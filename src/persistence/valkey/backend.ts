@@ -24,10 +24,12 @@ import { readLease, readRowText, readUnit } from './row-text.ts'
 import { appendScript } from './scripts/append.ts'
 import { claimScript, releaseScript, renewScript } from './scripts/leases.ts'
 import { deliverScript } from './scripts/mail.ts'
+import { openScript } from './scripts/opening.ts'
 import { dueScript, headsScript, unitsScript } from './scripts/reading.ts'
 import { loadScript, saveScript } from './scripts/snapshots.ts'
 
 const scripts = {
+  open: script(openScript),
   append: script(appendScript),
   claim: script(claimScript),
   release: script(releaseScript),
@@ -71,16 +73,14 @@ export class ValkeyBackend implements ServerBackend {
 
   async open(objectFormat: ObjectFormat): Promise<void> {
     const { store, runs } = this.#keys
-    const read = async (): Promise<(string | null)[]> =>
-      (await this.#connection.ask('hmget', [store, 'format', 'objectFormat'])) as (string | null)[]
-    let [written, hash] = await read()
+    // A store that is there is only read: it may be on a replica.
+    let kept = await this.#connection.ask('hmget', [store, 'format', 'objectFormat'])
+    if ((kept as (string | null)[])[0] === null) {
+      kept = await this.#connection.run(scripts.open, [store, runs], () => [format, objectFormat])
+    }
+    const [written, hash] = kept as (string | null)[]
     if (written === null) {
-      const found = await this.#connection.ask('exists', [store, runs])
-      if (found !== 0) throw storeError('STORE_FOREIGN', this.location, `the key ${store} is not one of a store`)
-      // Of several that open it first, one says what it is.
-      await this.#connection.write('hsetnx', [store, 'objectFormat', objectFormat])
-      await this.#connection.write('hsetnx', [store, 'format', format])
-      ;[written, hash] = await read()
+      throw storeError('STORE_FOREIGN', this.location, `the key ${store} or ${runs} is not one of a store`)
     }
     if (written !== `${format}`) {
       throw new XMachinesError(

@@ -21,4 +21,10 @@ describeOnValkey('valkeyStore', () => {
       shared: true,
     }
   }, test)
+
+  test('a new place that many open at once is one store', async () => {
+    const stores = Array.from({ length: 20 }, () => valkeyStore({ url: server.url, prefix: 'many' }))
+    await Promise.all(stores.map(store => store.append([])))
+    await Promise.all(stores.map(store => store.close()))
+  })
 })
