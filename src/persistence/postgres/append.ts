@@ -1,6 +1,7 @@
 import type { LeaseRow } from '../../actors/contracts/store.ts'
 import { sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
+import { perhapsDone, together } from '../server/together.ts'
 import { isPlain, plainStatement, plainValues } from './append-one.ts'
 import { type AppendKind, appendStatement, appendValues, pinName } from './append-statement.ts'
 import { textArray } from './arrays.ts'
@@ -36,10 +37,13 @@ export class Appends {
     // Runs are locked in this order.
     possible.sort((a, b) => (a.run < b.run ? -1 : 1))
     const groups = [possible.filter(({ expected }) => expected === null), possible.filter(write => write.expected)]
-    const lost = (await Promise.all(groups.map(group => this.#write(group, token)))).flat()
+    const sent = groups.filter(group => group.length > 0).map(group => this.#write(group, token))
+    const lost = (await together(sent)).flat()
     if (possible.length === writes.length && lost.length === 0) return writes.map(() => undefined)
     const asked = writes.filter(write => !isPossible(write) || lost.includes(write))
-    const facts = await this.#ask(asked)
+    const facts = await this.#ask(asked).catch(error => {
+      throw lost.length < possible.length ? perhapsDone(error) : error
+    })
     const refusals = new Map(asked.map((write, at) => [write, facts[at]!]))
     return writes.map(write => {
       const refused = refusals.get(write)

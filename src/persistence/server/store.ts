@@ -27,6 +27,7 @@ import { Patience } from './patience.ts'
 import { readUnits } from './reading.ts'
 import { RecentRows } from './recent-rows.ts'
 import { headOf, type RunRow, readRow } from './run-row.ts'
+import { perhapsDone } from './together.ts'
 
 /** How a store on a server is made, whichever server it is. */
 export interface ServerStoreOptions {
@@ -77,7 +78,9 @@ export class ServerStore implements Store {
       for (const item of items) validateItem(item)
       const outcomes = new Array<AppendOutcome>(items.length)
       for (let left: Placed[] = placed; left.length > 0; ) {
-        const round = await this.#round(left, options?.signal)
+        const round = await this.#round(left, options?.signal).catch(error => {
+          throw outcomes.some(outcome => outcome.status === 'appended') ? perhapsDone(error) : error
+        })
         for (const { place, outcome } of round.answers) outcomes[place] = outcome
         left = round.later
       }

@@ -11,6 +11,7 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from '../server/backend.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
+import { together } from '../server/together.ts'
 import { inboxPage } from '../waiting.ts'
 import { AppendCall, readRefusal } from './append.ts'
 import { type Connection, type Script, script } from './connection.ts'
@@ -104,7 +105,7 @@ export class ValkeyBackend implements ServerBackend {
       calls.push(new AppendCall(writes, first, token, this.#keys, oid => this.#machines.has(oid)))
     }
     const refusals = new Array<Refused | undefined>(writes.length)
-    const answers = await Promise.all(
+    const answers = await together(
       calls.map(call =>
         this.#write(scripts.append, call.keys, call.args, which => writes[call.first + which - 1]?.run),
       ),
