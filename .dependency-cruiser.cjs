@@ -87,7 +87,8 @@ module.exports = {
     },
     {
       name: 'git-has-a-file-journal',
-      comment: 'The Git store keeps its journal with the file store (docs/decisions/0016-git-ledger.md), and knows no other sibling.',
+      comment:
+        'The Git store keeps its journal with the file store (docs/decisions/0016-git-ledger.md), and knows no other sibling.',
       severity: 'error',
       from: { path: '^src/persistence/git/' },
       to: { path: '^src/', pathNot: ['^src/actors/', '^src/persistence/(git|filesystem)/', sharedByStores] },
