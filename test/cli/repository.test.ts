@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { deflateSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { fsck, git } from '../persistence/git/stock-git.ts'
 import { ended, jsonLines, start, xmachines } from './command.ts'
@@ -113,6 +115,33 @@ describe('a clone of the repository', () => {
     expect(Number(git(ledger, 'rev-list', '--count', '--all'))).toBeGreaterThan(Number(before))
     const runs = jsonLines<{ key: string }>((await xmachines('runs', ledger, '--json')).stdout)
     expect(runs.map(({ key }) => key)).toContain('f2')
+  })
+})
+
+describe('xmachines verify', () => {
+  it('names the first bad commit of a run, and says of the others that they are as recorded', async () => {
+    const loose = space.path('loose.git')
+    git(space.dir, 'init', '-q', '--bare', loose)
+    git(loose, '-c', 'fetch.unpackLimit=100000', 'fetch', '-q', repository, '+refs/*:refs/*')
+    const listed = jsonLines<{ run: string; key: string }>((await xmachines('runs', loose, '--json')).stdout)
+    const { run } = listed.find(({ key }) => key === 'k2')!
+    for (const back of [2, 5]) {
+      const commit = git(loose, 'rev-parse', `r/${run}~${back}`)
+      const blob = git(loose, 'rev-parse', `${commit}:unit.json`)
+      const path = join(loose, 'objects', blob.slice(0, 2), blob.slice(2))
+      const content = git(loose, 'cat-file', 'blob', blob).replace('"at": ', '"at": 9')
+      chmodSync(path, 0o644)
+      writeFileSync(path, deflateSync(`blob ${Buffer.byteLength(content)}\0${content}`))
+      const { code, stdout } = await xmachines('verify', loose, '--machine', counter, '--json')
+      const bad = jsonLines<{ run: string; error?: { code: string; message: string } }>(stdout).filter(
+        ({ error }) => error,
+      )
+      expect([code, bad.map(found => found.run), bad[0]!.error]).toEqual([
+        1,
+        [run],
+        { code: 'COMMIT_DAMAGED', message: expect.stringContaining(`Commit ${commit}`) },
+      ])
+    }
   })
 })
 
