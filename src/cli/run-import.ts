@@ -103,7 +103,9 @@ export class RunImport {
         throw differs(this.run, line.seq, `its unit ${line.seq} is ${known.value}, and the import has ${line.id}`)
       return
     }
-    if (this.#units.length >= chunk) await this.#append({ due: null, beside: { held: true, process: null } })
+    // An item brings one machine.
+    const isFull = this.#units.length >= chunk || (unit.machine !== undefined && this.#units.length > 0)
+    if (isFull) await this.#append({ due: null, beside: { held: true, process: null } })
     this.#units.push(unit)
   }
 
@@ -152,7 +154,7 @@ export class RunImport {
     const last = units[units.length - 1]!
     this.#units = []
     this.#expected = { seq: last.seq, revision: (expected?.revision ?? 0) + 1 }
-    const migration = units.findLast(unit => unit.machine !== undefined)?.machine
+    const migration = units[0]?.machine
     const machine = migration === undefined ? this.#machine : await this.#target.machine(migration)
     const item: AppendItem = {
       run: this.run,

@@ -60,13 +60,15 @@ export class RunCopy {
     let machine = this.#target === undefined ? await this.#firstMachine() : undefined
     for await (const batch of this.#missing()) {
       for (const unit of batch) {
-        machine ??= unit.creation === undefined ? undefined : await this.#place.machine(unit.creation.machine)
-        if (unit.machine !== undefined) machine = await this.#place.machine(unit.machine)
+        const oid = unit.machine ?? unit.creation?.machine
+        // An item brings one machine, so each has an item that begins with it.
+        if (units.length >= chunk || (oid !== undefined && units.length > 0)) {
+          await this.#append({ units, ...(machine && { machine }), due: null, beside: this.#passing(units) })
+          units = []
+          machine = undefined
+        }
+        if (oid !== undefined) machine = await this.#place.machine(oid)
         units.push(plainUnit(unit))
-        if (units.length < chunk) continue
-        await this.#append({ units, ...(machine && { machine }), due: null, beside: this.#passing(units) })
-        units = []
-        machine = undefined
       }
     }
     await this.#end(units, machine)

@@ -134,27 +134,27 @@ class StoreCopy {
     const { signal, source = 'leave' } = this.#options
     if (signal?.aborted) throw aborted(signal)
     const { run } = listed
+    const head = await withInbox(this.#from, listed)
+    const target = listedTarget && (await withInbox(this.#to, listedTarget))
+    const lease = async (): Promise<LeaseRow | undefined> => head.lease && this.#leases.of(head.lease)
+    const place = {
+      from: this.#from,
+      to: this.#to,
+      queue: this.#queue,
+      lease,
+      held: source === 'leave',
+      signal,
+      machine: this.#machine,
+    }
+    const copy = new RunCopy(place, head, target)
+    this.#open.push({ run, copy })
     try {
-      const head = await withInbox(this.#from, listed)
-      const target = listedTarget && (await withInbox(this.#to, listedTarget))
-      const lease = async (): Promise<LeaseRow | undefined> => head.lease && this.#leases.of(head.lease)
-      const place = {
-        from: this.#from,
-        to: this.#to,
-        queue: this.#queue,
-        lease,
-        held: source === 'leave',
-        signal,
-        machine: this.#machine,
-      }
-      const copy = new RunCopy(place, head, target)
-      this.#open.push({ run, copy })
       await copy.run()
-      if (this.#open.length >= 1024) await this.#flush()
     } catch (thrown) {
       if (!XMachinesError.is(thrown, 'IMPORT_DIFFERS') && !XMachinesError.is(thrown, 'LEASE_HELD')) throw thrown
-      this.#failed.push({ run, error: thrown })
+      copy.error ??= thrown
     }
+    if (this.#open.length >= 1024) await this.#flush()
   }
 
   async #flush(): Promise<void> {
@@ -164,7 +164,7 @@ class StoreCopy {
       if (copy.error !== undefined) this.#failed.push({ run, error: copy.error })
       this.#progress = {
         runs: runs + 1,
-        unchanged: unchanged + (copy.changed ? 0 : 1),
+        unchanged: unchanged + (copy.changed || copy.error !== undefined ? 0 : 1),
         units: units + copy.units,
       }
       this.#options.onProgress?.(this.#progress)

@@ -57,6 +57,8 @@ class UnitTaker {
     const { seq } = this.#expected ?? { seq: -1 }
     if (unit.seq < seq) return
     if (unit.seq === seq) return this.#compare(unit)
+    // An item brings one machine.
+    if (unit.machine !== undefined) await this.flush()
     this.#units.push(plainUnit(unit))
     if (this.#units.length >= chunk) await this.flush()
   }
@@ -65,7 +67,7 @@ class UnitTaker {
     const units = this.#units
     if (units.length === 0) return
     this.#units = []
-    const oid = units.findLast(unit => unit.machine !== undefined)?.machine ?? units[0]!.creation?.machine
+    const oid = units[0]!.machine ?? units[0]!.creation?.machine
     const machine = oid === undefined ? undefined : await this.#known(oid, units[0]!.seq)
     const item = {
       run: this.#run,

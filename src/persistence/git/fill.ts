@@ -53,7 +53,7 @@ async function fillRun(journal: Store, repository: RepositoryStore, head: RunHea
   let units: NewUnit[] = known === undefined && fork !== undefined ? [fork] : []
   const append = async (rest: Partial<AppendItem>): Promise<void> => {
     const last = units.at(-1)!
-    const machine = units.findLast(unit => unit.machine !== undefined)?.machine ?? units[0]!.creation?.machine
+    const machine = units[0]!.machine ?? units[0]!.creation?.machine
     const record = machine === undefined ? undefined : await repository.machine(machine)
     if (machine !== undefined && record === undefined) throw badCommit(run, machine, 'its machine is missing')
     const beside = { held: true, process: null, ...rest.beside }
@@ -67,7 +67,11 @@ async function fillRun(journal: Store, repository: RepositoryStore, head: RunHea
   }
   const from = known !== undefined ? known.seq + 1 : fork === undefined ? 0 : fork.seq + 1
   for await (const batch of from > seq ? [] : batchesOf(repository.read(run, { from, to: seq }))) {
-    for (const unit of batch) units.push(plainUnit(unit))
+    for (const unit of batch) {
+      // An item brings one machine.
+      if (unit.machine !== undefined && units.length > 0) await append({})
+      units.push(plainUnit(unit))
+    }
     if (units.length >= chunk && units.at(-1)!.seq < seq) await append({})
   }
   await append({

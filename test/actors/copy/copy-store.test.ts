@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { copyStore, type Mail } from 'xmachines'
+import { copyStore, type Mail, unitSink } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { collect, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
 
@@ -47,6 +47,26 @@ describe('copyStore', () => {
     expect((await to.head(receiver.id))?.beside.inbox.map(({ index }) => index)).toEqual([1, 2])
   })
 
+  test('brings every machine that a run was of, so that the copy can be copied', async () => {
+    const [from, to, further] = [memoryStore(), memoryStore(), memoryStore()]
+    const run = await new TestRun('sha1', { key: 'a' }).create(from, {}, 2)
+    const machines = ['2', '3'].map(version => testMachine('sha1', version))
+    for (const machine of machines) {
+      await run.goOn(from, [testUnit(run.seq + 1, { machine: machine.oid, origin: { kind: 'migration', from: '' } })], {
+        machine,
+      })
+      await run.goOn(from, 2)
+    }
+    const sunk = memoryStore()
+    await from.read(run.id).pipeTo(unitSink(sunk, run.id, { machine: oid => from.machine(oid) }))
+    expect((await copyStore(from, to)).failed).toEqual([])
+    expect((await copyStore(to, further)).failed).toEqual([])
+    for (const store of [sunk, to, further]) {
+      for (const { oid } of [run.machine, ...machines]) expect((await store.machine(oid))?.oid).toBe(oid)
+      expect((await collect(store.read(run.id))).map(({ id }) => id)).toEqual(run.history().map(({ id }) => id))
+    }
+  })
+
   test('reports a run that the target has another history of, or that somebody runs there, and copies the others', async () => {
     const [from, to] = [memoryStore(), memoryStore()]
     const other = await new TestRun('sha1', { key: 'a' }).create(from, {}, 2)
@@ -58,8 +78,8 @@ describe('copyStore', () => {
     const rival = await new TestRun('sha1', { key: 'c', input: 1 }).create(from)
     await new TestRun('sha1', { key: 'c', input: 2 }).create(to)
     const fine = await new TestRun('sha1', { key: 'd' }).create(from, {}, 1000)
-    const { failed, units } = await copyStore(from, to)
-    expect(units).toBe(1001)
+    const { failed, units, runs, unchanged } = await copyStore(from, to)
+    expect([units, runs, unchanged]).toEqual([1001, 4, 0])
     expect((await collect(to.read(fine.id))).length).toBe(1001)
     expect(Object.fromEntries(failed.map(({ run, error }) => [run, error.code]))).toEqual({
       [other.id]: 'IMPORT_DIFFERS',
