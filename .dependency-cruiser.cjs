@@ -6,7 +6,7 @@
  */
 
 /** Folders that may use Node: they are named here once. */
-const onNode = '^src/(transports/node|persistence/(filesystem|git)|cli|debugger)(/|\\.ts$)'
+const onNode = '^src/(transports/(node|kafka)|persistence/(filesystem|git)|cli|debugger)(/|\\.ts$)'
 
 /** What all stores are built of. */
 const sharedByStores =

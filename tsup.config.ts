@@ -10,5 +10,5 @@ export default defineConfig({
   clean: true,
   removeNodeProtocol: false,
   dts: { entry: entries },
-  external: [/^node:/, 'xstate', 'rxjs', 'pg', 'iovalkey', '@opentelemetry/api'],
+  external: [/^node:/, 'xstate', 'rxjs', 'pg', 'iovalkey', 'kafkajs', '@opentelemetry/api'],
 })

@@ -361,6 +361,36 @@ export const errorCodes = {
     when: 'The broker could not take the operation.',
     next: '`cause` says why. Try again when it is reachable.',
   },
+  BROKER_REFUSED: {
+    retryable: false,
+    when: 'The cluster refuses this user, or what it asks for.',
+    next: 'Check credentials and permissions; the error names what was refused.',
+  },
+  BROKER_UNSUPPORTED: {
+    retryable: false,
+    when: 'The client library or the cluster lacks what is needed.',
+    next: 'Install the version that the error names.',
+  },
+  TOPIC_UNKNOWN: {
+    retryable: false,
+    when: 'The cluster has no such topic.',
+    next: 'Create it; the error says how. Topics are never created by their use.',
+  },
+  GROUP_FOREIGN: {
+    retryable: false,
+    when: 'The group is in use by another application.',
+    next: 'Give this application a group of its own.',
+  },
+  PARTITIONS_CHANGED: {
+    retryable: false,
+    when: 'The topic has another number of partitions than when the group last committed, so keys have moved.',
+    next: 'Nothing was read. Move to a new topic with the number that you want.',
+  },
+  RECORD_TOO_LARGE: {
+    retryable: false,
+    when: 'A record is over what the topic takes.',
+    next: "Send less in one record, or raise the topic's `max.message.bytes`.",
+  },
   PARTITION_INVALID: {
     retryable: false,
     when: 'The topic has no such partition.',

@@ -1,0 +1,87 @@
+import type { Broker, BrokerConsumer, BrokerProducer, ConsumerOptions } from '../../actors/contracts/broker.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { Client } from './client.ts'
+import { KafkaConsumer } from './consumer.ts'
+import type { KafkaBrokerOptions } from './options.ts'
+import { toldOf } from './problems.ts'
+import { KafkaProducer } from './producer.ts'
+import { Sender } from './sender.ts'
+
+/** A Kafka cluster. */
+export interface KafkaBroker extends Broker {}
+
+/**
+ * A Kafka cluster, through kafkajs 2.2.4: its consumer groups hand out partitions, its topics take results and dead
+ * letters.
+ *
+ * Partitions move between members in the cooperative manner: what a member keeps goes on through a rebalance, what it
+ * gives up is drained and committed first. A group must therefore be used by this package alone.
+ *
+ * @example
+ * const broker = kafkaBroker({ brokers: ['localhost:9092'] })
+ *
+ * @throws what its consumers and producers reject with: `BROKER_UNAVAILABLE` while the cluster cannot be reached,
+ *   `TOPIC_UNKNOWN`, `BROKER_REFUSED` for credentials and permissions, `GROUP_FOREIGN` for a group of another application,
+ *   `PARTITIONS_CHANGED`, `OFFSET_OUT_OF_RANGE`, `RECORD_TOO_LARGE`, `LIBRARY_MISSING` without kafkajs
+ */
+export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
+  if (options.kafka === undefined) checkAddresses(options.brokers)
+  const consumers = new Set<KafkaConsumer>()
+  const producers = new Set<KafkaProducer>()
+  let client: Promise<Client> | undefined
+  let sender: Promise<Sender> | undefined
+  let closing: Promise<void> | undefined
+
+  const clientOf = (): Promise<Client> => {
+    client ??= Client.load(options)
+    return client
+  }
+  const senderOf = (): Promise<Sender> => {
+    sender ??= openSender(clientOf).catch(error => {
+      sender = undefined
+      throw toldOf(error, 'Connecting to the cluster')
+    })
+    return sender
+  }
+  const checkOpen = () => {
+    if (closing) throw new XMachinesError('BROKER_CLOSED', 'The broker is closed. Make a new one.')
+  }
+  const closeAll = async () => {
+    await Promise.all([...consumers].map(consumer => consumer.close()))
+    await Promise.all([...producers].map(producer => producer.close()))
+    const open = await sender?.catch(() => undefined)
+    await open?.close()
+  }
+
+  return {
+    consumer(consumerOptions: ConsumerOptions): BrokerConsumer {
+      checkOpen()
+      const consumer = new KafkaConsumer(consumerOptions, { client: clientOf, closed: gone => consumers.delete(gone) })
+      consumers.add(consumer)
+      return consumer
+    },
+
+    producer({ topic }: { readonly topic: string }): BrokerProducer {
+      checkOpen()
+      const producer = new KafkaProducer(topic, senderOf, checkOpen)
+      producers.add(producer)
+      return producer
+    },
+
+    close() {
+      closing ??= closeAll()
+      return closing
+    },
+  }
+}
+
+async function openSender(clientOf: () => Promise<Client>): Promise<Sender> {
+  const client = await clientOf()
+  const { cluster } = await client.connect()
+  return new Sender(cluster, client.tuning)
+}
+
+function checkAddresses(brokers: readonly string[]): void {
+  if (!Array.isArray(brokers) || brokers.length === 0)
+    throw new TypeError("Expected `brokers` to be a list of addresses like 'localhost:9092', got none.")
+}

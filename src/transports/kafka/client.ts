@@ -1,0 +1,110 @@
+import type { Kafka } from 'kafkajs'
+import { XMachinesError } from '../../actors/errors.ts'
+import { type Cluster, openCluster, stillTimers } from './cluster.ts'
+import { type KafkaLogger, silent } from './log.ts'
+import type { KafkaBrokerOptions, KafkaTuning } from './options.ts'
+import type { Codecs } from './wire/compression.ts'
+
+/** How old what is known of the cluster may get, ms. */
+const metadataMaxAge = 60_000
+
+/** How a broker behaves, nothing left open. */
+export type Tuning = Required<KafkaTuning>
+
+/** A cluster, and who it is. */
+export interface Connected {
+  readonly cluster: Cluster
+  readonly clusterId: string
+}
+
+/** What consumers and producers of a broker share: kafkajs, loaded and configured. */
+export class Client {
+  readonly tuning: Tuning
+  readonly codecs: Codecs
+  readonly #kafka: Kafka
+
+  private constructor(kafka: Kafka, tuning: Tuning, codecs: Codecs) {
+    this.#kafka = kafka
+    this.tuning = tuning
+    this.codecs = codecs
+  }
+
+  /** @throws rejects with `LIBRARY_MISSING` when kafkajs is not installed */
+  static async load(options: KafkaBrokerOptions): Promise<Client> {
+    const tuning = tuningOf(options)
+    const kafkajs = await loadKafkajs()
+    const codecs: Codecs = type => kafkajs.CompressionCodecs[type as 2]?.() as ReturnType<Codecs>
+    if (options.kafka) return new Client(options.kafka, tuning, codecs)
+    const { brokers, clientId = 'xmachines', ssl, sasl } = options
+    const kafka = new kafkajs.Kafka({
+      brokers: [...brokers],
+      clientId,
+      ...(ssl === undefined ? {} : { ssl }),
+      ...(sasl === undefined ? {} : { sasl }),
+      connectionTimeout: 5_000,
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 },
+      logLevel: kafkajs.logLevel.INFO,
+      logCreator: () => entry => hear(tuning.logger, entry),
+    })
+    return new Client(kafka, tuning, codecs)
+  }
+
+  /** Connections of their own. */
+  async connect(): Promise<Connected> {
+    const cluster = openCluster(this.#kafka, metadataMaxAge)
+    await cluster.connect()
+    const [nodeId] = cluster.getNodeIds()
+    if (nodeId === undefined) throw new Error('The cluster names no node.')
+    const node = await cluster.findBroker({ nodeId })
+    stillTimers(node)
+    const { clusterId } = await node.metadata([])
+    return { cluster, clusterId: clusterId ?? 'unnamed' }
+  }
+}
+
+function tuningOf(options: KafkaBrokerOptions): Tuning {
+  const {
+    logger = silent,
+    heartbeatInterval = 500,
+    patience = 60_000,
+    maxWait = 250,
+    maxBytes = 10 * 1024 * 1024,
+    maxBytesPerPartition = 1024 * 1024,
+    maxBatchBytes = 512 * 1024,
+    deliveryTimeout = 60_000,
+  } = options
+  return {
+    logger,
+    heartbeatInterval,
+    patience,
+    maxWait,
+    maxBytes,
+    maxBytesPerPartition,
+    maxBatchBytes,
+    deliveryTimeout,
+  }
+}
+
+async function loadKafkajs() {
+  try {
+    const loaded = await import('kafkajs')
+    return loaded.default ?? loaded
+  } catch (cause) {
+    throw new XMachinesError(
+      'LIBRARY_MISSING',
+      '`kafkaBroker` needs the package kafkajs, which is not installed: npm install kafkajs@2.2.4',
+      { cause, details: { package: 'kafkajs' } },
+    )
+  }
+}
+
+/** kafkajs' lines. What it calls an error it mostly tries again, so here it is worth a warning. */
+function hear(
+  logger: KafkaLogger,
+  { namespace, level, log }: { namespace: string; level: number; log: { message: string; [field: string]: unknown } },
+): void {
+  const { message, timestamp: _, logger: __, ...fields } = log
+  const line = `kafkajs ${namespace}: ${message}`
+  if (level <= 2) logger.warn(line, fields)
+  else logger.debug(line, fields)
+}

@@ -1,0 +1,173 @@
+import type { Buffer } from 'node:buffer'
+import type { Kafka } from 'kafkajs'
+import { XMachinesError } from '../../actors/errors.ts'
+
+/** A partition of a topic. */
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** A request of Kafka's protocol that kafkajs does not encode as this needs it. */
+export interface WireRequest<Query, Answer> {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly versions: readonly number[]
+  /** How long an answer may take, ms. */
+  timeout(query: Query): number
+  encode(query: Query, version: number): Buffer
+  decode(bytes: Buffer, version: number): Answer
+}
+
+interface TopicOffsets {
+  readonly topic: string
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly offset: string
+    readonly metadata?: string | null
+    readonly errorCode?: number
+  }[]
+}
+
+/** A node, as kafkajs 2.2.4 has it: the part of its `Broker` that is used here. */
+export interface Node {
+  readonly nodeId: number
+  disconnect(): Promise<void>
+  joinGroup(request: object): Promise<{
+    readonly generationId: number
+    readonly leaderId: string
+    readonly memberId: string
+    readonly members: readonly { readonly memberId: string; readonly memberMetadata: Buffer }[]
+  }>
+  syncGroup(request: object): Promise<{ readonly memberAssignment: Buffer }>
+  heartbeat(request: object): Promise<unknown>
+  leaveGroup(request: object): Promise<unknown>
+  offsetCommit(request: object): Promise<unknown>
+  offsetFetch(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>
+  listOffsets(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>
+  initProducerId(request: object): Promise<{ readonly producerId: string | number; readonly producerEpoch: number }>
+  metadata(topics: readonly string[]): Promise<{ readonly clusterId?: string | null }>
+  lookupRequest(apiKey: number, definition: object): () => object
+  readonly connectionPool: {
+    send(request: object): Promise<unknown>
+    readonly pool: readonly { readonly requestQueue: object }[]
+  }
+}
+
+/** Connections to the nodes of a cluster, as kafkajs 2.2.4 hands them to a partition assigner. */
+export interface Cluster {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  refreshMetadata(): Promise<void>
+  refreshMetadataIfNecessary(): Promise<void>
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>
+  getNodeIds(): readonly number[]
+  findBroker(node: { readonly nodeId: number }): Promise<Node>
+  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
+  findGroupCoordinator(group: { readonly groupId: string }): Promise<Node>
+  removeBroker(address: { readonly host: string; readonly port: number }): void
+}
+
+const used = [
+  'connect',
+  'disconnect',
+  'refreshMetadata',
+  'refreshMetadataIfNecessary',
+  'addMultipleTargetTopics',
+  'getNodeIds',
+  'findBroker',
+  'findTopicPartitionMetadata',
+  'findGroupCoordinator',
+  'removeBroker',
+] as const satisfies readonly (keyof Cluster)[]
+
+/**
+ * Connections of their own: what kafkajs gives to a consumer's partition assigner, and so the one way to them that is
+ * part of its interface. The consumer itself is never run.
+ *
+ * @throws XMachinesError `BROKER_UNSUPPORTED` when kafkajs is another version, and has not what is used here
+ */
+export function openCluster(kafka: Kafka, metadataMaxAge: number): Cluster {
+  let cluster: unknown
+  kafka.consumer({
+    groupId: 'xmachines',
+    allowAutoTopicCreation: false,
+    metadataMaxAge,
+    partitionAssigners: [
+      given => {
+        cluster = given.cluster
+        return {
+          name: 'xmachines',
+          version: 1,
+          assign: async () => [],
+          protocol: () => ({ name: 'xmachines', metadata: null as never }),
+        }
+      },
+    ],
+  })
+  const missing = used.filter(name => typeof (cluster as Record<string, unknown> | undefined)?.[name] !== 'function')
+  if (missing.length === 0) return cluster as Cluster
+  throw unsupported(`its cluster has no ${missing.join(', ')}`)
+}
+
+/** Asks a node. */
+export async function ask<Query, Answer>(
+  node: Node,
+  { apiKey, apiName, versions, timeout, encode, decode }: WireRequest<Query, Answer>,
+  query: Query,
+): Promise<Answer> {
+  if (typeof node.lookupRequest !== 'function' || typeof node.connectionPool?.send !== 'function')
+    throw unsupported('its nodes have no lookupRequest or connectionPool')
+  const protocol =
+    ({ version }: { readonly version: number }) =>
+    () => ({
+      request: {
+        apiKey,
+        apiName,
+        apiVersion: version,
+        encode: async () => {
+          const buffer = encode(query, version)
+          return { buf: buffer, buffer }
+        },
+      },
+      response: {
+        decode: async (bytes: Buffer) => ({ answer: decode(bytes, version) }),
+        parse: async (read: object) => read,
+      },
+      requestTimeout: timeout(query),
+    })
+  try {
+    const request = node.lookupRequest(apiKey, { versions, protocol })()
+    return ((await node.connectionPool.send(request)) as { readonly answer: Answer }).answer
+  } catch (error) {
+    if ((error as Error).name === 'KafkaJSConnectionClosedError') await node.disconnect()
+    throw error
+  }
+}
+
+const stilled = new WeakSet<object>()
+
+/**
+ * kafkajs 2.2.4 checks every connection a thousand times a second for requests that it holds back: its timer is given a
+ * time long past when there are none. Here the check is left out when there is nothing to check.
+ */
+export function stillTimers(node: Node): void {
+  const queue = node.connectionPool?.pool?.[0]?.requestQueue
+  const prototype = queue && Object.getPrototypeOf(queue)
+  if (!prototype || stilled.has(prototype)) return
+  stilled.add(prototype)
+  const check: unknown = prototype.scheduleCheckPendingRequests
+  if (typeof check !== 'function') return
+  prototype.scheduleCheckPendingRequests = function (this: { pending?: unknown[]; throttledUntil?: number }) {
+    if (this.pending?.length === 0 && (this.throttledUntil ?? 0) <= Date.now()) return
+    check.call(this)
+  }
+}
+
+function unsupported(why: string): XMachinesError {
+  return new XMachinesError(
+    'BROKER_UNSUPPORTED',
+    `This kafkajs is not the version that is supported: ${why}. Install kafkajs 2.2.4, or hand in an instance of it.`,
+    { details: { package: 'kafkajs', version: '2.2.4' } },
+  )
+}

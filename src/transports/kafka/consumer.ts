@@ -1,0 +1,320 @@
+import type {
+  BrokerConsumer,
+  ConsumerOptions,
+  PartitionLease,
+  PartitionOffsets,
+  StartFrom,
+} from '../../actors/contracts/broker.ts'
+import type { AbortOptions } from '../../actors/contracts/store.ts'
+import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { Bell } from '../bell.ts'
+import type { Client } from './client.ts'
+import { type Cluster, type Place, stillTimers } from './cluster.ts'
+import { Committer } from './committer.ts'
+import { Fetcher } from './fetcher.ts'
+import { type Member, Membership } from './group/membership.ts'
+import { nameOf, type Subscription } from './group/subscription.ts'
+import { abandonable, KafkaLease, type KafkaLease as Lease, type LeaseHolder } from './lease.ts'
+import { LeaseStart } from './lease-start.ts'
+import { Offsets } from './offsets.ts'
+import { toldOf } from './problems.ts'
+import { wait } from './wait.ts'
+
+/** Releases that come close to one another are told to the group at once, ms. */
+const gathering = 20
+
+/** What a consumer needs of its broker. */
+export interface ConsumerHome {
+  client(): Promise<Client>
+  closed(consumer: KafkaConsumer): void
+}
+
+/** A member of a consumer group. It joins when `leases` is first read. */
+export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
+  readonly group: string
+  readonly topics: readonly string[]
+  readonly leases: ReadableStream<PartitionLease>
+  readonly #home: ConsumerHome
+  readonly #from: StartFrom
+  readonly #sessionTimeout: number
+  readonly #drainTimeout: number
+  readonly #held = new Map<string, Lease>()
+  /** Leases that nobody has read yet. */
+  readonly #offered: Lease[] = []
+  readonly #bell = new Bell()
+  readonly #ended = new Bell()
+  #open: Promise<Open> | undefined
+  #parts: Open | undefined
+  #isJoined = false
+  #failure: XMachinesError | undefined
+  #gathering: ReturnType<typeof setTimeout> | undefined
+  #closing: Promise<void> | undefined
+  readAhead = 0
+
+  constructor(options: ConsumerOptions, home: ConsumerHome) {
+    const { topic, group, from = 'earliest', drainTimeout = 30_000, sessionTimeout = 30_000 } = options
+    this.topics = typeof topic === 'string' ? [topic] : [...new Set(topic)]
+    if (this.topics.length === 0) throw new TypeError('Expected `topic` to name a topic, got an empty list.')
+    this.group = group
+    this.#home = home
+    this.#from = from
+    this.#drainTimeout = drainTimeout
+    this.#sessionTimeout = sessionTimeout
+    this.leases = new ReadableStream(
+      {
+        pull: controller => this.#deliver(controller),
+        // Whoever stops reading may still hold leases, so nothing here waits for their release.
+        cancel: () => void this.close(),
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  get clusterId(): string {
+    return this.#parts?.clusterId ?? ''
+  }
+
+  endOffsets(topic: string, options: AbortOptions = {}): Promise<PartitionOffsets> {
+    return this.#ask(options, `Asking for the ends of ${topic}`, async ({ offsets }) =>
+      offsets.ends(topic, await offsets.partitionsOf(topic)),
+    )
+  }
+
+  committedOffsets(topic: string, options: AbortOptions = {}): Promise<PartitionOffsets> {
+    return this.#ask(options, `Asking for the commits of ${this.group} in ${topic}`, async ({ offsets }) => {
+      const partitions = await offsets.partitionsOf(topic)
+      const committed = await offsets.committed(topic, partitions)
+      const uncommitted = partitions.filter(partition => !committed.has(partition))
+      const starts = uncommitted.length > 0 ? await offsets.startOf(topic, uncommitted, this.#from) : new Map()
+      return new Map(
+        partitions.map(partition => [partition, committed.get(partition)?.offset ?? starts.get(partition)]),
+      )
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.resolve().then(() => this.#leave())
+    return this.#closing
+  }
+
+  // What the group says.
+
+  subscription(): Subscription {
+    const held = [...this.#held.values()]
+    const place = ({ topic, partition }: Lease): Place => ({ topic, partition })
+    return {
+      topics: this.#closing ? [] : this.topics,
+      keeps: held.filter(({ revoked }) => !revoked.aborted).map(place),
+      drains: held.filter(({ revoked }) => revoked.aborted).map(place),
+    }
+  }
+
+  assigned(places: readonly Place[], generation: number): void {
+    const mine = new Set(places.map(nameOf))
+    for (const [name, lease] of [...this.#held]) if (!mine.has(name)) this.#revoke(lease)
+    const gained = places.filter(place => !this.#held.has(nameOf(place)))
+    if (gained.length > 0 && !this.#closing) this.#gain(gained, generation)
+  }
+
+  expelled(why: string): void {
+    for (const lease of [...this.#held.values()]) {
+      this.#withdraw(lease)
+      lease.lose(why)
+    }
+  }
+
+  failed(error: XMachinesError): void {
+    this.#failure ??= error
+    this.#bell.ring()
+  }
+
+  // What the leases say.
+
+  hungry(): void {
+    this.#parts?.fetcher.wake()
+  }
+
+  async commit(lease: Lease, nextOffset: number): Promise<void> {
+    const { committer, offsets } = await this.#connect()
+    if (nextOffset > lease.end) {
+      const { topic, partition } = lease
+      const end = (await offsets.ends(topic, [partition])).get(partition) ?? 0
+      lease.end = Math.max(lease.end, end)
+    }
+    if (lease.signal.aborted) throw lease.lost('it was over before the commit was made.')
+    if (nextOffset > lease.end) throw beyondEnd(lease, nextOffset)
+    await committer.commit(lease, nextOffset)
+  }
+
+  ended(lease: Lease): void {
+    if (this.#held.get(nameOf(lease)) === lease) this.#held.delete(nameOf(lease))
+    this.#parts?.fetcher.delete(lease)
+    this.#parts?.committer.ended(lease)
+    this.#ended.ring()
+    // The last one's leave tells the group.
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined
+      this.#parts?.membership.rejoin()
+    }, gathering)
+  }
+
+  async #deliver(controller: ReadableStreamDefaultController<PartitionLease>): Promise<void> {
+    for (;;) {
+      if (this.#closing) return controller.close()
+      if (this.#failure) throw this.#failure
+      if (!this.#isJoined) await this.#join()
+      const lease = this.#offered.shift()
+      if (lease) return controller.enqueue(lease)
+      if (!this.#closing && !this.#failure) await this.#bell.wait()
+    }
+  }
+
+  async #join(): Promise<void> {
+    this.#isJoined = true
+    const began = Date.now()
+    for (let tries = 1; !this.#closing; tries++) {
+      try {
+        const { offsets, membership } = await this.#connect()
+        for (const topic of this.topics) await offsets.partitionsOf(topic)
+        if (!this.#closing) membership.start()
+        return
+      } catch (error) {
+        const told = toldOf(error, `Joining the group ${this.group}`)
+        const { patience, logger } = (await this.#home.client()).tuning
+        // A topic that was made a moment ago is not known to every node yet.
+        const limit = told.retryable ? patience : told.code === 'TOPIC_UNKNOWN' ? Math.min(patience, 5_000) : 0
+        if (Date.now() >= began + limit) return this.failed(told)
+        logger.warn('The cluster cannot be joined; trying again', { error: told.message, tries })
+        await Promise.race([wait(Math.min(2_000, 50 * 2 ** Math.min(tries, 6))), this.#bell.wait()])
+      }
+    }
+  }
+
+  #gain(places: readonly Place[], generation: number): void {
+    const { starts, fetcher } = this.#parts!
+    const leases = places.map(({ topic, partition }) => {
+      const lease = new KafkaLease(topic, partition, generation, this)
+      this.#held.set(nameOf(lease), lease)
+      fetcher.add(lease)
+      return lease
+    })
+    starts
+      .settle(leases, lease => this.#offer(lease))
+      .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`)))
+  }
+
+  #offer(lease: Lease): void {
+    if (lease.signal.aborted) return
+    if (lease.revoked.aborted) return void lease.release()
+    this.#offered.push(lease)
+    this.#bell.ring()
+  }
+
+  #revoke(lease: Lease): void {
+    // What nobody has read needs no drain.
+    if (lease.position === undefined || this.#withdraw(lease)) void lease.release()
+    else lease.revoke(this.#drainTimeout)
+  }
+
+  /** Takes back a lease; whether nobody had read it yet. */
+  #withdraw(lease: Lease): boolean {
+    const at = this.#offered.indexOf(lease)
+    if (at >= 0) this.#offered.splice(at, 1)
+    return at >= 0
+  }
+
+  async #leave(): Promise<void> {
+    this.#bell.ring()
+    const parts = this.#open && (await this.#open.catch(() => undefined))
+    for (const lease of [...this.#held.values()]) this.#revoke(lease)
+    while (this.#held.size > 0) await this.#ended.wait()
+    clearTimeout(this.#gathering)
+    if (parts) {
+      await parts.membership.leave()
+      parts.fetcher.close()
+      await Promise.race([parts.cluster.disconnect(), wait(2_000)]).catch(() => {})
+    }
+    this.#home.closed(this)
+  }
+
+  async #ask<Answer>(
+    { signal }: AbortOptions,
+    doing: string,
+    question: (parts: Open) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (signal?.aborted) throw aborted(signal)
+    if (this.#closing) throw new XMachinesError('BROKER_CLOSED', 'The consumer is closed. Make a new one.')
+    const answer = this.#connect()
+      .then(question)
+      .catch(error => {
+        throw toldOf(error, doing)
+      })
+    return signal ? abandonable(answer, signal) : answer
+  }
+
+  #connect(): Promise<Open> {
+    this.#open ??= this.#openCluster().catch(error => {
+      this.#open = undefined
+      throw error
+    })
+    return this.#open
+  }
+
+  async #openCluster(): Promise<Open> {
+    const client = await this.#home.client()
+    const { tuning } = client
+    const { cluster, clusterId } = await client.connect()
+    this.readAhead = tuning.maxBytesPerPartition
+    const offsets = new Offsets(cluster, this.group)
+    const membership = new Membership(
+      {
+        cluster,
+        group: this.group,
+        topics: this.topics,
+        sessionTimeout: this.#sessionTimeout,
+        heartbeatInterval: Math.min(tuning.heartbeatInterval, this.#sessionTimeout / 3),
+        patience: tuning.patience,
+        logger: tuning.logger,
+      },
+      this,
+    )
+    const starts = new LeaseStart({
+      offsets,
+      from: this.#from,
+      commit: make => membership.commit(make),
+      logger: tuning.logger,
+    })
+    const committer = new Committer({
+      commit: make => membership.commit(make),
+      metadataOf: ({ topic }) => starts.metadataOf(topic),
+    })
+    const fetcher = new Fetcher({
+      cluster,
+      codecs: client.codecs,
+      ...tuning,
+      refreshed: () => {},
+    })
+    for (const nodeId of cluster.getNodeIds()) stillTimers(await cluster.findBroker({ nodeId }))
+    this.#parts = { clusterId, cluster, offsets, membership, committer, fetcher, starts }
+    return this.#parts
+  }
+}
+
+/** What a consumer is made of once it is connected. */
+interface Open {
+  readonly clusterId: string
+  readonly cluster: Cluster
+  readonly offsets: Offsets
+  readonly membership: Membership
+  readonly committer: Committer
+  readonly fetcher: Fetcher
+  readonly starts: LeaseStart
+}
+
+function beyondEnd({ topic, partition, end }: Lease, offset: number): XMachinesError {
+  return new XMachinesError(
+    'OFFSET_OUT_OF_RANGE',
+    `Offset ${offset} of ${topic}/${partition} is beyond its end, ${end}: there is nothing to commit. Commit an offset that exists.`,
+    { details: { topic, partition, offset, end } },
+  )
+}

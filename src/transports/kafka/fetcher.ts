@@ -1,0 +1,181 @@
+import { XMachinesError } from '../../actors/errors.ts'
+import { ask, type Cluster, type Place, stillTimers } from './cluster.ts'
+import { byTopic, nameOf } from './group/subscription.ts'
+import type { KafkaLease } from './lease.ts'
+import type { KafkaLogger } from './log.ts'
+import { leadersOf } from './offsets.ts'
+import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
+import { wait } from './wait.ts'
+import type { Codecs } from './wire/compression.ts'
+import { type FetchedPartition, fetchRequest } from './wire/fetch.ts'
+import { decodeRecords } from './wire/record-batch.ts'
+
+export interface FetcherOptions {
+  readonly cluster: Cluster
+  readonly codecs: Codecs
+  readonly logger: KafkaLogger
+  /** How long a node may wait for a first record, ms: and how long one that became hungry meanwhile waits for its turn. */
+  readonly maxWait: number
+  readonly maxBytes: number
+  readonly maxBytesPerPartition: number
+  /** Metadata was fetched anew. */
+  refreshed(): void
+}
+
+/**
+ * Fetches for the leases that want records, and for no other: one request a node at a time. A lease that nobody reads,
+ * or whose reader is slow, is left out, and holds nobody up.
+ */
+export class Fetcher {
+  readonly #options: FetcherOptions
+  readonly #leases = new Map<string, KafkaLease>()
+  readonly #busy = new Set<number>()
+  readonly #closing = new AbortController()
+  #isScheduled = false
+  #failures = 0
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+  }
+
+  add(lease: KafkaLease): void {
+    this.#leases.set(nameOf(lease), lease)
+  }
+
+  delete(lease: KafkaLease): void {
+    if (this.#leases.get(nameOf(lease)) === lease) this.#leases.delete(nameOf(lease))
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#leases.clear()
+  }
+
+  /** Some lease wants records. */
+  wake(): void {
+    if (this.#isScheduled || this.#closing.signal.aborted) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.#fetch()
+    })
+  }
+
+  #fetch(): void {
+    const hungry = [...this.#leases.values()].filter(({ isHungry }) => isHungry)
+    if (hungry.length === 0) return
+    const leaders = leadersOf(this.#options.cluster, hungry)
+    const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
+    for (const [nodeId, places] of leaders) {
+      if (!this.#busy.has(nodeId)) void this.#fetchFrom(nodeId, places)
+    }
+    // No leader is known for some: ask for them.
+    if (led < hungry.length) void this.#once(-1, () => this.#refresh())
+  }
+
+  async #fetchFrom(nodeId: number, places: readonly Place[]): Promise<void> {
+    await this.#once(nodeId, async () => {
+      const { cluster, maxWait, maxBytes, maxBytesPerPartition } = this.#options
+      const node = await cluster.findBroker({ nodeId })
+      stillTimers(node)
+      const asked = new Map(places.map(place => [nameOf(place), this.#leases.get(nameOf(place))]))
+      const topics = Object.entries(byTopic(places)).map(([topic, partitions]) => ({
+        topic,
+        partitions: partitions.flatMap(partition => {
+          const offset = asked.get(nameOf({ topic, partition }))?.position
+          return offset === undefined ? [] : { partition, offset }
+        }),
+      }))
+      const answers = await ask(node, fetchRequest, { topics, maxWait, maxBytes, maxBytesPerPartition })
+      this.#failures = 0
+      let stale: string | undefined
+      for (const answer of answers) {
+        const lease = asked.get(nameOf(answer))
+        if (lease) stale = (await this.#deliver(lease, answer)) ?? stale
+      }
+      if (stale !== undefined) throw refusal(stale, places[0]!)
+    })
+  }
+
+  /** Gives a lease what was fetched for it; answers with the type of an error that other leaders may help. */
+  async #deliver(lease: KafkaLease, answer: FetchedPartition): Promise<string | undefined> {
+    const { topic, partition, errorCode, highWatermark, logStart, aborted, records } = answer
+    const from = lease.position
+    if (from === undefined || lease.signal.aborted) return undefined
+    if (errorCode !== 0) {
+      const type = typeOfCode(errorCode)
+      if (isStale(type)) return type
+      lease.fail(
+        type === 'OFFSET_OUT_OF_RANGE'
+          ? outOfRange(lease, from)
+          : toldOf(refusal(type, lease), `Fetching ${nameOf(lease)}`),
+      )
+      return undefined
+    }
+    lease.end = Math.max(lease.end, highWatermark)
+    if (logStart > from) {
+      lease.fail(outOfRange(lease, from, logStart, highWatermark))
+      return undefined
+    }
+    try {
+      const { slabs } = lease
+      const decoded = await decodeRecords(records, {
+        topic,
+        partition,
+        from,
+        aborted,
+        codecs: this.#options.codecs,
+        slabs,
+      })
+      lease.take(decoded.records, records.length, decoded.next)
+    } catch (error) {
+      lease.fail(toldOf(error, `Reading ${nameOf(lease)}`))
+    }
+    return undefined
+  }
+
+  /** One thing at a time with a node; when it is over, whoever is hungry by then gets the next turn. */
+  async #once(nodeId: number, work: () => Promise<void>): Promise<void> {
+    if (this.#busy.has(nodeId)) return
+    this.#busy.add(nodeId)
+    try {
+      await work()
+    } catch (error) {
+      if (!this.#closing.signal.aborted) await this.#recover(error)
+    } finally {
+      this.#busy.delete(nodeId)
+      this.wake()
+    }
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    const { logger, cluster } = this.#options
+    const { host, port, name } = error as { host?: string; port?: number; name?: string }
+    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined)
+      cluster.removeBroker({ host, port })
+    this.#failures += 1
+    const level = this.#failures === 1 || isStale(typeOf(error)) ? 'debug' : 'warn'
+    logger[level]('Records could not be fetched; trying again', { error: String(error), tries: this.#failures })
+    await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
+    await this.#refresh().catch(() => {})
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#options.cluster.refreshMetadata()
+    this.#options.refreshed()
+  }
+}
+
+/** Says that the records to come are gone, or are not those that were meant. */
+export function outOfRange({ topic, partition }: Place, offset: number, start?: number, end?: number): XMachinesError {
+  const kept = start === undefined ? '' : `, ${start} to ${end}`
+  const why =
+    end !== undefined && offset > end
+      ? 'The topic was made anew or truncated since: start with a new group (and namespace), or commit an offset that exists.'
+      : 'Its retention has deleted what this group had not read: start the group at an explicit `from`, or commit an offset that exists.'
+  return new XMachinesError(
+    'OFFSET_OUT_OF_RANGE',
+    `Offset ${offset} of ${topic}/${partition} is outside of what the topic keeps${kept}. ${why}`,
+    { details: { topic, partition, offset, ...(start === undefined ? {} : { start, end }) } },
+  )
+}

@@ -1,0 +1,3 @@
+export { type KafkaBroker, kafkaBroker } from './broker.ts'
+export type { KafkaLogger } from './log.ts'
+export type { KafkaBrokerOptions, KafkaConnection, KafkaInstance, KafkaTuning } from './options.ts'

@@ -1,0 +1,126 @@
+import type { PartitionOffsets, StartFrom } from '../../actors/contracts/broker.ts'
+import type { Cluster, Node, Place } from './cluster.ts'
+import { byTopic } from './group/subscription.ts'
+import { refusal, typeOfCode } from './problems.ts'
+
+/** What the group has committed for a partition. */
+export interface CommittedOffset {
+  readonly offset: number
+  /** What its committer wrote beside it. */
+  readonly metadata: string
+}
+
+/** Kafka's own marks in place of a time. */
+const latest = -1
+const earliest = -2
+
+/** Asks a cluster where things are. */
+export class Offsets {
+  readonly #cluster: Cluster
+  readonly #group: string
+
+  constructor(cluster: Cluster, group: string) {
+    this.#cluster = cluster
+    this.#group = group
+  }
+
+  /** The partitions of `topic`, in order. Rejects as the cluster does for a topic that is not there. */
+  async partitionsOf(topic: string): Promise<readonly number[]> {
+    await this.#cluster.connect()
+    await this.#cluster.addMultipleTargetTopics([topic])
+    await this.#cluster.refreshMetadataIfNecessary()
+    const partitions = this.#cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+    if (partitions.length === 0) throw refusal('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition: 0 })
+    return partitions.sort((a, b) => a - b)
+  }
+
+  /** Where each of `places` ends, for readers of what is committed. */
+  ends(topic: string, partitions: readonly number[]): Promise<Map<number, number>> {
+    return this.#list(topic, partitions, latest)
+  }
+
+  /** The first offset that is kept. */
+  starts(topic: string, partitions: readonly number[]): Promise<Map<number, number>> {
+    return this.#list(topic, partitions, earliest)
+  }
+
+  /** What the group has committed; nothing for a partition without a commit. */
+  async committed(topic: string, partitions: readonly number[]): Promise<Map<number, CommittedOffset>> {
+    const coordinator = await this.#cluster.findGroupCoordinator({ groupId: this.#group })
+    const { responses } = await coordinator.offsetFetch({
+      groupId: this.#group,
+      topics: [{ topic, partitions: partitions.map(partition => ({ partition })) }],
+    })
+    const found = new Map<number, CommittedOffset>()
+    for (const { partitions: answers } of responses) {
+      for (const { partition, offset, metadata } of answers) {
+        if (Number(offset) >= 0) found.set(partition, { offset: Number(offset), metadata: metadata ?? '' })
+      }
+    }
+    return found
+  }
+
+  /** Where a group starts that has committed nothing. */
+  async startOf(topic: string, partitions: readonly number[], from: StartFrom): Promise<PartitionOffsets> {
+    if (from === 'earliest') return this.starts(topic, partitions)
+    if (from === 'latest') return this.ends(topic, partitions)
+    if ('offset' in from) return new Map(partitions.map(partition => [partition, from.offset]))
+    const found = await this.#list(topic, partitions, from.timestamp)
+    const ends = await this.ends(topic, partitions)
+    return new Map(
+      partitions.map(partition => [partition, at(found, partition) < 0 ? at(ends, partition) : at(found, partition)]),
+    )
+  }
+
+  async #list(topic: string, partitions: readonly number[], timestamp: number): Promise<Map<number, number>> {
+    const places = partitions.map(partition => ({ topic, partition }))
+    const found = new Map<number, number>()
+    await Promise.all(
+      [...leadersOf(this.#cluster, places)].map(async ([nodeId, led]) => {
+        const node = await this.#cluster.findBroker({ nodeId })
+        for (const [partition, offset] of await listOn(node, led, timestamp)) found.set(partition, offset)
+      }),
+    )
+    return found
+  }
+}
+
+/** Which node leads which of `places`, as far as is known. */
+export function leadersOf(cluster: Cluster, places: readonly Place[]): Map<number, Place[]> {
+  const leaders = new Map<number, Place[]>()
+  const nodes = cluster.getNodeIds()
+  for (const [topic, partitions] of Object.entries(byTopic(places))) {
+    const known = new Map(
+      cluster.findTopicPartitionMetadata(topic).map(({ partitionId, leader }) => [partitionId, leader]),
+    )
+    for (const partition of partitions) {
+      const leader = known.get(partition)
+      if (leader === undefined || !nodes.includes(leader)) continue
+      const led = leaders.get(leader)
+      if (led) led.push({ topic, partition })
+      else leaders.set(leader, [{ topic, partition }])
+    }
+  }
+  return leaders
+}
+
+async function listOn(node: Node, places: readonly Place[], timestamp: number): Promise<[number, number][]> {
+  const { responses } = await node.listOffsets({
+    replicaId: -1,
+    isolationLevel: 1,
+    topics: Object.entries(byTopic(places)).map(([topic, partitions]) => ({
+      topic,
+      partitions: partitions.map(partition => ({ partition, timestamp })),
+    })),
+  })
+  return responses.flatMap(({ topic, partitions }) =>
+    partitions.map(({ partition, offset, errorCode = 0 }): [number, number] => {
+      if (errorCode !== 0) throw refusal(typeOfCode(errorCode), { topic, partition })
+      return [partition, Number(offset)]
+    }),
+  )
+}
+
+function at(offsets: PartitionOffsets, partition: number): number {
+  return offsets.get(partition) ?? -1
+}

@@ -1,0 +1,48 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { Kafka, SASLOptions } from 'kafkajs'
+import type { KafkaLogger } from './log.ts'
+
+/** What every Kafka broker takes, whoever made the connection. */
+export interface KafkaTuning {
+  /**
+   * Hears what happens between this process and the cluster, kafkajs' own lines included.
+   * @default nobody
+   */
+  readonly logger?: KafkaLogger
+  /** How often a member says that it is alive, ms: also how fast it notices that others come or go. @default 500 */
+  readonly heartbeatInterval?: number
+  /** How long a consumer tries to join for the first time, ms, before `leases` errors with `BROKER_UNAVAILABLE`. @default 60_000 */
+  readonly patience?: number
+  /** How long a node may wait for new records before it answers a fetch with none, ms. @default 250 */
+  readonly maxWait?: number
+  /** Most bytes of one answer. @default 10 MiB */
+  readonly maxBytes?: number
+  /** Most bytes that a lease reads ahead of its reader. A larger record passes alone. @default 1 MiB */
+  readonly maxBytesPerPartition?: number
+  /** Most bytes of one batch of records that are sent; below the topic's `max.message.bytes`. @default 512 KiB */
+  readonly maxBatchBytes?: number
+  /** How long a send is tried, ms, before it rejects with `BROKER_UNAVAILABLE`. @default 60_000 */
+  readonly deliveryTimeout?: number
+}
+
+/** A connection of the broker's own. */
+export interface KafkaConnection extends KafkaTuning {
+  /** Where the cluster is first asked: `host:port`. */
+  readonly brokers: readonly string[]
+  /** Shown in the cluster's logs and quotas. @default 'xmachines' */
+  readonly clientId?: string
+  /** TLS, as Node takes it. @default plain text */
+  readonly ssl?: boolean | ConnectionOptions
+  /** Who this is. Never shown in errors, logs or the status. @default nobody */
+  readonly sasl?: SASLOptions
+  readonly kafka?: undefined
+}
+
+/** An own instance of kafkajs 2.2.4: its brokers, credentials, logger and retries are used. */
+export interface KafkaInstance extends KafkaTuning {
+  readonly kafka: Kafka
+  readonly brokers?: undefined
+}
+
+/** What `kafkaBroker` takes: where the cluster is, or an instance of kafkajs. */
+export type KafkaBrokerOptions = KafkaConnection | KafkaInstance

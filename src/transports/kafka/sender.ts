@@ -1,0 +1,228 @@
+import { XMachinesError } from '../../actors/errors.ts'
+import type { Tuning } from './client.ts'
+import { ask, type Cluster, type Place, stillTimers } from './cluster.ts'
+import { nameOf } from './group/subscription.ts'
+import { leadersOf, Offsets } from './offsets.ts'
+import { type Batch, PartitionQueue, type ProducerIdentity } from './partition-queue.ts'
+import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
+import { wait } from './wait.ts'
+import type { EncodableRecord } from './wire/encode-batch.ts'
+import { produceRequest } from './wire/produce.ts'
+
+/** Bytes that may wait to be sent, before a send waits for room. */
+const mostQueued = 32 * 1024 * 1024
+/** How long a node may wait for its replicas, ms. */
+const replicaTimeout = 10_000
+
+export interface PlacedRecord extends EncodableRecord {
+  readonly partition: number
+}
+
+/**
+ * Sends for all producers of a broker, idempotently and acknowledged by all replicas: one request a node at a time, one
+ * batch a partition; what comes meanwhile goes into the next. A batch that may have been taken is sent again as it was,
+ * so that the broker recognises it.
+ */
+export class Sender {
+  readonly #cluster: Cluster
+  readonly #tuning: Tuning
+  readonly #offsets: Offsets
+  readonly #queues = new Map<string, PartitionQueue>()
+  readonly #busy = new Set<number>()
+  readonly #closing = new AbortController()
+  readonly #waiting: (() => void)[] = []
+  readonly #counts = new Map<string, number>()
+  #queued = 0
+  #identity: Promise<ProducerIdentity> | undefined
+  #failures = 0
+  #isScheduled = false
+
+  constructor(cluster: Cluster, tuning: Tuning) {
+    this.#cluster = cluster
+    this.#tuning = tuning
+    this.#offsets = new Offsets(cluster, '')
+  }
+
+  /** How many partitions a topic has: fixed with the first send, as keys are. */
+  async partitionsOf(topic: string): Promise<number> {
+    const known = this.#counts.get(topic)
+    if (known !== undefined) return known
+    const count = await this.#patiently(async () => (await this.#offsets.partitionsOf(topic)).length)
+    this.#counts.set(topic, count)
+    return count
+  }
+
+  /** Resolves when there is room for more. */
+  async room(): Promise<void> {
+    while (this.#queued > mostQueued) await new Promise<void>(resolve => this.#waiting.push(resolve))
+  }
+
+  /** Queues all records, in order, in this tick. */
+  send(topic: string, records: readonly PlacedRecord[]): Promise<readonly { partition: number; offset: number }[]> {
+    const places = records.map(async record => {
+      const { partition } = record
+      return {
+        partition,
+        offset: await this.#queue({ topic, partition }).push(record, Date.now() + this.#tuning.deliveryTimeout),
+      }
+    })
+    this.#wake()
+    return Promise.all(places)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    const closed = new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
+    for (const queue of this.#queues.values()) queue.rejectAll(closed)
+    await Promise.race([this.#cluster.disconnect(), wait(2_000)]).catch(() => {})
+  }
+
+  #queue(place: Place): PartitionQueue {
+    const name = nameOf(place)
+    let queue = this.#queues.get(name)
+    if (!queue) {
+      queue = new PartitionQueue(place, this.#tuning.maxBatchBytes, bytes => this.#changed(bytes))
+      this.#queues.set(name, queue)
+    }
+    return queue
+  }
+
+  #changed(bytes: number): void {
+    this.#queued += bytes
+    if (this.#queued <= mostQueued) for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #wake(): void {
+    if (this.#isScheduled || this.#closing.signal.aborted) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const full = [...this.#queues.values()].filter(queue => queue.hasMore)
+    if (full.length === 0) return
+    const leaders = leadersOf(this.#cluster, full)
+    const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
+    for (const [nodeId, places] of leaders) {
+      if (!this.#busy.has(nodeId)) void this.#once(nodeId, places, () => this.#produce(nodeId, places))
+    }
+    if (led < full.length) void this.#once(-1, full, () => this.#cluster.refreshMetadata())
+  }
+
+  async #produce(nodeId: number, places: readonly Place[]): Promise<void> {
+    const identity = await this.#identify()
+    const node = await this.#cluster.findBroker({ nodeId })
+    stillTimers(node)
+    for (const [topic, batches] of this.#batches(places, identity)) {
+      const answers = await ask(node, produceRequest, {
+        topic,
+        batches: batches.map(({ partition, bytes }) => ({ partition, bytes })),
+        timeout: replicaTimeout,
+      })
+      this.#failures = 0
+      let problem: Error | undefined
+      for (const { partition, errorCode, baseOffset } of answers) {
+        const queue = this.#queue({ topic, partition })
+        const type = errorCode === 0 ? 'NONE' : typeOfCode(errorCode)
+        if (type === 'NONE' || type === 'DUPLICATE_SEQUENCE_NUMBER') queue.acknowledged(baseOffset)
+        else if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') queue.tooLarge()
+        else if (needsIdentity(type)) this.#identity = undefined
+        else if (isLasting(type))
+          queue.refused(toldOf(refusal(type, { topic, partition }), `Sending to ${topic}/${partition}`))
+        else problem = refusal(type, { topic, partition })
+      }
+      if (problem) throw problem
+    }
+  }
+
+  #batches(places: readonly Place[], identity: ProducerIdentity): Map<string, Batch[]> {
+    const topics = new Map<string, Batch[]>()
+    for (const place of places) {
+      const batch = this.#queue(place).next(identity)
+      if (batch) topics.set(place.topic, [...(topics.get(place.topic) ?? []), batch])
+    }
+    return topics
+  }
+
+  /** One request at a time; what is refused for now stays where it is, for the next. */
+  async #once(nodeId: number, places: readonly Place[], work: () => Promise<void>): Promise<void> {
+    if (this.#busy.has(nodeId)) return
+    this.#busy.add(nodeId)
+    try {
+      await work()
+    } catch (error) {
+      if (!this.#closing.signal.aborted) await this.#recover(error, places)
+    } finally {
+      this.#busy.delete(nodeId)
+      this.#wake()
+    }
+  }
+
+  async #recover(error: unknown, places: readonly Place[]): Promise<void> {
+    const { logger } = this.#tuning
+    const { host, port, name } = error as { host?: string; port?: number; name?: string }
+    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined)
+      this.#cluster.removeBroker({ host, port })
+    const told = toldOf(error, 'Sending')
+    this.#failures += 1
+    logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {
+      error: String(error),
+      tries: this.#failures,
+    })
+    for (const place of places) {
+      const queue = this.#queue(place)
+      const given =
+        !told.retryable && !isStale(typeOf(error)) ? queue.rejectAll(told) : queue.rejectLate(Date.now(), told)
+      // The sequence has a gap from here on.
+      if (given) this.#identity = undefined
+    }
+    await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
+    await this.#cluster.refreshMetadata().catch(() => {})
+  }
+
+  /** Who this producer is to the brokers; anew after an error that only a new one helps. */
+  #identify(): Promise<ProducerIdentity> {
+    this.#identity ??= this.#initialise().catch(error => {
+      this.#identity = undefined
+      throw error
+    })
+    return this.#identity
+  }
+
+  async #initialise(): Promise<ProducerIdentity> {
+    const [nodeId] = this.#cluster.getNodeIds()
+    const node = await this.#cluster.findBroker({ nodeId: nodeId ?? 0 })
+    const { producerId, producerEpoch } = await node.initProducerId({ transactionTimeout: 30_000 })
+    return { producerId: Number(producerId), producerEpoch }
+  }
+
+  async #patiently<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+    const until = Date.now() + this.#tuning.deliveryTimeout
+    for (let tries = 1; ; tries++) {
+      try {
+        return await question()
+      } catch (error) {
+        const told = toldOf(error, 'Sending')
+        if (!told.retryable || Date.now() > until || this.#closing.signal.aborted) throw told
+        await wait(Math.min(1_000, 20 * 2 ** Math.min(tries, 6)), this.#closing.signal)
+      }
+    }
+  }
+}
+
+function needsIdentity(type: string): boolean {
+  return type === 'OUT_OF_ORDER_SEQUENCE_NUMBER' || type === 'UNKNOWN_PRODUCER_ID' || type === 'INVALID_PRODUCER_EPOCH'
+}
+
+/** Another try would be answered the same. */
+function isLasting(type: string): boolean {
+  return (
+    type === 'TOPIC_AUTHORIZATION_FAILED' ||
+    type === 'CLUSTER_AUTHORIZATION_FAILED' ||
+    type === 'INVALID_TIMESTAMP' ||
+    type === 'INVALID_RECORD'
+  )
+}
