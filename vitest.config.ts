@@ -26,7 +26,15 @@ export default defineConfig({
     // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
-      { resolve: { alias: doors }, test: { ...every, name: 'all', include: ['test/**/*.test.ts'] } },
+      {
+        resolve: { alias: doors },
+        test: {
+          ...every,
+          name: 'all',
+          globalSetup: ['test/kafka/launcher/lending.ts'],
+          include: ['test/**/*.test.ts'],
+        },
+      },
       {
         resolve: { alias: [...doors, xstate] },
         test: {

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
+import { describe, expect, inject, test } from 'vitest'
+import { missingKafka } from './launcher/availability.ts'
+import type { Loan } from './launcher/lending.ts'
+import { createTopic, type TopicOptions } from './launcher/topics.ts'
+import { fullVersion } from './launcher/versions.ts'
+
+/** A Kafka that all test files of a run share. It cannot be stopped: what hurts a broker is for `startKafka`. */
+export interface SharedKafka {
+  readonly brokers: readonly string[]
+  readonly version: string
+  /** Makes a topic whose name nobody else has. @returns the name, which begins with `subject` */
+  createTopic(subject: string, options: TopicOptions): Promise<string>
+}
+
+/** One node, started for the first test file that asks, ended with the test run. @param version as `startKafka` takes it */
+export async function sharedKafka(version?: string): Promise<SharedKafka> {
+  const full = fullVersion(version)
+  const socket = connect(inject('kafkaPort'), '127.0.0.1')
+  const answers = createInterface({ input: socket })
+  socket.write(`${full}\n`)
+  const [line] = (await once(answers, 'line')) as [string]
+  socket.destroy()
+  const loan = JSON.parse(line) as Loan
+  if ('error' in loan) throw new Error(loan.error)
+  const { brokers } = loan
+  return {
+    brokers,
+    version: full,
+    async createTopic(subject, options) {
+      const name = unique(subject)
+      await createTopic(brokers, name, options)
+      return name
+    },
+  }
+}
+
+/** A name that nobody else has: for topics and groups on a shared broker. */
+export function unique(subject: string): string {
+  return `${subject}-${randomUUID().slice(0, 8)}`
+}
+
+/** Tests that need Kafka. Where it cannot run they are skipped, and say so; with `CI=true` that is a failure. */
+export function describeOnKafka(name: string, tests: () => void, version?: string): void {
+  const missing = missingKafka(version)
+  if (missing === undefined) {
+    describe(name, tests)
+    return
+  }
+  const isRequired = process.env.CI === 'true'
+  describe(name, () => {
+    test.skipIf(!isRequired)('needs Kafka', () => expect.fail(missing))
+  })
+  if (!isRequired) console.warn(`SKIPPED: ${name}: ${missing}`)
+}
