@@ -263,7 +263,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   async #openCluster(): Promise<Open> {
     const client = await this.#home.client()
     const { tuning } = client
-    const { cluster, clusterId } = await client.connect()
+    const { cluster, clusterId } = await client.connect(this.topics)
     this.readAhead = tuning.maxBytesPerPartition
     const offsets = new Offsets(cluster, this.group)
     const membership = new Membership(
