@@ -7,7 +7,7 @@ import type {
 } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { Bell } from '../bell.ts'
+import { Bell } from '../broker/bell.ts'
 import type { Client } from './client.ts'
 import { type Cluster, type Place, stillTimers } from './cluster.ts'
 import { Committer } from './committer.ts'

@@ -1,7 +1,7 @@
 import type { BrokerProducer, OutgoingRecord } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { partitionOf } from '../murmur2.ts'
+import { partitionOf } from '../broker/murmur2.ts'
 import { abandonable } from './lease.ts'
 import { toldOf } from './problems.ts'
 import type { PlacedRecord, Sender } from './sender.ts'
