@@ -10,8 +10,11 @@ import { describeOnKafka, describeOnLimitedBroker, sharedKafka, unique } from '.
 
 vi.setConfig({ testTimeout: 120_000 })
 
+/** By default it tries often: what is waited for takes a moment, and not a minute. */
+const retry = { initialRetryTime: 100, maxRetryTime: 300, retries: 200 }
+
 function client(brokers: readonly string[], config: Partial<KafkaConfig> = {}): Kafka {
-  return new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, ...config })
+  return new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry, ...config })
 }
 
 async function produce(kafka: Kafka, topic: string, values: readonly string[]): Promise<void> {
@@ -23,7 +26,7 @@ async function produce(kafka: Kafka, topic: string, values: readonly string[]): 
 
 /** The first records of a topic. */
 async function consume(kafka: Kafka, topic: string, count: number): Promise<string[]> {
-  const consumer = kafka.consumer({ groupId: unique('reader') })
+  const consumer = kafka.consumer({ groupId: unique('reader'), maxWaitTimeInMs: 100 })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   const read: string[] = []
