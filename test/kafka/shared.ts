@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { describe, expect, inject, test } from 'vitest'
 import { missingKafka } from './launcher/availability.ts'
 import type { Loan } from './launcher/lending.ts'
+import { canBuildLimited, missingLimited } from './launcher/limited.ts'
 import { createTopic, type TopicOptions } from './launcher/topics.ts'
 import { fullVersion } from './launcher/versions.ts'
 
@@ -19,14 +20,7 @@ export interface SharedKafka {
 /** One node, started for the first test file that asks, ended with the test run. @param version as `startKafka` takes it */
 export async function sharedKafka(version?: string): Promise<SharedKafka> {
   const full = fullVersion(version)
-  const socket = connect(inject('kafkaPort'), '127.0.0.1')
-  const answers = createInterface({ input: socket })
-  socket.write(`${full}\n`)
-  const [line] = (await once(answers, 'line')) as [string]
-  socket.destroy()
-  const loan = JSON.parse(line) as Loan
-  if ('error' in loan) throw new Error(loan.error)
-  const { brokers } = loan
+  const { brokers } = await borrow(full)
   return {
     brokers,
     version: full,
@@ -38,6 +32,17 @@ export async function sharedKafka(version?: string): Promise<SharedKafka> {
   }
 }
 
+async function borrow(version: string): Promise<Exclude<Loan, { readonly error: string }>> {
+  const socket = connect(inject('kafkaPort'), '127.0.0.1')
+  const answers = createInterface({ input: socket })
+  socket.write(`${version}\n`)
+  const [line] = (await once(answers, 'line')) as [string]
+  socket.destroy()
+  const loan = JSON.parse(line) as Loan
+  if ('error' in loan) throw new Error(loan.error)
+  return loan
+}
+
 /** A name that nobody else has: for topics and groups on a shared broker. */
 export function unique(subject: string): string {
   return `${subject}-${randomUUID().slice(0, 8)}`
@@ -45,14 +50,23 @@ export function unique(subject: string): string {
 
 /** Tests that need Kafka. Where it cannot run they are skipped, and say so; with `CI=true` that is a failure. */
 export function describeOnKafka(name: string, tests: () => void, version?: string): void {
-  const missing = missingKafka(version)
+  describeUnless(missingKafka(version), name, tests, true)
+}
+
+/** Tests that need the limited broker. With `CI=true` skipping them is a failure where there is a Go that could build it. */
+export function describeOnLimitedBroker(name: string, tests: () => void): void {
+  const missing = missingLimited()
+  describeUnless(missing, name, tests, missing !== undefined && canBuildLimited())
+}
+
+function describeUnless(missing: string | undefined, name: string, tests: () => void, isToBeHad: boolean): void {
   if (missing === undefined) {
     describe(name, tests)
     return
   }
-  const isRequired = process.env.CI === 'true'
+  const isRequired = isToBeHad && process.env.CI === 'true'
   describe(name, () => {
-    test.skipIf(!isRequired)('needs Kafka', () => expect.fail(missing))
+    test.skipIf(!isRequired)('needs its broker', () => expect.fail(missing))
   })
   if (!isRequired) console.warn(`SKIPPED: ${name}: ${missing}`)
 }

@@ -36,7 +36,7 @@ export async function fetchArtifacts(version: string): Promise<string> {
     const mvn = maven()
     if (mvn === undefined) {
       throw new Error(
-        `Maven, which fetches Kafka ${version}, is not installed: \`node scripts/servers.mjs\` installs it.`,
+        `Maven, which fetches Kafka ${version}, is not installed: \`node scripts/servers.mjs\` installs it, or set XM_MAVEN.`,
       )
     }
     const part = `${folder}.part`

@@ -1,4 +1,6 @@
 export { type KafkaCluster, type KafkaOptions, startKafka } from './kafka.ts'
+export { type LimitedBroker, type LimitedBrokerOptions, startLimitedBroker } from './limited.ts'
 export type { KafkaNode } from './node.ts'
+export type { SecureListener, Users } from './security.ts'
 export type { TopicOptions } from './topics.ts'
 export { newest, oldest } from './versions.ts'

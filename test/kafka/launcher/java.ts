@@ -36,5 +36,5 @@ export function java(): string {
   return found.java
 }
 
-/** Where Maven is, if anywhere. */
-export const maven = (): string | undefined => program('mvn')
+/** Where Maven is, if anywhere: what `XM_MAVEN` says first. */
+export const maven = (): string | undefined => process.env.XM_MAVEN ?? program('mvn')

@@ -1,11 +1,8 @@
-/** Listeners beside `PLAINTEXT`, which every node has. */
-export type SecureListener = 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL'
-
 /** Where a node is. */
 export interface Place {
   readonly id: number
   readonly dir: string
-  /** Port by listener; of all nodes for the controllers. */
+  /** By listener. */
   readonly ports: Readonly<Record<string, number>>
 }
 
@@ -29,7 +26,9 @@ function defaults(nodes: number): Record<string, string> {
     // What Kafka's own tests use; else 128 MB of heap are set aside.
     'log.cleaner.dedupe.buffer.size': '2097152',
     'log.segment.bytes': '16777216',
-    ...(nodes > 1 ? { 'broker.session.timeout.ms': '3000', 'broker.heartbeat.interval.ms': '500' } : {}),
+    // Who was killed is noticed sooner, and may come back sooner: before that its id is taken.
+    'broker.session.timeout.ms': '3000',
+    'broker.heartbeat.interval.ms': '500',
   }
 }
 
@@ -38,7 +37,6 @@ export function serverProperties(
   place: Place,
   places: readonly Place[],
   own: Readonly<Record<string, string>>,
-  secure: Readonly<Record<string, string>>,
 ): string {
   const listeners = Object.entries(place.ports).map(([name, port]) => `${name}://127.0.0.1:${port}`)
   const protocols = Object.keys(place.ports).map(name => `${name}:${name === 'CONTROLLER' ? 'PLAINTEXT' : name}`)
@@ -53,7 +51,6 @@ export function serverProperties(
     'listener.security.protocol.map': protocols.join(','),
     'log.dirs': place.dir,
     ...defaults(places.length),
-    ...secure,
     ...own,
   }
   return Object.entries(all)
