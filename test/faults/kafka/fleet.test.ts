@@ -16,12 +16,14 @@ import { Transactions } from './transactions.ts'
 /** XM_LONG=1: three brokers, all faults, twenty seeds of two minutes. */
 const isLong = process.env.XM_LONG === '1'
 const seeds = Number(process.env.XM_KAFKA_SEEDS ?? (isLong ? 20 : 1))
-const seconds = Number(process.env.XM_KAFKA_SECONDS ?? (isLong ? 120 : 10))
+const seconds = Number(process.env.XM_KAFKA_SECONDS ?? (isLong ? 120 : 1))
 const nodes = isLong ? 3 : 1
 const first = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 
 const partitions = 12
 const keys = 2_000
+/** Records a second. */
+const rate = isLong ? 500 : 250
 const few = {
   kill: fleetFaults.kill,
   zombie: fleetFaults.zombie,
@@ -67,7 +69,7 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
         for (const topic of [task.topic, task.results, task.deadLetters]) await kafka.createTopic(topic, { partitions })
         const { brokers } = kafka
         const broker = kafkaBroker({ brokers, deliveryTimeout: 120_000 })
-        const traffic = new Traffic(broker.producer({ topic: task.topic }), keys, randomOf(seed, 101))
+        const traffic = new Traffic(broker.producer({ topic: task.topic }), keys, rate, randomOf(seed, 101))
         const transactions = new Transactions(brokers, task.topic, randomOf(seed, 102))
         const fleet = new Fleet(task, brokers, partitions)
         const scene: Scene = {
