@@ -9,6 +9,7 @@ import { hasValkey, ValkeyServer } from '../../servers/valkey.ts'
 import { examine, wrongCommits } from './checker.ts'
 import { fleetFaults, nodeFaults, type Scene } from './faults.ts'
 import { Fleet } from './fleet.ts'
+import { compacted, eagerCleaner, makeHoles } from './holes.ts'
 import { scheduleOf } from './schedule.ts'
 import { Traffic } from './traffic.ts'
 import { Transactions } from './transactions.ts'
@@ -44,7 +45,7 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
       const servers = [
         PostgresServer.start(),
         hasValkey() ? ValkeyServer.start() : undefined,
-        startKafka({ nodes }),
+        startKafka({ nodes, properties: eagerCleaner }),
       ] as const
       ;[postgres, valkey, kafka] = await Promise.all(servers)
     }, 180_000)
@@ -66,10 +67,12 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
           group: name,
           sessionTimeout: 6_000,
         } as const
-        for (const topic of [task.topic, task.results, task.deadLetters]) await kafka.createTopic(topic, { partitions })
+        await kafka.createTopic(task.topic, { partitions, config: compacted })
+        for (const topic of [task.results, task.deadLetters]) await kafka.createTopic(topic, { partitions })
         const { brokers } = kafka
         const broker = kafkaBroker({ brokers, deliveryTimeout: 120_000 })
-        const traffic = new Traffic(broker.producer({ topic: task.topic }), keys, rate, randomOf(seed, 101))
+        const producer = broker.producer({ topic: task.topic })
+        const traffic = new Traffic(producer, keys, rate, randomOf(seed, 101))
         const transactions = new Transactions(brokers, task.topic, randomOf(seed, 102))
         const fleet = new Fleet(task, brokers, partitions)
         const scene: Scene = {
@@ -80,7 +83,9 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
         }
         const began = performance.now()
         const happened: Record<string, number> = {}
+        let holes = 0
         try {
+          holes = await makeHoles(brokers, producer)
           for (let worker = 0; worker < 3; worker++) await fleet.start()
           traffic.start()
           transactions.start()
@@ -110,7 +115,7 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
         console.log(
           [
             `FC_SEED=${seed} ${kind}, ${nodes} nodes, ${Math.round((performance.now() - began) / 1_000)} s: ${findings.records} records`,
-            `(${transactions.committed.length} committed, ${transactions.aborted.length} aborted, ${transactions.unknown.length} unknown)`,
+            `(${transactions.committed.length} committed, ${transactions.aborted.length} aborted, ${transactions.unknown.length} unknown; ${holes} holes)`,
             `${findings.applied} applied, ${findings.results} results, ${findings.deadLetters} dead letters (${deadLettered} sent)`,
             `faults ${JSON.stringify(happened)}, ${duplicates} redelivered, ${fleet.count('fenced')} fenced, ${fleet.count('lost')} lost leases`,
             findings.summary,
