@@ -17,7 +17,11 @@ export interface KafkaOptions {
   readonly version?: string | undefined
   /** @default 1 */
   readonly nodes?: 1 | 3
-  /** Of the brokers, over the launcher's own. */
+  /**
+   * Of the brokers, over the launcher's own. With `authorizer.class.name` set to
+   * `org.apache.kafka.metadata.authorizer.StandardAuthorizer` and `super.users` to `User:ANONYMOUS`, who comes by SASL may
+   * do only what ACLs say; whoever comes through `PLAINTEXT` may do all.
+   */
   readonly properties?: Readonly<Record<string, string>>
   /** Beside `PLAINTEXT`. Those of SASL take SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN. @default none */
   readonly listeners?: readonly SecureListener[]
