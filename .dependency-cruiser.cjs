@@ -12,6 +12,9 @@ const onNode = '^src/(transports/(node|kafka)|persistence/(filesystem|git)|cli|d
 const sharedByStores =
   '^src/persistence/(judge|attention|waiting|deep-freeze|unit-text|stored-unit|beside-text)\\.ts$|^src/persistence/server/'
 
+/** What all brokers are built of. */
+const sharedByBrokers = '^src/transports/broker/'
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -84,7 +87,7 @@ module.exports = {
       comment: 'A store or transport imports the core and itself: never a sibling, never a root.',
       severity: 'error',
       from: { path: '^src/(transports|persistence)/([^/.]+)(?:/|\\.ts$)', pathNot: '^src/persistence/git/' },
-      to: { path: '^src/', pathNot: ['^src/actors/', '^src/$1/$2(/|\\.ts$)', sharedByStores] },
+      to: { path: '^src/', pathNot: ['^src/actors/', '^src/$1/$2(/|\\.ts$)', sharedByStores, sharedByBrokers] },
     },
     {
       name: 'git-has-a-file-journal',

@@ -36,10 +36,10 @@ export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
     client ??= Client.load(options)
     return client
   }
-  const senderOf = (): Promise<Sender> => {
-    sender ??= openSender(clientOf).catch(error => {
+  const senderOf = (topic: string): Promise<Sender> => {
+    sender ??= openSender(clientOf, topic).catch(error => {
       sender = undefined
-      throw toldOf(error, 'Connecting to the cluster')
+      throw toldOf(error, `Sending to ${topic}`)
     })
     return sender
   }
@@ -75,9 +75,9 @@ export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
   }
 }
 
-async function openSender(clientOf: () => Promise<Client>): Promise<Sender> {
+async function openSender(clientOf: () => Promise<Client>, topic: string): Promise<Sender> {
   const client = await clientOf()
-  const { cluster } = await client.connect()
+  const { cluster } = await client.connect([topic])
   return new Sender(cluster, client.tuning)
 }
 

@@ -49,15 +49,25 @@ export class Client {
     return new Client(kafka, tuning, codecs)
   }
 
-  /** Connections of their own. */
-  async connect(): Promise<Connected> {
+  /** Connections of their own, which know where `topics` are. Rejects as the cluster does for a topic that is not there. */
+  async connect(topics: readonly string[]): Promise<Connected> {
     const cluster = openCluster(this.#kafka, metadataMaxAge)
+    try {
+      return await this.#meet(cluster, topics)
+    } catch (error) {
+      await cluster.disconnect().catch(() => {})
+      throw error
+    }
+  }
+
+  async #meet(cluster: Cluster, topics: readonly string[]): Promise<Connected> {
     await cluster.connect()
+    await cluster.addMultipleTargetTopics(topics)
     const [nodeId] = cluster.getNodeIds()
     if (nodeId === undefined) throw new Error('The cluster names no node.')
     const node = await cluster.findBroker({ nodeId })
     stillTimers(node)
-    const { clusterId } = await node.metadata([])
+    const { clusterId } = await node.metadata(topics)
     return { cluster, clusterId: clusterId ?? 'unnamed' }
   }
 }
@@ -98,13 +108,11 @@ async function loadKafkajs() {
   }
 }
 
-/** kafkajs' lines. What it calls an error it mostly tries again, so here it is worth a warning. */
+/** kafkajs' lines. What it calls an error is answered for here, and told as what it means; its own words are for debugging. */
 function hear(
   logger: KafkaLogger,
-  { namespace, level, log }: { namespace: string; level: number; log: { message: string; [field: string]: unknown } },
+  { namespace, log }: { namespace: string; log: { message: string; [field: string]: unknown } },
 ): void {
   const { message, timestamp: _, logger: __, ...fields } = log
-  const line = `kafkajs ${namespace}: ${message}`
-  if (level <= 2) logger.warn(line, fields)
-  else logger.debug(line, fields)
+  logger.debug(`kafkajs ${namespace}: ${message}`, fields)
 }

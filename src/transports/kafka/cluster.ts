@@ -61,8 +61,8 @@ export interface Cluster {
   refreshMetadata(): Promise<void>
   refreshMetadataIfNecessary(): Promise<void>
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
-  getNodeIds(): readonly number[]
-  findBroker(node: { readonly nodeId: number }): Promise<Node>
+  getNodeIds(): readonly (number | string)[]
+  findBroker(node: { readonly nodeId: number | string }): Promise<Node>
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
   findGroupCoordinator(group: { readonly groupId: string }): Promise<Node>
   removeBroker(address: { readonly host: string; readonly port: number }): void

@@ -7,7 +7,7 @@ import type {
 } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { Bell } from '../bell.ts'
+import { Bell } from '../broker/bell.ts'
 import type { Client } from './client.ts'
 import { type Cluster, type Place, stillTimers } from './cluster.ts'
 import { Committer } from './committer.ts'
@@ -263,7 +263,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   async #openCluster(): Promise<Open> {
     const client = await this.#home.client()
     const { tuning } = client
-    const { cluster, clusterId } = await client.connect()
+    const { cluster, clusterId } = await client.connect(this.topics)
     this.readAhead = tuning.maxBytesPerPartition
     const offsets = new Offsets(cluster, this.group)
     const membership = new Membership(

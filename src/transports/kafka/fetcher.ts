@@ -69,8 +69,11 @@ export class Fetcher {
     for (const [nodeId, places] of leaders) {
       if (!this.#busy.has(nodeId)) void this.#fetchFrom(nodeId, places)
     }
-    // No leader is known for some: ask for them.
-    if (led < hungry.length) void this.#once(-1, () => this.#refresh())
+    if (led < hungry.length) {
+      void this.#once(-1, async () => {
+        throw refusal('LEADER_NOT_AVAILABLE', hungry[0]!)
+      })
+    }
   }
 
   async #fetchFrom(nodeId: number, places: readonly Place[]): Promise<void> {

@@ -2,8 +2,8 @@ import { batchStream } from '../../actors/batch-stream.ts'
 import type { BrokerRecord, PartitionLease } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { Bell } from '../bell.ts'
-import { Slabs } from '../slabs.ts'
+import { Bell } from '../broker/bell.ts'
+import { Slabs } from '../broker/slabs.ts'
 
 /** Most records that are handed on at once. */
 const batchSize = 500

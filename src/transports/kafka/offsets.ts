@@ -74,9 +74,15 @@ export class Offsets {
 
   async #list(topic: string, partitions: readonly number[], timestamp: number): Promise<Map<number, number>> {
     const places = partitions.map(partition => ({ topic, partition }))
-    const found = new Map<number, number>()
+    const found = new Map(partitions.map(partition => [partition, -1]))
+    const leaders = leadersOf(this.#cluster, places)
+    const led = [...leaders.values()].reduce((sum, own) => sum + own.length, 0)
+    if (led < places.length) {
+      await this.#cluster.refreshMetadata()
+      throw refusal('LEADER_NOT_AVAILABLE', places[0]!)
+    }
     await Promise.all(
-      [...leadersOf(this.#cluster, places)].map(async ([nodeId, led]) => {
+      [...leaders].map(async ([nodeId, led]) => {
         const node = await this.#cluster.findBroker({ nodeId })
         for (const [partition, offset] of await listOn(node, led, timestamp)) found.set(partition, offset)
       }),
@@ -88,7 +94,7 @@ export class Offsets {
 /** Which node leads which of `places`, as far as is known. */
 export function leadersOf(cluster: Cluster, places: readonly Place[]): Map<number, Place[]> {
   const leaders = new Map<number, Place[]>()
-  const nodes = cluster.getNodeIds()
+  const nodes = cluster.getNodeIds().map(Number)
   for (const [topic, partitions] of Object.entries(byTopic(places))) {
     const known = new Map(
       cluster.findTopicPartitionMetadata(topic).map(({ partitionId, leader }) => [partitionId, leader]),

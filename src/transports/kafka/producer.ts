@@ -1,7 +1,7 @@
 import type { BrokerProducer, OutgoingRecord } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { partitionOf } from '../murmur2.ts'
+import { partitionOf } from '../broker/murmur2.ts'
 import { abandonable } from './lease.ts'
 import { toldOf } from './problems.ts'
 import type { PlacedRecord, Sender } from './sender.ts'
@@ -11,14 +11,14 @@ const encoder = new TextEncoder()
 /** Sends to one topic, through the connections and the batches that all producers of a broker share. */
 export class KafkaProducer implements BrokerProducer {
   readonly topic: string
-  readonly #sender: () => Promise<Sender>
+  readonly #sender: (topic: string) => Promise<Sender>
   readonly #checkOpen: () => void
   /** Sends that wait for the topic to be known keep their order. */
   #turn: Promise<unknown> = Promise.resolve()
   #next = 0
   #closed = false
 
-  constructor(topic: string, sender: () => Promise<Sender>, checkOpen: () => void) {
+  constructor(topic: string, sender: (topic: string) => Promise<Sender>, checkOpen: () => void) {
     this.topic = topic
     this.#sender = sender
     this.#checkOpen = checkOpen
@@ -48,7 +48,7 @@ export class KafkaProducer implements BrokerProducer {
 
   /** Resolves when the records are in their queues; `places` is for the caller alone to wait for. */
   async #hand(records: readonly OutgoingRecord[], encoded: readonly Omit<PlacedRecord, 'partition'>[]) {
-    const sender = await this.#sender()
+    const sender = await this.#sender(this.topic)
     try {
       const count = await sender.partitionsOf(this.topic)
       const placed = encoded.map((record, at): PlacedRecord => {

@@ -109,7 +109,11 @@ export class Sender {
     for (const [nodeId, places] of leaders) {
       if (!this.#busy.has(nodeId)) void this.#once(nodeId, places, () => this.#produce(nodeId, places))
     }
-    if (led < full.length) void this.#once(-1, full, () => this.#cluster.refreshMetadata())
+    if (led < full.length) {
+      void this.#once(-1, full, async () => {
+        throw refusal('LEADER_NOT_AVAILABLE', full[0]!)
+      })
+    }
   }
 
   async #produce(nodeId: number, places: readonly Place[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { BrokerConsumer, PartitionLease, PartitionOffsets } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { Bell } from '../bell.ts'
+import { Bell } from '../broker/bell.ts'
 import { fires, unavailable } from './fault-points.ts'
 import type { Group } from './group.ts'
 import type { MemoryLease } from './lease.ts'

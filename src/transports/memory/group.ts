@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted } from '../../actors/errors.ts'
-import { assign } from '../assign.ts'
+import { assign } from '../broker/assign.ts'
 import { type FaultPoints, unavailable } from './fault-points.ts'
 import { type LeaseKeeper, MemoryLease } from './lease.ts'
 import type { Timers } from './options.ts'

@@ -2,8 +2,8 @@ import { batchStream } from '../../actors/batch-stream.ts'
 import type { BrokerRecord, PartitionLease } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { Bell } from '../bell.ts'
-import { Slabs } from '../slabs.ts'
+import { Bell } from '../broker/bell.ts'
+import { Slabs } from '../broker/slabs.ts'
 import type { PartitionLog } from './topic.ts'
 
 /** Most records that one fetch brings. */

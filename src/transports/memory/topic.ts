@@ -1,7 +1,7 @@
 import type { BrokerRecord, OutgoingRecord, StartFrom } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { Slabs } from '../slabs.ts'
-import { partitionOf } from '../murmur2.ts'
+import { partitionOf } from '../broker/murmur2.ts'
+import { Slabs } from '../broker/slabs.ts'
 
 type Headers = BrokerRecord['headers']
 type Stored = Pick<BrokerRecord, 'key' | 'value' | 'timestamp' | 'headers'>

@@ -1,4 +1,4 @@
-import { assign } from '../../assign.ts'
+import { assign } from '../../broker/assign.ts'
 import type { Place } from '../cluster.ts'
 import { nameOf, type Subscription } from './subscription.ts'
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { BrokerRecord } from '../../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../../actors/errors.ts'
-import type { Slabs } from '../../slabs.ts'
+import type { Slabs } from '../../broker/slabs.ts'
 import { type Codecs, codecOf } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 import { Reader } from './reader.ts'

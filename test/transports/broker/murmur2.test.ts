@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { murmur2, partitionOf } from '../../src/transports/murmur2.ts'
+import { murmur2, partitionOf } from '../../../src/transports/broker/murmur2.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 

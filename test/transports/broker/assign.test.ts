@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { assign } from '../../src/transports/assign.ts'
+import { assign } from '../../../src/transports/broker/assign.ts'
 
 interface Member {
   readonly name: number
