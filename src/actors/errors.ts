@@ -371,6 +371,11 @@ export const errorCodes = {
     when: 'The client library or the cluster lacks what is needed.',
     next: 'Install the version that the error names.',
   },
+  BROKER_UNSAFE: {
+    retryable: false,
+    when: 'The cluster acknowledges records that it may lose.',
+    next: 'Correct the setting that the error names, or accept it explicitly.',
+  },
   TOPIC_UNKNOWN: {
     retryable: false,
     when: 'The cluster has no such topic.',

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { brokerConformance } from 'xmachines/testing'
+import { redpandaBroker } from 'xmachines/transports/redpanda'
 import { kafkaFixture } from './fixture.ts'
 import { type LimitedBroker, startLimitedBroker } from './launcher/index.ts'
 import { missingLimited } from './launcher/limited.ts'
@@ -28,9 +29,19 @@ describe("a broker on what speaks Redpanda's versions of the protocol", () => {
   brokerConformance(
     async () => {
       limited ??= startLimitedBroker({})
-      return kafkaFixture((await limited).brokers, 6_000)
+      return kafkaFixture((await limited).brokers, 6_000, redpandaBroker)
     },
     (name, check) => test(name, check, 60_000),
   )
   afterAll(async () => (await limited)?.stop())
+})
+
+/** A real one, where there is one: its address. */
+const redpanda = process.env.XMACHINES_REDPANDA
+
+describe.skipIf(redpanda === undefined)('a broker on Redpanda', () => {
+  brokerConformance(
+    async () => kafkaFixture(redpanda!.split(','), 6_000, redpandaBroker),
+    (name, check) => test(name, check, 60_000),
+  )
 })

@@ -14,8 +14,12 @@ const tuning: KafkaTuning = {
 }
 
 /** What the conformance suite needs of a cluster: members whose connections can be shut, topics that can be trimmed. */
-export async function kafkaFixture(brokers: readonly string[], sessionTimeout: number): Promise<BrokerFixture> {
-  const broker = kafkaBroker({ brokers, ...tuning })
+export async function kafkaFixture(
+  brokers: readonly string[],
+  sessionTimeout: number,
+  make: typeof kafkaBroker = kafkaBroker,
+): Promise<BrokerFixture> {
+  const broker = make({ brokers, ...tuning })
   const silenced = new Map<BrokerConsumer, Valve>()
   const others: KafkaBroker[] = []
 
@@ -27,7 +31,7 @@ export async function kafkaFixture(brokers: readonly string[], sessionTimeout: n
       logLevel: logLevel.NOTHING,
       retry: { initialRetryTime: 50, maxRetryTime: 200, retries: 3 },
     })
-    const own = kafkaBroker({ kafka, ...tuning })
+    const own = make({ kafka, ...tuning })
     others.push(own)
     const made = own.consumer({ sessionTimeout, ...options })
     silenced.set(made, valve)
