@@ -313,7 +313,7 @@ export const errorCodes = {
   ARCHIVE_DIFFERS: {
     retryable: false,
     when: 'A branch of the repository has another history of the run than the store that is archived there.',
-    next: 'Archive into another repository. `details.run` names the run, `details.seq` the unit.',
+    next: 'Archive into another repository, or give the branch another name. `details.run` names the run, `details.seq` the unit.',
   },
   PUSH_REFUSED: {
     retryable: false,

@@ -253,6 +253,15 @@ describe('what others brought', () => {
     expect(gitTries(other, 'push', '-qf', one, `+r/${run.id}`).said).toContain('non-fast-forward')
     git(one, 'fetch', '-q', other, `+refs/heads/r/${run.id}:refs/heads/r/${run.id}`)
     await expect(opened(one).head(run.id)).rejects.toMatchObject({ code: 'ARCHIVE_DIFFERS', details: { run: run.id } })
+
+    // The way out that the error names: nothing is lost, and the journal's own is written.
+    git(one, 'branch', '-m', `r/${run.id}`, 'theirs')
+    const mended = opened(one)
+    const own = (await collect(mended.read(run.id))).at(-1)!
+    expect(own.events).toEqual([{ type: 'MINE' }])
+    expect(branch(one, run)).toBe(own.id)
+    await mended.close()
+    expect(fsck(one)).toBe('')
   })
 })
 
