@@ -317,8 +317,8 @@ export const errorCodes = {
   },
   PUSH_REFUSED: {
     retryable: false,
-    when: 'A push would take commits away from a branch, or set it to something that is not what its name says.',
-    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch.',
+    when: 'A push would take commits away from a branch, set it to something that is not what its name says, or bring a second run of a key.',
+    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch, `details.pinned` the run that has the key.',
   },
   IMPORT_DIFFERS: {
     retryable: false,

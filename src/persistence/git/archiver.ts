@@ -42,6 +42,8 @@ export class Archiver {
   readonly #packs: Packs
   readonly #known = new Map<string, Known>()
   readonly #revisions = new Map<string, number>()
+  /** Whether branches may be somebody else's work. */
+  #doubts = false
   #flush: Flush
 
   constructor(repository: Repository, files: GitFiles) {
@@ -73,6 +75,7 @@ export class Archiver {
     if (known !== undefined && known.seq > seq) return
     // What is kept beside it was written with its last unit; what has changed since is written with the next one.
     if (known?.seq === seq && !this.#revisions.has(run)) {
+      if (this.#doubts && !known.compared) this.#known.set(run, await this.#compare(store, head, known))
       this.#revisions.set(run, head.revision)
       return
     }
@@ -114,6 +117,7 @@ export class Archiver {
 
   /** Drops what is in hand: the branches say again where it stands. */
   forget(): void {
+    this.#doubts = true
     this.#flush = new Flush(this.#repository)
     this.#known.clear()
     this.#revisions.clear()
@@ -213,7 +217,7 @@ async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> 
 export function differs(run: string, seq: number, why: string): XMachinesError {
   return new XMachinesError(
     'ARCHIVE_DIFFERS',
-    `Run ${run} cannot be archived: ${why} (unit ${seq}). Archive into another repository.`,
+    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
     {
       details: { run, seq },
     },

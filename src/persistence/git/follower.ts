@@ -13,8 +13,8 @@ export interface FollowerOptions {
   readonly open: () => Promise<Archiver>
   /** Runs that may have something new. Called once a pass. */
   readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
-  /** What `heads` gave is committed. */
-  readonly committed?: () => void
+  /** What `heads` gave is committed, but for runs that cannot be. */
+  readonly committed?: (failed: readonly string[]) => void
   /** Time between two passes at least, ms. */
   readonly interval: number
   /** A pass that takes long is followed by a pause so many times as long. */
@@ -100,6 +100,7 @@ export class Follower {
     const { store, heads } = this.#options
     const { signal } = this.#stop
     let wrong: unknown
+    const failed: string[] = []
     let looked = 0
     for await (const head of heads(signal)) {
       if (signal.aborted) break
@@ -110,10 +111,11 @@ export class Follower {
       } catch (error) {
         if (!XMachinesError.is(error) || error.retryable) throw error
         wrong ??= error
+        failed.push(head.run)
       }
     }
     await archiver.commit()
-    if (!signal.aborted) this.#options.committed?.()
+    if (!signal.aborted) this.#options.committed?.(failed)
     if (wrong !== undefined) throw wrong
   }
 

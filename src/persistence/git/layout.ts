@@ -22,6 +22,8 @@ export const machinePrefix = 'refs/heads/m/'
 export const provenanceRef = 'refs/heads/xmachines/provenance'
 /** Our folder inside the Git directory. */
 export const ownFolder = 'xmachines'
+/** The journal of a store, inside the Git directory. */
+export const journalFolder = `${ownFolder}/journal`
 /** The section of the repository's configuration that makes it ours, and its version. */
 export const layoutVersion = '1'
 

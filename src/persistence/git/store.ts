@@ -25,7 +25,7 @@ import type { Archiver } from './archiver.ts'
 import type { GitFiles } from './files.ts'
 import { branchSeqs, fill } from './fill.ts'
 import { Follower } from './follower.ts'
-import { ownFolder } from './layout.ts'
+import { journalFolder } from './layout.ts'
 import { RepositoryStore } from './repository-store.ts'
 import { type Settled, settled } from './settled.ts'
 
@@ -60,6 +60,8 @@ export class GitStore implements Store {
   /** Runs with units that are not committed yet, and those that the pass in hand commits. */
   #changed = new Set<string>()
   #inHand = new Set<string>()
+  /** Runs that could not be committed: tried again with their next unit, and by the close. */
+  readonly #failed = new Set<string>()
   /** What is not answered yet. */
   readonly #appending = new Set<Promise<unknown>>()
   #opened: Opened | undefined
@@ -197,7 +199,7 @@ export class GitStore implements Store {
   async #openNow(): Promise<Opened> {
     const { gitdir, bare, objectFormat, files, fsync, interval, onWarning } = this.#settings
     const writer = await RepositoryWriter.open(gitdir, { bare, source: this, files })
-    const dir = join(gitdir, ownFolder, 'journal')
+    const dir = join(gitdir, journalFolder)
     const inStep = settled(gitdir, dir, writer.repository.refs)
     const journal = fileStore(dir, { objectFormat, fsync, onWarning })
     try {
@@ -219,7 +221,10 @@ export class GitStore implements Store {
       rest: 1,
       open: () => Promise.resolve(writer.archiver),
       heads: () => this.#heads(journal),
-      committed: () => this.#inHand.clear(),
+      committed: failed => {
+        this.#inHand.clear()
+        for (const run of failed) this.#failed.add(run)
+      },
       onError: onWarning,
     })
     return { journal, writer, follower, inStep }
@@ -240,6 +245,7 @@ export class GitStore implements Store {
     const { journal, writer, follower, inStep } = opened
     const { files, fsync, onWarning } = this.#settings
     while (this.#appending.size > 0) await Promise.allSettled(this.#appending)
+    for (const run of this.#failed) this.#changed.add(run)
     // What cannot be committed now stays in the journal, and is committed at the next open.
     const complete = await follower.caughtUp().then(
       () => true,

@@ -265,6 +265,45 @@ describe('what others brought', () => {
   })
 })
 
+test('a unit that Git took while the store was open is not taken for one of ours: it is told, and nothing is lost', async () => {
+  const [one, other] = [place(), place()]
+  const warned: string[] = []
+  let warn = (): void => {}
+  const store = opened(one, {
+    interval: 1,
+    onWarning: ({ code }: { code: string }) => {
+      warned.push(code)
+      if (code === 'ARCHIVE_DIFFERS') warn()
+    },
+  })
+  const run = await new TestRun('sha1').create(store, {}, 3)
+  while (gitTries(one, 'rev-parse', `r/${run.id}`).said.trim() !== headOf(run))
+    await new Promise<void>(resolve => setImmediate(resolve))
+  git(one, 'clone', '-q', '--mirror', one, other)
+  const there = opened(other)
+  const { seq, revision } = (await there.head(run.id))!
+  await there.append([
+    { run: run.id, expected: { seq, revision }, units: [{ ...testUnit(seq + 1), events: [{ type: 'THEIRS' }] }] },
+  ])
+  await there.close()
+  // This repository has no hook.
+  git(other, 'push', '-q', one, `r/${run.id}`)
+  const told = new Promise<void>(resolve => {
+    warn = resolve
+  })
+  await run.goOn(store, 1)
+  await told
+  const before = warned.length
+  await store.close()
+  // The close tries once more, and tells that it could not.
+  expect(warned.slice(before)).toContain('ARCHIVE_DIFFERS')
+  git(one, 'branch', '-m', `r/${run.id}`, 'theirs')
+  const mended = opened(one)
+  await showsHistory(mended, run)
+  await mended.close()
+  expect(branch(one, run)).toBe(headOf(run))
+})
+
 test('Git may collect, repack and pack refs in the middle of operation', async () => {
   const gitdir = place()
   const store = opened(gitdir, { interval: 1 })
