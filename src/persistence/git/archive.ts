@@ -29,6 +29,11 @@ export interface Archive {
    * `STORE_FOREIGN`, `STORE_LOCKED`, `OBJECT_FORMAT_MISMATCH`, or `STORE_CLOSED`.
    */
   caughtUp(): Promise<ArchiveProgress>
+  /**
+   * As `caughtUp`, and then brings up to date what no append waits for: notes on the commits of units
+   * (`git log --notes=xmachines`), and the newest states of long runs. Otherwise both follow when there is nothing else to do.
+   */
+  checkpoint(): Promise<ArchiveProgress>
   /** Ends after the run in hand. Where it stands is in the repository: the next archive goes on there. Idempotent. */
   close(): Promise<void>
 }
@@ -72,12 +77,14 @@ export function archive(source: Store, options: ArchiveOptions): Archive {
   }
   if (signal?.aborted) void close()
   else signal?.addEventListener('abort', () => void close(), { once: true })
+  const reached = async (how: { readonly sideRefs: boolean }): Promise<ArchiveProgress> => {
+    await follower.caughtUp(how)
+    return { ...writing!.archiver.counts }
+  }
   return {
     gitdir,
-    async caughtUp() {
-      await follower.caughtUp()
-      return { ...writing!.archiver.counts }
-    },
+    caughtUp: () => reached({ sideRefs: false }),
+    checkpoint: () => reached({ sideRefs: true }),
     close,
   }
 }

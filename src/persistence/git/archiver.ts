@@ -5,6 +5,7 @@ import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
+import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
 import { badCommit, foreign } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { Flush } from './flush.ts'
@@ -40,6 +41,7 @@ export class Archiver {
   readonly #repository: Repository
   readonly #files: GitFiles
   readonly #packs: Packs
+  readonly #checkpoints: Checkpoints
   readonly #known = new Map<string, Known>()
   readonly #revisions = new Map<string, number>()
   /** Whether branches may be somebody else's work. */
@@ -50,6 +52,7 @@ export class Archiver {
     this.#repository = repository
     this.#files = files
     this.#packs = new Packs(repository.gitdir, repository.objectFormat, files)
+    this.#checkpoints = new Checkpoints(repository, files, this.#packs.folder)
     this.#flush = new Flush(repository)
   }
 
@@ -113,6 +116,13 @@ export class Archiver {
       throw error
     }
     await this.#packs.merge()
+  }
+
+  /** Brings the side refs up to date with what is committed. @returns whether something is left */
+  async checkpoint(store: StateSource, how: CheckpointPiece): Promise<boolean> {
+    const isLeft = await this.#checkpoints.write(store, how)
+    await this.#packs.merge()
+    return isLeft
   }
 
   /** Drops what is in hand: the branches say again where it stands. */

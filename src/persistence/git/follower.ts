@@ -23,11 +23,16 @@ export interface FollowerOptions {
 }
 
 interface Waiter {
+  /** Whether it waits for the side refs too. */
+  readonly sideRefs: boolean
   readonly resolve: () => void
   readonly reject: (error: XMachinesError) => void
 }
 
 const longestWait = 30_000
+/** So many units get their notes at a time. */
+const idlePiece = 4096
+const wholePiece = 65_536
 
 /** Commits in the background what a store has. One pass after the other; it waits longer where passes take long or fail. */
 export class Follower {
@@ -37,18 +42,22 @@ export class Follower {
   #waiting: Waiter[] = []
   #wake: () => void = () => {}
   #failed: XMachinesError | undefined
+  #flushes = -1
 
   constructor(options: FollowerOptions) {
     this.#options = options
     this.#done = this.#follow()
   }
 
-  /** Resolves when all is committed that the store had at the call. Rejects with what stopped that pass. */
-  caughtUp(): Promise<void> {
+  /**
+   * Resolves when all is committed that the store had at the call, and the side refs are up to date if they are wanted.
+   * Rejects with what stopped that pass.
+   */
+  caughtUp({ sideRefs = false } = {}): Promise<void> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed)
     if (this.#stop.signal.aborted) return Promise.reject(closed(this.#options.gitdir))
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
+      this.#waiting.push({ sideRefs, resolve, reject })
       this.#wake()
     })
   }
@@ -77,7 +86,12 @@ export class Follower {
         archiver ??= await this.#options.open()
         await this.#pass(archiver)
         failures = 0
-        for (const { resolve } of waiting) resolve()
+        for (const { resolve, sideRefs } of waiting) if (!sideRefs) resolve()
+        await this.#checkpoint(
+          archiver,
+          waiting.some(({ sideRefs }) => sideRefs),
+        )
+        for (const { resolve, sideRefs } of waiting) if (sideRefs) resolve()
       } catch (thrown) {
         archiver?.forget()
         const error = this.#errorOf(thrown)
@@ -93,6 +107,20 @@ export class Follower {
     }
     for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
     this.#waiting = []
+  }
+
+  /** Writes the side refs: all of it where somebody waits for it, else a piece when nothing else is to be done. */
+  async #checkpoint(archiver: Archiver, isWanted: boolean): Promise<void> {
+    const { signal } = this.#stop
+    const { store } = this.#options
+    const { flushes } = archiver.counts
+    const isIdle = flushes === this.#flushes && this.#waiting.length === 0
+    this.#flushes = flushes
+    if (isWanted) {
+      const how = { most: wholePiece, atLeastOne: true, last: true }
+      while (!signal.aborted && (await archiver.checkpoint(store, how)));
+    } else if (isIdle && !signal.aborted)
+      await archiver.checkpoint(store, { most: idlePiece, atLeastOne: true, last: false })
   }
 
   /** One look at all that may be new. A run that cannot be archived does not stop the others. */

@@ -6,7 +6,7 @@ import { writerNote } from '../filesystem/layout.ts'
 import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
 import { parseCommit } from './commit.ts'
-import { isId, journalFolder, ownRef, runPrefix } from './layout.ts'
+import { isId, journalFolder, ownRef, runPrefix, snapshotsRef } from './layout.ts'
 import type { FoundObject } from './pack-file.ts'
 import { openRepository, type Repository } from './repository.ts'
 import { RepositoryStore, readMachine } from './repository-store.ts'
@@ -84,6 +84,7 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
 export function checkPush(repository: Repository, pushed: readonly PushedRef[]): readonly string[] {
   const runs: string[] = []
   for (const ref of pushed) {
+    if (ref.name === snapshotsRef) throw refused(ref, 'is made by who writes to a repository, not by a push')
     const own = ownRef(ref.name)
     if (own === undefined || !own.local) continue
     if (isZero(ref.fresh)) throw refused(ref, 'would be removed')

@@ -182,7 +182,7 @@ export class Refs {
   }
 }
 
-const ownFolders = ['refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines']
+const ownFolders = ['refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines', 'refs/notes', 'refs/xmachines']
 
 function readFolder(path: string): readonly Dirent[] {
   try {

@@ -22,6 +22,7 @@ import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { fileStore } from '../filesystem/index.ts'
 import { RepositoryWriter } from './archive.ts'
 import type { Archiver } from './archiver.ts'
+import { writeFailure } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { branchSeqs, fill } from './fill.ts'
 import { Follower } from './follower.ts'
@@ -255,12 +256,19 @@ export class GitStore implements Store {
       },
     )
     await follower.close()
+    // A piece of it, so that a close does not take long; an idle hour later, or an archive, writes the rest.
+    const how = { most: closingPiece, atLeastOne: false, last: true }
+    if (complete)
+      await writer.archiver.checkpoint(journal, how).catch(error => onWarning(writeFailure(error, this.location)))
     await journal.close()
     // A log that is not synced may lose its end, and be as long as before.
     if (complete && fsync) await inStep.note(files).catch(() => {})
     await writer.close()
   }
 }
+
+/** So many units get their notes at a close. */
+const closingPiece = 1024
 
 /** Commits all that the journal has and the branches have not. */
 async function catchUp(archiver: Archiver, journal: Store, branches: ReadonlyMap<string, number>): Promise<void> {
