@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import type { Store } from '../../actors/contracts/store.ts'
-import { XMachinesError } from '../../actors/errors.ts'
+import type { XMachinesError } from '../../actors/errors.ts'
 import { takeLock, type WriterLock } from '../filesystem/lock.ts'
 import { Archiver } from './archiver.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
-import { gitdirOf, initRepository, openRepository, type Repository, type RepositoryPlace } from './repository.ts'
+import { packDepot } from './pack-depot.ts'
+import { gitdirOf, initRepository, type NodeRepository, openRepository, type RepositoryPlace } from './repository.ts'
+import { checkFormat } from './repository-config.ts'
 
 /** How {@link archive} follows a store. One of `dir` and `gitdir` says where the repository is. */
 export type ArchiveOptions = RepositoryPlace & {
@@ -95,11 +97,11 @@ function warn({ code, message }: XMachinesError): void {
 
 /** The one of our processes that writes to a repository. */
 export class RepositoryWriter {
-  readonly repository: Repository
+  readonly repository: NodeRepository
   readonly archiver: Archiver
   readonly #lock: WriterLock
 
-  private constructor(repository: Repository, archiver: Archiver, lock: WriterLock) {
+  private constructor(repository: NodeRepository, archiver: Archiver, lock: WriterLock) {
     this.repository = repository
     this.archiver = archiver
     this.#lock = lock
@@ -122,7 +124,7 @@ export class RepositoryWriter {
     await files.makeFolder(folder)
     const lock = await takeLock(folder)
     try {
-      const archiver = new Archiver(repository, files)
+      const archiver = new Archiver(repository, packDepot(repository, repository.refs, files))
       await archiver.begin()
       return new RepositoryWriter(repository, archiver, lock)
     } catch (error) {
@@ -135,14 +137,4 @@ export class RepositoryWriter {
     this.repository.objects.close()
     await this.#lock.release()
   }
-}
-
-/** @throws OBJECT_FORMAT_MISMATCH */
-export function checkFormat({ gitdir, objectFormat }: Repository, wanted: Store['objectFormat']): void {
-  if (objectFormat === wanted) return
-  throw new XMachinesError(
-    'OBJECT_FORMAT_MISMATCH',
-    `The repository ${gitdir} has objects of format ${objectFormat}, not ${wanted}. Give one of format ${wanted}, made with \`xmachines git init --object-format ${wanted}\`.`,
-    { details: { path: gitdir, objectFormat } },
-  )
 }

@@ -2,14 +2,12 @@ import type { Store } from '../../actors/contracts/store.ts'
 import { type GitObject, gitBlob, gitCommit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { parseCommit } from './commit.ts'
+import type { Depot, ObjectBatch } from './depot.ts'
 import { FanOut } from './fan-out.ts'
-import type { GitFiles } from './files.ts'
 import { notesRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
 import { noteText } from './note.ts'
-import { PackWriter } from './pack-writer.ts'
 import { readFlush, type UnitProvenance } from './provenance.ts'
-import { publishPack } from './publication.ts'
-import type { RefChange } from './refs.ts'
+import type { RefChange } from './ref-change.ts'
 import type { Repository } from './repository.ts'
 import { commitAt, walkBack } from './run-history.ts'
 import { readSnapshot, snapshotText, treeOf } from './snapshot-file.ts'
@@ -44,16 +42,14 @@ export type StateSource = Pick<Store, 'loadSnapshot'>
  */
 export class Checkpoints {
   readonly #repository: Repository
-  readonly #files: GitFiles
-  readonly #folder: string
+  readonly #depot: Depot
   #done: string | undefined
   /** Long runs that have grown since this process writes. */
   readonly #long = new Set<string>()
 
-  constructor(repository: Repository, files: GitFiles, folder: string) {
+  constructor(repository: Repository, depot: Depot) {
     this.#repository = repository
-    this.#files = files
-    this.#folder = folder
+    this.#depot = depot
   }
 
   /**
@@ -84,15 +80,13 @@ export class Checkpoints {
       until = flush.commit
     }
     const long = last ? [...this.#long] : [...parts.keys()].filter(run => this.#long.has(run))
-    const pack = new PackWriter(this.#repository.objectFormat)
+    const batch = this.#depot.batch()
     const changes = [
-      await this.#change(pack, notesRef, await this.#notes(pack, parts), `how units were recorded, up to ${until}`),
-      await this.#change(pack, snapshotsRef, await this.#states(pack, long, store), 'states of runs'),
+      await this.#change(batch, notesRef, await this.#notes(batch, parts), `how units were recorded, up to ${until}`),
+      await this.#change(batch, snapshotsRef, await this.#states(batch, long, store), 'states of runs'),
     ].filter(change => change !== undefined)
     if (changes.length > 0) {
-      const { release } = await publishPack(this.#files, this.#folder, pack.finish())
-      await this.#repository.refs.set(changes)
-      await release()
+      await this.#depot.publish(batch, changes)
     }
     this.#done = until ?? this.#done
     return at < flushes.length
@@ -124,7 +118,7 @@ export class Checkpoints {
   }
 
   /** The notes of units, by their commits. */
-  async #notes(pack: PackWriter, parts: ReadonlyMap<string, RunPart>): Promise<Map<string, string>> {
+  async #notes(batch: ObjectBatch, parts: ReadonlyMap<string, RunPart>): Promise<Map<string, string>> {
     const notes = new Map<string, string>()
     let looked = 0
     for (const [run, { from, units }] of parts) {
@@ -135,7 +129,7 @@ export class Checkpoints {
       for (const { oid, seq, run: owner } of walkBack(this.#repository, run, head, from)) {
         const provenance = owner === run ? units.get(seq) : undefined
         const text = provenance && noteText(provenance)
-        if (text !== undefined) notes.set(oid, this.#add(pack, text))
+        if (text !== undefined) notes.set(oid, this.#add(batch, text))
         if (++looked % 512 === 0) await nextTurn()
       }
     }
@@ -143,7 +137,7 @@ export class Checkpoints {
   }
 
   /** States of runs that are newer by enough than those that are kept. */
-  async #states(pack: PackWriter, runs: readonly string[], store: StateSource): Promise<Map<string, string>> {
+  async #states(batch: ObjectBatch, runs: readonly string[], store: StateSource): Promise<Map<string, string>> {
     const states = new Map<string, string>()
     for (const run of runs) {
       const head = this.#repository.refs.get(runPrefix + run)
@@ -152,19 +146,19 @@ export class Checkpoints {
       if (stored.seq < (readSnapshot(this.#repository, run)?.seq ?? 0) + snapshotEvery) continue
       // Its id ties it to the history. One that is ahead of the branch comes with the next checkpoint.
       const id = commitAt(this.#repository, run, head, stored.seq)
-      if (id !== undefined) states.set(run, this.#add(pack, snapshotText({ ...stored, id })))
+      if (id !== undefined) states.set(run, this.#add(batch, snapshotText({ ...stored, id })))
     }
     return states
   }
 
-  #add(pack: PackWriter, text: string): string {
+  #add(batch: ObjectBatch, text: string): string {
     const blob = gitBlob(this.#repository.objectFormat, Buffer.from(text))
-    pack.add(blob)
+    batch.add(blob)
     return blob.oid
   }
 
   async #change(
-    pack: PackWriter,
+    batch: ObjectBatch,
     name: string,
     files: ReadonlyMap<string, string>,
     message: string,
@@ -183,7 +177,7 @@ export class Checkpoints {
       committer: author,
       message: `${message}\n`,
     })
-    for (const object of [...fanOut.trees, commit]) pack.add(object)
+    for (const object of [...fanOut.trees, commit]) batch.add(object)
     return { name, from, to: commit.oid }
   }
 }

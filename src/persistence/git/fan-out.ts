@@ -3,7 +3,7 @@ import { type GitObject, type GitTreeEntry, gitObject } from '../../actors/ident
 import { nextTurn } from '../filesystem/turns.ts'
 import { parseTree } from './commit.ts'
 import { digitsOf } from './layout.ts'
-import type { Objects } from './objects.ts'
+import type { Repository } from './repository.ts'
 
 /*
  * A tree whose files are named by ids, as Git keeps its notes: a folder with many files becomes folders of two hex
@@ -16,7 +16,7 @@ const mostFiles = 256
 const turnEvery = 32
 
 /** The file of an id. @param tree the tree's own id @throws for a tree that is missing or damaged */
-export function findInFanOut(objects: Objects, tree: string | undefined, id: string): string | undefined {
+export function findInFanOut(objects: Repository['objects'], tree: string | undefined, id: string): string | undefined {
   let folder = tree
   for (let at = 0; folder !== undefined && at < id.length; at += 2) {
     const entries = entriesOf(objects, folder)
@@ -31,10 +31,10 @@ export function findInFanOut(objects: Objects, tree: string | undefined, id: str
 export class FanOut {
   /** The trees that are new. */
   readonly trees: GitObject[] = []
-  readonly #objects: Objects
+  readonly #objects: Repository['objects']
   readonly #format: ObjectFormat
 
-  constructor(objects: Objects) {
+  constructor(objects: Repository['objects']) {
     this.#objects = objects
     this.#format = objects.format
   }
@@ -87,7 +87,7 @@ function isFolder(name: string): boolean {
   return name.length === 2
 }
 
-function entriesOf(objects: Objects, tree: string): ReadonlyMap<string, string> {
+function entriesOf(objects: Repository['objects'], tree: string): ReadonlyMap<string, string> {
   const found = objects.read(tree)
   const entries = found?.type === 'tree' ? parseTree(found.bytes, digitsOf[objects.format] / 2) : undefined
   if (entries === undefined) throw new RangeError(`tree ${tree} is missing or damaged`)

@@ -1,8 +1,10 @@
+import { batchesOf } from '../../actors/batch-stream.ts'
 import type { Beside, MachineRecord, Store } from '../../actors/contracts/store.ts'
 import { AppendQueue } from '../../actors/copy/append-queue.ts'
 import { RunCopy } from '../../actors/copy/copy-run.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { emptyBeside } from '../judge.ts'
+import type { Archiver } from './archiver.ts'
 import { readCommit } from './branch.ts'
 import { badCommit } from './failures.ts'
 import { runPrefix } from './layout.ts'
@@ -66,6 +68,18 @@ export function branchSeqs(repository: Repository): ReadonlyMap<string, number> 
     }
   }
   return seqs
+}
+
+/** Commits all that the journal has and the branches have not. */
+export async function catchUp(
+  archiver: Archiver,
+  journal: Store,
+  branches: ReadonlyMap<string, number>,
+): Promise<void> {
+  for await (const batch of batchesOf(journal.list())) {
+    for (const head of batch) if (branches.get(head.run) !== head.seq) await archiver.take(journal, head)
+  }
+  await archiver.commit()
 }
 
 /**

@@ -3,7 +3,7 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
 import { writeFailure } from './failures.ts'
-import { RefMoved } from './refs.ts'
+import { RefMoved } from './ref-change.ts'
 
 /** What a follower leans on. */
 export interface FollowerOptions {
@@ -15,6 +15,8 @@ export interface FollowerOptions {
   readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
   /** What `heads` gave is committed, but for runs that cannot be. */
   readonly committed?: (failed: readonly string[]) => void
+  /** Whether notes and states are kept beside the branches. @default true */
+  readonly sideRefs?: boolean
   /** Time between two passes at least, ms. */
   readonly interval: number
   /** A pass that takes long is followed by a pause so many times as long. */
@@ -112,7 +114,8 @@ export class Follower {
   /** Writes the side refs: all of it where somebody waits for it, else a piece when nothing else is to be done. */
   async #checkpoint(archiver: Archiver, isWanted: boolean): Promise<void> {
     const { signal } = this.#stop
-    const { store } = this.#options
+    const { store, sideRefs = true } = this.#options
+    if (!sideRefs) return
     const { flushes } = archiver.counts
     const isIdle = flushes === this.#flushes && this.#waiting.length === 0
     this.#flushes = flushes
@@ -162,7 +165,8 @@ export class Follower {
     if (this.#waiting.length > 0 || this.#stop.signal.aborted || this.#failed !== undefined) return Promise.resolve()
     return new Promise(resolve => {
       const timer = setTimeout(resolve, ms)
-      timer.unref()
+      // Only Node's keeps a process.
+      if (typeof timer === 'object') timer.unref()
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { parseConfig } from './config.ts'
 import { foreign } from './failures.ts'
-import { initRepository, safeguards } from './repository.ts'
+import { initRepository } from './repository.ts'
+import { safeguards } from './repository-config.ts'
 
 /** How the hook of ours begins: another one is never replaced. */
 const mark = '# Written by `xmachines git init`.'

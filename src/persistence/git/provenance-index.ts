@@ -1,5 +1,4 @@
 import { digitsOf } from './layout.ts'
-import type { Objects } from './objects.ts'
 import {
   lineStart,
   type RunProvenance,
@@ -9,6 +8,7 @@ import {
   readUnits,
   type UnitProvenance,
 } from './provenance.ts'
+import type { Repository } from './repository.ts'
 
 /** Where a line stands. */
 interface LinePlace {
@@ -26,12 +26,12 @@ const keptBlobs = 8
 
 /** Which flush says what of which run. Read once; a branch that has grown is read on from where it was. */
 export class ProvenanceIndex {
-  readonly #objects: Objects
+  readonly #objects: Repository['objects']
   readonly #lines = new Map<string, RunLines>()
   readonly #blobs = new Map<string, Buffer>()
   #head: string | undefined
 
-  constructor(objects: Objects) {
+  constructor(objects: Repository['objects']) {
     this.#objects = objects
   }
 

@@ -7,7 +7,7 @@ import { readPosition, readPositions, type WrittenPosition, withPosition } from 
 import { parseCommit, parseTree } from './commit.ts'
 import { badCommit } from './failures.ts'
 import { digitsOf, provenanceRef } from './layout.ts'
-import type { Objects } from './objects.ts'
+import type { Repository } from './repository.ts'
 
 /*
  * How units were recorded: what their ids are not made of. One commit a flush, on a branch of its own, whose file has
@@ -84,7 +84,7 @@ export interface RecordedFlush {
 }
 
 /** Reads the commit of a flush. */
-export function readFlush(objects: Objects, commit: string): RecordedFlush {
+export function readFlush(objects: Repository['objects'], commit: string): RecordedFlush {
   const found = objects.read(commit)
   const parsed = found?.type === 'commit' ? parseCommit(found.bytes) : undefined
   const tree = parsed && objects.read(parsed.tree)
@@ -105,7 +105,7 @@ export function readFlush(objects: Objects, commit: string): RecordedFlush {
 }
 
 /** Reads the file of a flush. @throws COMMIT_DAMAGED */
-export function readProvenance(objects: Objects, oid: string): Buffer {
+export function readProvenance(objects: Repository['objects'], oid: string): Buffer {
   const found = objects.read(oid)
   if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
   if (gitObjectId(objects.format, 'blob', found.bytes) !== oid)
