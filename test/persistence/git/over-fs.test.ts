@@ -55,11 +55,11 @@ describe('gitStore over a file system in memory', () => {
     async () => {
       const { volume, fs } = memory()
       return {
-        open: async options => gitStore({ dir: '/work', fs, ...options }),
+        open: async options => gitStore({ dir: '/orders', fs, ...options }),
         cleanup: async () => {
           // Stock Git takes minutes for a hundred thousand loose objects: their kinds are all in the smaller ones.
           if (Object.keys(volume.toJSON()).length > 5000) return
-          const gitdir = join(onDisk(volume), 'work/.git')
+          const gitdir = join(onDisk(volume), 'orders/.git')
           if (nodeFs.existsSync(join(gitdir, 'HEAD'))) expect(fsck(gitdir)).toBe('')
         },
         durable: true,
