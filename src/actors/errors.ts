@@ -313,12 +313,12 @@ export const errorCodes = {
   ARCHIVE_DIFFERS: {
     retryable: false,
     when: 'A branch of the repository has another history of the run than the store that is archived there.',
-    next: 'Archive into another repository. `details.run` names the run, `details.seq` the unit.',
+    next: 'Archive into another repository, or give the branch another name. `details.run` names the run, `details.seq` the unit.',
   },
   PUSH_REFUSED: {
     retryable: false,
-    when: 'A push would take commits away from a branch, or set it to something that is not what its name says.',
-    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch.',
+    when: 'A push would take commits away from a branch, set it to something that is not what its name says, or bring a second run of a key.',
+    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch, `details.pinned` the run that has the key.',
   },
   IMPORT_DIFFERS: {
     retryable: false,
