@@ -270,6 +270,11 @@ export const errorCodes = {
     when: 'The store may not be written to.',
     next: 'Give this process the right to write.',
   },
+  STORE_REFUSED: {
+    retryable: false,
+    when: 'The server of the store does not let this user in, or has no such database.',
+    next: 'Check user, password and database.',
+  },
   STORE_FULL: {
     retryable: true,
     when: 'There is no space left; nothing was acknowledged.',
