@@ -19,7 +19,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import type { Archiver } from './archiver.ts'
-import { writeFailure } from './failures.ts'
+import { errnoOf, writeFailure } from './failures.ts'
 import { Follower } from './follower.ts'
 
 /** What a {@link GitStore} is opened with. */
@@ -197,7 +197,9 @@ export class GitStore implements Store {
 
   async #openNow(): Promise<Opened> {
     const { gitdir, interval, onWarning } = this.#settings
-    const place = await this.#settings.open()
+    const place = await this.#settings.open().catch(error => {
+      throw errnoOf(error) === undefined ? error : writeFailure(error, gitdir)
+    })
     const { journal, archiver, sideRefs } = place
     const follower = new Follower({
       store: journal,

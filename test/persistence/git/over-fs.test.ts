@@ -64,9 +64,12 @@ describe('gitStore over a file system in memory', () => {
         },
         durable: true,
       }
-      // Each unit is three files.
     },
-    (name, work) => test(name, work, 180_000),
+    (name, work) => {
+      // Three hundred thousand loose objects: in the long form only.
+      if (name.includes('100,000 units') && process.env.XM_LONG !== '1') return
+      test(name, work, 180_000)
+    },
   )
 })
 
