@@ -23,8 +23,10 @@ export class RunWriter implements Writer {
   /** Decided, oldest first; the first {@link #inFlight} are with the store. */
   #pending: Pending[] = []
   #inFlight = 0
-  /** An item is with the store, with units or without. */
+  /** An item is with the store, with units or without: there is never a second one. */
   #appending = false
+  /** Another one was asked for meanwhile. */
+  #asked = false
   /** What is with the store is about attempts and mail only, without a lease: who may not write leaves them alone. */
   #optional = false
   /** Wait for the next item to be written, or not. */
@@ -94,7 +96,8 @@ export class RunWriter implements Writer {
 
   takeItem(): AppendItem | undefined {
     const resident = this.#resident
-    if (resident.over !== undefined || this.#inFlight > 0 || resident.frozen) return undefined
+    if (this.#appending) this.#asked = true
+    if (resident.over !== undefined || this.#appending || resident.frozen) return undefined
     const slice = this.#pending.length > itemLimit ? this.#pending.slice(0, itemLimit) : this.#pending
     const item = this.#durable.item(slice, this.#aftermath, this.#mailroom)
     if (item !== undefined) {
@@ -127,7 +130,7 @@ export class RunWriter implements Writer {
         this.#durable.written(outcome.revision)
         resident.appended(this.#take(count), attempted)
         this.tellWritten()
-        if (this.#pending.length > 0) this.request()
+        this.#goOn()
         return resident.catchUp()
       case 'conflict':
         return resident.conflicted()
@@ -158,6 +161,12 @@ export class RunWriter implements Writer {
     this.tellWritten()
     // What was decided on top of mail is decided without it.
     if (this.#pending.length > 0) this.#resident.decideAgain()
+    else this.#goOn()
+  }
+
+  #goOn(): void {
+    if (this.#pending.length > 0 || this.#asked) this.request()
+    this.#asked = false
   }
 
   /** Takes the first ones out of what is pending. */
