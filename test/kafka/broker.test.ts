@@ -120,6 +120,25 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await second.close()
   })
 
+  test('another number of partitions, while they are read: nothing of them is read any more', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('growing', { partitions: 1 })
+    const broker = kafkaBroker({ brokers, ...quick })
+    const consumer = broker.consumer({ topic, group: unique('growing') })
+    const reader = consumer.leases.getReader()
+    const { value: lease } = await reader.read()
+    const changed = expect.objectContaining({ code: 'PARTITIONS_CHANGED' })
+    const records = expect(read(lease!, 1)).rejects.toEqual(changed)
+    const leases = expect(reader.read()).rejects.toEqual(changed)
+    await asAdmin(brokers, admin => admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] }))
+    // Another member makes the group look at the topic again.
+    const other = kafkaBroker({ brokers, ...quick })
+    const theirs = other.consumer({ topic, group: consumer.group }).leases.getReader()
+    await expect(theirs.read()).rejects.toEqual(changed)
+    await Promise.all([records, leases])
+    await Promise.all([close(broker, lease!), other.close()])
+  })
+
   test('a topic that was made anew under its name', async () => {
     const { brokers } = await sharedKafka()
     const topic = unique('anew')

@@ -106,7 +106,7 @@ export class Sender {
   }
 
   #flush(): void {
-    const full = [...this.#queues.values()].filter(queue => queue.hasMore)
+    const full = [...this.#queues.values()].filter(queue => queue.hasMore && !queue.isBusy)
     if (full.length === 0) return
     const leaders = leadersOf(this.#cluster, full)
     const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
@@ -159,12 +159,16 @@ export class Sender {
   async #once(nodeId: number, places: readonly Place[], work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(nodeId)) return
     this.#busy.add(nodeId)
+    const queues = places.map(place => this.#queue(place))
+    // The leader may change meanwhile: nothing goes to two nodes at a time.
+    for (const queue of queues) queue.isBusy = true
     try {
       await work()
     } catch (error) {
       if (!this.#closing.signal.aborted) await this.#recover(error, places)
     } finally {
       this.#busy.delete(nodeId)
+      for (const queue of queues) queue.isBusy = false
       this.#wake()
     }
   }
