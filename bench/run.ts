@@ -3,6 +3,7 @@ import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
 import { gitAppend, gitArchive, gitReplay } from './git.ts'
 import { growth } from './growth.ts'
+import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
@@ -30,6 +31,7 @@ const benches = {
   'git-replay': gitReplay,
   valkey,
   growth,
+  kafka,
 }
 
 const wanted = process.argv.slice(2)
