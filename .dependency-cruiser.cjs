@@ -92,10 +92,20 @@ module.exports = {
     {
       name: 'git-has-a-file-journal',
       comment:
-        'The Git store keeps its journal with the file store (docs/decisions/0016-git-ledger.md), and knows no other sibling.',
+        'The Git store keeps its journal with the file store, over an `fs` of the caller with the memory store (docs/decisions/0016-git-ledger.md), and knows no other sibling.',
       severity: 'error',
       from: { path: '^src/persistence/git/' },
-      to: { path: '^src/', pathNot: ['^src/actors/', '^src/persistence/(git|filesystem)/', sharedByStores] },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/actors/', '^src/persistence/((git|filesystem)/|memory\\.ts$)', sharedByStores],
+      },
+    },
+    {
+      name: 'git-over-fs-without-node',
+      comment: 'A repository over an `fs` of the caller is for browsers too.',
+      severity: 'error',
+      from: { path: '^src/persistence/git/over-fs/' },
+      to: { dependencyTypes: ['core'] },
     },
     {
       name: 'node-in-its-places',

@@ -9,6 +9,7 @@ export const entries: Readonly<Record<string, string>> = {
   'persistence/git': 'src/persistence/git/index.ts',
   'transports/memory': 'src/transports/memory/index.ts',
   'transports/kafka': 'src/transports/kafka/index.ts',
+  'transports/redpanda': 'src/transports/kafka/redpanda.ts',
   'transports/framing': 'src/transports/framing/index.ts',
   'transports/rxjs': 'src/transports/rxjs.ts',
   otel: 'src/otel/index.ts',

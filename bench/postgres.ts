@@ -4,10 +4,13 @@ import { postgresStore } from 'xmachines/persistence/postgres'
 import { TestRun } from '../src/testing/store-conformance/test-run.ts'
 import { PostgresServer } from '../test/servers/postgres.ts'
 import { type Comparison, compare, type Side } from './compare.ts'
+import { emmettAppends } from './emmett.ts'
 import { order, orderEvents } from './machines.ts'
 
 const events = orderEvents(20_000)
 const runCount = 1000
+/** It is slow. */
+const emmettUnits = 1000
 
 const outside = { kind: 'outside' } as const
 /** As long as a state's hash is. */
@@ -27,46 +30,48 @@ export async function postgres(): Promise<Comparison[]> {
   const awaitedUnits = 1000
   try {
     let run: Awaited<ReturnType<typeof openRun<typeof order>>>
+    const awaiting: Side = {
+      name: 'await run.apply',
+      async prepare() {
+        store = open()
+        run = await openRun(order, { store, key: 'o' })
+      },
+      async run() {
+        for (let i = 0; i < awaitedUnits; i++) await run.apply(events[i]!)
+        return awaitedUnits
+      },
+      after: () => store.close(),
+    }
     const awaited = await compare(
       'postgres: one run, awaited',
       0.8,
       bareInsert(pool, rows, awaitedUnits, 1),
-      {
-        name: 'await run.apply',
-        async prepare() {
-          store = open()
-          run = await openRun(order, { store, key: 'o' })
-        },
-        async run() {
-          for (let i = 0; i < awaitedUnits; i++) await run.apply(events[i]!)
-          return awaitedUnits
-        },
-        after: () => store.close(),
-      },
+      awaiting,
       5,
     )
     let runs: Awaited<ReturnType<typeof openRun<typeof order>>>[] = []
+    const overlapping: Side = {
+      name: 'run.apply on 1,000 runs',
+      async prepare() {
+        store = open()
+        runs = await Promise.all(Array.from({ length: runCount }, (_, i) => openRun(order, { store, key: `o-${i}` })))
+      },
+      async run() {
+        let next = 0
+        await Promise.all(
+          runs.map(async run => {
+            while (next < events.length) await run.apply(events[next++]!)
+          }),
+        )
+        return events.length
+      },
+      after: () => store.close(),
+    }
     const overlapped = await compare(
       'postgres: 1,000 runs, overlapped',
       0.5,
       bareInsert(pool, rows, events.length, runCount),
-      {
-        name: 'run.apply on 1,000 runs',
-        async prepare() {
-          store = open()
-          runs = await Promise.all(Array.from({ length: runCount }, (_, i) => openRun(order, { store, key: `o-${i}` })))
-        },
-        async run() {
-          let next = 0
-          await Promise.all(
-            runs.map(async run => {
-              while (next < events.length) await run.apply(events[next++]!)
-            }),
-          )
-          return events.length
-        },
-        after: () => store.close(),
-      },
+      overlapping,
       5,
     )
     let written: TestRun[] = []
@@ -99,7 +104,12 @@ export async function postgres(): Promise<Comparison[]> {
         after: () => store.close(),
       },
     )
-    return [awaited, overlapped, appended]
+    const few = events.slice(0, emmettUnits)
+    const toEmmett = [
+      await compare('postgres: awaited, Emmett', 5, emmettAppends(server.url(), few, 1), awaiting, 3),
+      await compare('postgres: overlapped, Emmett', 5, emmettAppends(server.url(), few, runCount), overlapping, 3),
+    ]
+    return [awaited, overlapped, appended, ...toEmmett]
   } finally {
     await pool.end()
     await server.stop()

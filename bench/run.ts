@@ -2,6 +2,8 @@ import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
 import { gitAppend, gitArchive, gitReplay } from './git.ts'
+import { growth } from './growth.ts'
+import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
 import { residency } from './residency.ts'
 import { supervised } from './supervised.ts'
@@ -28,6 +30,8 @@ const benches = {
   'git-archive': gitArchive,
   'git-replay': gitReplay,
   valkey,
+  growth,
+  kafka,
 }
 
 const wanted = process.argv.slice(2)

@@ -1,6 +1,7 @@
 /** `npm run kafka`: a real Kafka on this machine, for as long as the command runs. With `--fetch`, what the tests need of it. */
 import { parseArgs } from 'node:util'
 import { fetchArtifacts } from '../test/kafka/launcher/artifacts.ts'
+import { archiveClasses } from '../test/kafka/launcher/class-archive.ts'
 import {
   type KafkaCluster,
   type LimitedBroker,
@@ -55,10 +56,17 @@ async function fetchAll(): Promise<void> {
   }
   const java = missingJava()
   if (java !== undefined) say(java)
-  else for (const version of [newest, oldest]) await fetchArtifacts(version).catch(error => say(error.message))
+  else for (const version of [newest, oldest]) await fetchKafka(version).catch(error => say(error.message))
+  const limited = missingLimited()
+  if (limited === undefined) return
   if (canBuildLimited()) await buildLimited().catch(error => say(error.message))
   // Nobody is asked to have Go.
-  else console.error(`${missingLimited()}. Its tests are skipped.`)
+  else console.error(`${limited}. Its tests are skipped.`)
+}
+
+async function fetchKafka(version: string): Promise<void> {
+  await fetchArtifacts(version)
+  await archiveClasses(version)
 }
 
 interface Wanted {

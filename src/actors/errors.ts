@@ -270,6 +270,11 @@ export const errorCodes = {
     when: 'The store may not be written to.',
     next: 'Give this process the right to write.',
   },
+  STORE_REFUSED: {
+    retryable: false,
+    when: 'The server of the store does not let this user in, or has no such database.',
+    next: 'Check user, password and database.',
+  },
   STORE_FULL: {
     retryable: true,
     when: 'There is no space left; nothing was acknowledged.',
@@ -313,12 +318,12 @@ export const errorCodes = {
   ARCHIVE_DIFFERS: {
     retryable: false,
     when: 'A branch of the repository has another history of the run than the store that is archived there.',
-    next: 'Archive into another repository. `details.run` names the run, `details.seq` the unit.',
+    next: 'Archive into another repository, or give the branch another name. `details.run` names the run, `details.seq` the unit.',
   },
   PUSH_REFUSED: {
     retryable: false,
-    when: 'A push would take commits away from a branch, or set it to something that is not what its name says.',
-    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch.',
+    when: 'A push would take commits away from a branch, set it to something that is not what its name says, or bring a second run of a key.',
+    next: 'Fetch first, and push only commits that follow. `details.ref` names the branch, `details.pinned` the run that has the key.',
   },
   IMPORT_DIFFERS: {
     retryable: false,
@@ -370,6 +375,11 @@ export const errorCodes = {
     retryable: false,
     when: 'The client library or the cluster lacks what is needed.',
     next: 'Install the version that the error names.',
+  },
+  BROKER_UNSAFE: {
+    retryable: false,
+    when: 'The cluster acknowledges records that it may lose.',
+    next: 'Correct the setting that the error names, or accept it explicitly.',
   },
   TOPIC_UNKNOWN: {
     retryable: false,

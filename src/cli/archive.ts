@@ -33,13 +33,13 @@ async function archiveStore(
     const gitdir = findGitdir(repository) ?? repository
     const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
     try {
-      await report(terminal, archived.gitdir, await archived.caughtUp())
+      await report(terminal, archived.gitdir, await archived.checkpoint())
       if (follow && !signal.aborted) {
         // Nothing else keeps the process: an archive does not.
         const staying = setInterval(() => {}, 1 << 30)
         await once(signal, 'abort')
         clearInterval(staying)
-        await report(terminal, archived.gitdir, await archived.caughtUp())
+        await report(terminal, archived.gitdir, await archived.checkpoint())
       }
     } finally {
       await archived.close()

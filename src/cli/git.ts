@@ -27,11 +27,7 @@ export function gitCommand(): Command {
   return git
 }
 
-async function init(
-  terminal: Terminal,
-  dir: string,
-  { machine = [], objectFormat = 'sha1' }: InitOptions,
-): Promise<number> {
+async function init(terminal: Terminal, dir: string, { machine = [], objectFormat }: InitOptions): Promise<number> {
   // A hook that cannot load its machines would refuse every push.
   if (machine.length > 0) await loadMachines(machine)
   const gitdir = findGitdir(dir) ?? resolve(dir)

@@ -3,8 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { defineMachine, openRun } from 'xmachines'
+import { archive, gitStore } from '../../src/persistence/git/index.ts'
+import { memoryStore } from '../../src/persistence/memory.ts'
 import { fsck, git } from '../persistence/git/stock-git.ts'
 import { isBuilt, jsonLines, xmachines } from './command.ts'
+import { counter as counting } from './machines/counter.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -111,6 +115,53 @@ describe('a repository that `xmachines git init` made', () => {
     const { code, said } = push(lying, '--all')
     expect([code, said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
     expect(git(fresh, 'for-each-ref')).toBe('')
+  })
+
+  it('refuses a second run of a key, pushed with the first one or after it', async () => {
+    const place = space.path('keys.git')
+    await xmachines('git', 'init', place, '--machine', counter)
+    server = place
+    const both = space.path('both.git')
+    const made: string[] = []
+    for (const machine of [counting, defineMachine(counting, { version: '2' })]) {
+      const store = memoryStore()
+      const run = await openRun(machine, { store, namespace: 'shop', key: 'k' })
+      made.push(run.id)
+      await run.close()
+      const archived = archive(store, { gitdir: both })
+      await archived.caughtUp()
+      await archived.close()
+    }
+    const [first, second] = made as [string, string]
+    const together = push(both, `r/${first}`, `r/${second}`)
+    expect([together.code, together.said]).toEqual([
+      1,
+      expect.stringMatching(/PUSH_REFUSED: .*a second run of key 'k' in 'shop'/),
+    ])
+    expect(push(both, `r/${first}`)).toMatchObject({ code: 0 })
+    const after = push(both, `r/${second}`)
+    expect([after.code, after.said]).toEqual([
+      1,
+      expect.stringContaining(`which refs/heads/r/${first} has. Push units of that run`),
+    ])
+    expect(git(place, 'for-each-ref', '--format=%(refname)')).toBe(`refs/heads/r/${first}`)
+  })
+
+  it('refuses units while a store has it open, and takes them when that is closed', async () => {
+    const place = space.path('open.git')
+    await xmachines('git', 'init', place)
+    server = place
+    const { run } = runs[0]!
+    const store = gitStore({ gitdir: place })
+    await store.append([])
+    const { code, said } = push(work, `r/${run}`)
+    expect([code, said]).toEqual([1, expect.stringContaining(`STORE_LOCKED: process ${process.pid} (since`)])
+    expect(push(work, `r/${run}:refs/heads/copy`)).toMatchObject({ code: 0 })
+    await store.close()
+    expect(push(work, `r/${run}`)).toMatchObject({ code: 0 })
+    const again = gitStore({ gitdir: place })
+    expect(await again.head(run)).toMatchObject({ run, beside: { held: true } })
+    await again.close()
   })
 
   it('keeps a hook of somebody else', async () => {

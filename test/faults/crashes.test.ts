@@ -1,70 +1,17 @@
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
-import { openRun, type Store, verifyRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { entries } from '../../entries.ts'
 import { type Environment, platform } from '../../src/actors/environment.ts'
 import { createHostIn } from '../../src/actors/host/index.ts'
-import { ended, isBuilt } from '../cli/command.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
 import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
-import { type Program, programOf, wrongCounters } from './counters.ts'
+import type { Program } from './counters.ts'
 import { type CrashPoint, crashPoints, Doom } from './crash-points.ts'
-import { type Kept, type Kind, openKept } from './kept.ts'
-import { live, runs } from './life.ts'
-import { type Effect, instructions, programMachine } from './program.ts'
-
-/** A place where a program runs, life after life. */
-interface Place {
-  /** One life. Resolves to whether it died at the point. */
-  live(program: Program, point: CrashPoint | undefined, hit: number): Promise<boolean>
-  /** What is left, as somebody sees it who was not there. */
-  store(): Store
-  effects(): readonly Effect[]
-}
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-/** Workers import the package by its name: as it was built, or else from its sources. */
-const alias = Object.fromEntries(
-  Object.entries(entries).map(([door, source]) => [
-    door === 'index' ? 'xmachines' : `xmachines/${door}`,
-    join(root, source),
-  ]),
-)
-const folders: string[] = []
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-})
-
-/** A process of its own, killed by SIGKILL. */
-async function inProcesses(kind: Kind): Promise<Place> {
-  const dir = mkdtempSync(join(tmpdir(), 'xmachines-crash-'))
-  folders.push(dir)
-  const url = await serverOf[kind]?.()
-  const kept: Kept = { kind, dir, ...(url !== undefined && { url }) }
-  return {
-    async live(program, point, hit) {
-      const told = [JSON.stringify(kept), JSON.stringify(program), point ?? '', `${hit}`]
-      const args = ['--import', 'jiti/register', 'test/faults/worker.ts', ...told]
-      const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
-      const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
-      expect([0, null], stderr).toContain(code)
-      return signal === 'SIGKILL'
-    },
-    store: () => openKept(kept),
-    effects() {
-      const file = join(dir, 'effects.ndjson')
-      if (!existsSync(file)) return []
-      const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
-      return lines.map(line => JSON.parse(line) as Effect)
-    },
-  }
-}
+import type { Kind } from './kept.ts'
+import { live } from './life.ts'
+import { inProcesses, type Place } from './process-place.ts'
+import type { Effect } from './program.ts'
+import { checkWhole, segmentOf } from './whole.ts'
 
 let postgres: PostgresServer | undefined
 let valkey: ValkeyServer | undefined
@@ -86,6 +33,10 @@ const serverOf: Readonly<Partial<Record<Kind, () => Promise<string>>>> = {
     valkey ??= await ValkeyServer.start()
     return valkey.url
   },
+}
+
+async function onServer(kind: 'postgres' | 'valkey'): Promise<Place> {
+  return inProcesses(kind, await serverOf[kind]!())
 }
 
 /** The process is this one: everything of a life is left behind, and the store is kept. */
@@ -115,38 +66,10 @@ function inMemory(): Place {
 const stores: readonly { readonly name: string; readonly place: () => Place | Promise<Place> }[] = [
   { name: 'file store, SIGKILL', place: () => inProcesses('filesystem') },
   { name: 'Git store, SIGKILL', place: () => inProcesses('git') },
-  ...(hasPostgres() ? [{ name: 'PostgreSQL, SIGKILL', place: () => inProcesses('postgres') }] : []),
-  ...(hasValkey() ? [{ name: 'Valkey, SIGKILL', place: () => inProcesses('valkey') }] : []),
+  ...(hasPostgres() ? [{ name: 'PostgreSQL, SIGKILL', place: () => onServer('postgres') }] : []),
+  ...(hasValkey() ? [{ name: 'Valkey, SIGKILL', place: () => onServer('valkey') }] : []),
   { name: 'memory store, a life left behind', place: inMemory },
 ]
-
-/** Each instruction once at least, so that every point is come to; the rest is the seed's. */
-function segmentOf(random: () => number): Program {
-  const every = instructions.map(type => ({ run: 'a', event: type === 'CALL' ? { type, to: 'b' } : { type } }))
-  return [...every, ...programOf(random, 3, runs)] as Program
-}
-
-async function checkWhole(place: Place, program: Program): Promise<void> {
-  const store = place.store()
-  const machine = programMachine(() => Promise.resolve())
-  const effects = place.effects()
-  const counters: Record<string, never> = {}
-  const units = new Map<string, number>()
-  for await (const head of store.list()) {
-    expect(await verifyRun(store, machine, head)).toEqual({ run: head.run, units: head.seq })
-    const run = await openRun(machine, { store, id: head.run })
-    counters[head.key!] = run.getSnapshot().context as never
-    units.set(head.run, head.seq)
-    await run.close()
-  }
-  expect(Object.keys(counters).sort()).toEqual([...runs])
-  expect(wrongCounters(program, counters, effects)).toEqual([])
-  for (const { key } of effects) {
-    const [run, entered] = key.split('/') as [string, string]
-    expect(Number(entered), `no effect without its unit: ${key}`).toBeLessThanOrEqual(units.get(run) ?? -1)
-  }
-  await store.close()
-}
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 /** XM_LONG=1: more programs, and at later hits of each point too. */

@@ -1,26 +1,47 @@
-import { test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { brokerConformance } from 'xmachines/testing'
-import { kafkaBroker } from 'xmachines/transports/kafka'
-import { createTopic } from './launcher/topics.ts'
+import { redpandaBroker } from 'xmachines/transports/redpanda'
+import { kafkaFixture } from './fixture.ts'
+import { type LimitedBroker, startLimitedBroker } from './launcher/index.ts'
+import { missingLimited } from './launcher/limited.ts'
 import { describeOnKafka, sharedKafka } from './shared.ts'
 
-for (const version of [undefined, '3.9']) {
+for (const version of ['4', '3.9']) {
   describeOnKafka(
-    `a broker on Kafka ${version ?? 'as it is now'}`,
+    `a broker on Kafka ${version}`,
     () => {
       brokerConformance(
-        async () => {
-          const { brokers } = await sharedKafka(version)
-          const broker = kafkaBroker({ brokers, heartbeatInterval: 100, maxWait: 50 })
-          return {
-            broker,
-            createTopic: (topic, partitions) => createTopic(brokers, topic, { partitions }),
-            close: () => broker.close(),
-          }
-        },
+        async () => kafkaFixture((await sharedKafka(version)).brokers, 1_000),
         (name, check) => test(name, check, 60_000),
       )
     },
     version,
   )
 }
+
+describe("a broker on what speaks Redpanda's versions of the protocol", () => {
+  const missing = missingLimited()
+  if (missing !== undefined) {
+    test.skipIf(process.env.CI !== 'true')('needs the limited broker', () => expect.fail(missing))
+    return
+  }
+  let limited: Promise<LimitedBroker> | undefined
+  brokerConformance(
+    async () => {
+      limited ??= startLimitedBroker({})
+      return kafkaFixture((await limited).brokers, 6_000, redpandaBroker)
+    },
+    (name, check) => test(name, check, 60_000),
+  )
+  afterAll(async () => (await limited)?.stop())
+})
+
+/** A real one, where there is one: its address. */
+const redpanda = process.env.XMACHINES_REDPANDA
+
+describe.skipIf(redpanda === undefined)('a broker on Redpanda', () => {
+  brokerConformance(
+    async () => kafkaFixture(redpanda!.split(','), 6_000, redpandaBroker),
+    (name, check) => test(name, check, 60_000),
+  )
+})

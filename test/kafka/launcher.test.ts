@@ -69,6 +69,25 @@ async function answers(address: string): Promise<boolean> {
   }
 }
 
+/** The newest version that a broker speaks of each request: its answer to ApiVersions, the request 18. */
+async function newestVersions(address: string): Promise<ReadonlyMap<number, number>> {
+  const [host, port] = address.split(':')
+  const socket = connect(Number(port), host)
+  const request = Buffer.alloc(14)
+  request.writeInt32BE(10, 0)
+  request.writeInt16BE(18, 4)
+  request.writeInt16BE(-1, 12)
+  socket.write(request)
+  let answer = Buffer.alloc(0)
+  for await (const bytes of socket) {
+    answer = Buffer.concat([answer, bytes as Buffer])
+    if (answer.length >= 4 && answer.length >= 4 + answer.readInt32BE(0)) break
+  }
+  const count = answer.readInt32BE(10)
+  const entry = (at: number): [number, number] => [answer.readInt16BE(14 + 6 * at), answer.readInt16BE(18 + 6 * at)]
+  return new Map(Array.from({ length: count }, (_, at) => entry(at)))
+}
+
 for (const version of [newest, oldest]) {
   describeOnKafka(
     `the shared Kafka ${version}`,
@@ -170,6 +189,9 @@ describeOnLimitedBroker('the limited broker', () => {
     const kafka = client(limited.brokers)
     await produce(kafka, 'orders', ['one'])
     expect(await consume(kafka, 'orders', 1)).toEqual(['one'])
+    const versions = await newestVersions(limited.brokers[0]!)
+    // Produce, Fetch, OffsetCommit, JoinGroup; and none of the heartbeats of the new group protocol.
+    expect([0, 1, 8, 11, 68].map(key => versions.get(key))).toEqual([7, 11, 8, 6, undefined])
     await limited.stop()
     expect(await answers(limited.brokers[0]!)).toBe(false)
   })

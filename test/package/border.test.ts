@@ -97,12 +97,16 @@ const planted: Readonly<Record<string, { readonly files: Readonly<Record<string,
   },
   'git-has-a-file-journal': {
     files: {
-      'src/persistence/git/one.ts': "import { two } from '../memory.ts'\nexport const one = two",
+      'src/persistence/git/one.ts': "import { two } from '../postgres/two.ts'\nexport const one = two",
       'src/persistence/git/three.ts': "import { four } from '../filesystem/four.ts'\nexport const three = four",
-      'src/persistence/memory.ts': 'export const two = 2',
+      'src/persistence/postgres/two.ts': 'export const two = 2',
       'src/persistence/filesystem/four.ts': 'export const four = 4',
     },
     at: 'src/persistence/git/one.ts',
+  },
+  'git-over-fs-without-node': {
+    files: { 'src/persistence/git/over-fs/one.ts': "import { join } from 'node:path'\nexport const one = join" },
+    at: 'src/persistence/git/over-fs/one.ts',
   },
   'node-in-its-places': {
     files: {

@@ -122,6 +122,12 @@ export class PostgresServer {
 
   /** Starts it again after {@link kill}; resolves when it answers. */
   async up(): Promise<void> {
+    // The system takes its time over ending processes; a server waits for none of another one's.
+    while (!(await this.#start())) await new Promise(resolve => setTimeout(resolve, 10))
+  }
+
+  /** Resolves to whether it answers: not while processes of the one before are left. */
+  async #start(): Promise<boolean> {
     const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: this.#dir, ...this.#settings }
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const { uid, gid } = user()
@@ -133,12 +139,15 @@ export class PostgresServer {
     })
     this.#process = child
     let log = ''
-    await new Promise<void>((resolve, reject) => {
-      child.once('exit', code => reject(new Error(`PostgreSQL ended with ${code}: ${log}`)))
+    return new Promise<boolean>((resolve, reject) => {
+      child.once('close', code => {
+        if (log.includes('Terminate any old server processes')) resolve(false)
+        else reject(new Error(`PostgreSQL ended with ${code}: ${log}`))
+      })
       child.stderr.on('data', (bytes: Buffer) => {
         // Kept until it is up, and read on afterwards, or the server would wait for its reader.
         if (log.length < 100_000) log += bytes
-        if (log.includes('database system is ready to accept')) resolve()
+        if (log.includes('database system is ready to accept')) resolve(true)
       })
     })
   }
@@ -148,6 +157,8 @@ export class PostgresServer {
     const child = this.#process
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     // Others than the first notice by themselves that it is gone, but not at once.
+    // Stopped, it starts no more of them meanwhile.
+    child.kill('SIGSTOP')
     const list = `/proc/${child.pid}/task/${child.pid}/children`
     const children = existsSync(list) ? readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number) : []
     child.kill('SIGKILL')

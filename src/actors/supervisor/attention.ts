@@ -22,8 +22,8 @@ export interface AttentionHome {
 
 /** Runs that are woken at a time. */
 const atOnce = 64
-/** The longest time that a platform's timer takes. */
-const longest = 2_147_483_647
+/** Whoever waits longer looks in between, ms: the clock may be set, and a machine that slept did not count the time. */
+const longest = 60_000
 
 /**
  * Wakes the runs that need something while they are not in memory: at the start whatever was left undone, later

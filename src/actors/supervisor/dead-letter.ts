@@ -26,16 +26,16 @@ export function refusalOf(record: BrokerRecord, source: string, at: number, erro
 }
 
 /**
- * The dead letter of a refused record: its own bytes, key, timestamp and headers, and after those, as UTF-8:
+ * The dead letter of a refused record: its own bytes, key and headers, and after those, as UTF-8:
  * `xmachines-id` (`<cluster id>/<topic>/<partition>/<offset>`: the same each time it is sent), `xmachines-error-code`,
- * `xmachines-error-message`, `xmachines-topic`, `xmachines-partition`, `xmachines-offset`, `xmachines-timestamp`.
+ * `xmachines-error-message`, `xmachines-topic`, `xmachines-partition`, `xmachines-offset`, `xmachines-timestamp`. Its own time is
+ * that of the sending: a topic's retention would delete at once what is stamped in the past.
  */
 export function deadLetterOf({ id, error, record }: Refusal): OutgoingRecord {
   const { topic, partition, offset, timestamp, key, value, headers } = record
   return {
     key: key === null ? null : fromBase64(key),
     value: value === null ? null : fromBase64(value),
-    timestamp,
     headers: [
       ...headers.map(([name, bytes]) => [name, fromBase64(bytes)] as const),
       ['xmachines-id', `${id}/${offset}`],

@@ -18,5 +18,5 @@ export class Turns {
 
 /** Resolves when others had their turn. */
 export function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
+  return new Promise(resolve => (typeof setImmediate === 'function' ? setImmediate(resolve) : setTimeout(resolve, 0)))
 }

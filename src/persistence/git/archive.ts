@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import type { Store } from '../../actors/contracts/store.ts'
-import { XMachinesError } from '../../actors/errors.ts'
+import type { XMachinesError } from '../../actors/errors.ts'
 import { takeLock, type WriterLock } from '../filesystem/lock.ts'
 import { Archiver } from './archiver.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
-import { gitdirOf, initRepository, openRepository, type Repository, type RepositoryPlace } from './repository.ts'
+import { packDepot } from './pack-depot.ts'
+import { gitdirOf, initRepository, type NodeRepository, openRepository, type RepositoryPlace } from './repository.ts'
+import { checkFormat } from './repository-config.ts'
 
 /** How {@link archive} follows a store. One of `dir` and `gitdir` says where the repository is. */
 export type ArchiveOptions = RepositoryPlace & {
@@ -29,6 +31,11 @@ export interface Archive {
    * `STORE_FOREIGN`, `STORE_LOCKED`, `OBJECT_FORMAT_MISMATCH`, or `STORE_CLOSED`.
    */
   caughtUp(): Promise<ArchiveProgress>
+  /**
+   * As `caughtUp`, and then brings up to date what no append waits for: notes on the commits of units
+   * (`git log --notes=xmachines`), and the newest states of long runs. Otherwise both follow when there is nothing else to do.
+   */
+  checkpoint(): Promise<ArchiveProgress>
   /** Ends after the run in hand. Where it stands is in the repository: the next archive goes on there. Idempotent. */
   close(): Promise<void>
 }
@@ -72,12 +79,14 @@ export function archive(source: Store, options: ArchiveOptions): Archive {
   }
   if (signal?.aborted) void close()
   else signal?.addEventListener('abort', () => void close(), { once: true })
+  const reached = async (how: { readonly sideRefs: boolean }): Promise<ArchiveProgress> => {
+    await follower.caughtUp(how)
+    return { ...writing!.archiver.counts }
+  }
   return {
     gitdir,
-    async caughtUp() {
-      await follower.caughtUp()
-      return { ...writing!.archiver.counts }
-    },
+    caughtUp: () => reached({ sideRefs: false }),
+    checkpoint: () => reached({ sideRefs: true }),
     close,
   }
 }
@@ -88,11 +97,11 @@ function warn({ code, message }: XMachinesError): void {
 
 /** The one of our processes that writes to a repository. */
 export class RepositoryWriter {
-  readonly repository: Repository
+  readonly repository: NodeRepository
   readonly archiver: Archiver
   readonly #lock: WriterLock
 
-  private constructor(repository: Repository, archiver: Archiver, lock: WriterLock) {
+  private constructor(repository: NodeRepository, archiver: Archiver, lock: WriterLock) {
     this.repository = repository
     this.archiver = archiver
     this.#lock = lock
@@ -115,7 +124,7 @@ export class RepositoryWriter {
     await files.makeFolder(folder)
     const lock = await takeLock(folder)
     try {
-      const archiver = new Archiver(repository, files)
+      const archiver = new Archiver(repository, packDepot(repository, repository.refs, files))
       await archiver.begin()
       return new RepositoryWriter(repository, archiver, lock)
     } catch (error) {
@@ -128,14 +137,4 @@ export class RepositoryWriter {
     this.repository.objects.close()
     await this.#lock.release()
   }
-}
-
-/** @throws OBJECT_FORMAT_MISMATCH */
-export function checkFormat({ gitdir, objectFormat }: Repository, wanted: Store['objectFormat']): void {
-  if (objectFormat === wanted) return
-  throw new XMachinesError(
-    'OBJECT_FORMAT_MISMATCH',
-    `The repository ${gitdir} has objects of format ${objectFormat}, not ${wanted}. Give one of format ${wanted}, made with \`xmachines git init --object-format ${wanted}\`.`,
-    { details: { path: gitdir, objectFormat } },
-  )
 }

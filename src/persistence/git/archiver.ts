@@ -5,11 +5,11 @@ import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
+import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
+import type { Depot } from './depot.ts'
 import { badCommit, foreign } from './failures.ts'
-import type { GitFiles } from './files.ts'
 import { Flush } from './flush.ts'
 import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
-import { Packs } from './packs.ts'
 import { besideLine, unitsLine } from './provenance.ts'
 import type { Repository } from './repository.ts'
 
@@ -38,25 +38,26 @@ const longestPack = 8 << 20
 export class Archiver {
   readonly counts: ArchiveCounts = { units: 0, flushes: 0 }
   readonly #repository: Repository
-  readonly #files: GitFiles
-  readonly #packs: Packs
+  readonly #depot: Depot
+  readonly #checkpoints: Checkpoints
   readonly #known = new Map<string, Known>()
   readonly #revisions = new Map<string, number>()
+  /** Whether branches may be somebody else's work. */
+  #doubts = false
   #flush: Flush
 
-  constructor(repository: Repository, files: GitFiles) {
+  constructor(repository: Repository, depot: Depot) {
     this.#repository = repository
-    this.#files = files
-    this.#packs = new Packs(repository.gitdir, repository.objectFormat, files)
-    this.#flush = new Flush(repository)
+    this.#depot = depot
+    this.#checkpoints = new Checkpoints(repository, depot)
+    this.#flush = new Flush(repository, depot)
   }
 
   /** Takes over what a process left that ended in the middle, and refuses branches that are not ours. @throws STORE_FOREIGN */
   async begin(): Promise<void> {
     const { gitdir, objectFormat, refs, shallow } = this.#repository
     if (shallow.size > 0) throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
-    await refs.begin()
-    await this.#packs.removeLeftovers()
+    await this.#depot.begin()
     checkBranches(gitdir, objectFormat, refs.all().keys())
   }
 
@@ -73,6 +74,7 @@ export class Archiver {
     if (known !== undefined && known.seq > seq) return
     // What is kept beside it was written with its last unit; what has changed since is written with the next one.
     if (known?.seq === seq && !this.#revisions.has(run)) {
+      if (this.#doubts && !known.compared) this.#known.set(run, await this.#compare(store, head, known))
       this.#revisions.set(run, head.revision)
       return
     }
@@ -101,20 +103,28 @@ export class Archiver {
   async commit(): Promise<void> {
     const flush = this.#flush
     if (flush.isEmpty) return
-    this.#flush = new Flush(this.#repository)
+    this.#flush = new Flush(this.#repository, this.#depot)
     try {
-      this.counts.units += await flush.publish(this.#files, this.#packs.folder)
+      this.counts.units += await flush.publish()
       this.counts.flushes++
     } catch (error) {
       this.forget()
       throw error
     }
-    await this.#packs.merge()
+    await this.#depot.tidy()
+  }
+
+  /** Brings the side refs up to date with what is committed. @returns whether something is left */
+  async checkpoint(store: StateSource, how: CheckpointPiece): Promise<boolean> {
+    const isLeft = await this.#checkpoints.write(store, how)
+    await this.#depot.tidy()
+    return isLeft
   }
 
   /** Drops what is in hand: the branches say again where it stands. */
   forget(): void {
-    this.#flush = new Flush(this.#repository)
+    this.#doubts = true
+    this.#flush = new Flush(this.#repository, this.#depot)
     this.#known.clear()
     this.#revisions.clear()
   }
@@ -213,7 +223,7 @@ async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> 
 export function differs(run: string, seq: number, why: string): XMachinesError {
   return new XMachinesError(
     'ARCHIVE_DIFFERS',
-    `Run ${run} cannot be archived: ${why} (unit ${seq}). Archive into another repository.`,
+    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
     {
       details: { run, seq },
     },

@@ -3,7 +3,7 @@ import { type GitObjectType, gitObjectId } from '../../actors/identity/git-objec
 import { type Commit, parseCommit, parseTree, seqOf } from './commit.ts'
 import { badCommit } from './failures.ts'
 import { digitsOf } from './layout.ts'
-import type { FoundObject } from './pack-file.ts'
+import type { FoundObject } from './object-types.ts'
 import type { Repository } from './repository.ts'
 
 /** Reads an object of a run, whose id must be that of its bytes. @throws COMMIT_DAMAGED */

@@ -1,31 +1,61 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
-import type { AppendItem, Beside, RunHead, Store } from '../../actors/contracts/store.ts'
-import type { NewUnit } from '../../actors/contracts/unit.ts'
+import type { Beside, MachineRecord, Store } from '../../actors/contracts/store.ts'
+import { AppendQueue } from '../../actors/copy/append-queue.ts'
+import { RunCopy } from '../../actors/copy/copy-run.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { plainUnit } from '../../actors/history/plain-unit.ts'
-import { differs } from './archiver.ts'
+import { emptyBeside } from '../judge.ts'
+import type { Archiver } from './archiver.ts'
 import { readCommit } from './branch.ts'
 import { badCommit } from './failures.ts'
 import { runPrefix } from './layout.ts'
 import type { Repository } from './repository.ts'
 import type { RepositoryStore } from './repository-store.ts'
 
-const chunk = 512
-
 /**
- * Takes into a journal what the branches have and the journal has not: all of a clone, or what was pushed. The runs are
+ * Copies into a journal what the branches have and the journal has not: all of a clone, or what was pushed. The runs are
  * held, as imported ones are: nobody knows whether their effects were started elsewhere.
  *
- * @throws ARCHIVE_DIFFERS where both have a run, and not the same
+ * @throws ARCHIVE_DIFFERS where both have a run, and not the same; COMMIT_DAMAGED
  */
 export async function fill(
   journal: Store,
   repository: RepositoryStore,
   branches: ReadonlyMap<string, number>,
 ): Promise<void> {
-  for (const [run, seq] of branches) {
-    if (((await journal.head(run))?.seq ?? -1) < seq) await fillRun(journal, repository, (await repository.head(run))!)
+  const queue = new AppendQueue(journal)
+  const missing = new Set<string>()
+  const copies: { readonly run: string; readonly copy: RunCopy }[] = []
+  const flush = async (): Promise<void> => {
+    await queue.flush()
+    for (const { run, copy } of copies.splice(0)) if (copy.error !== undefined) throw refused(run, copy.error)
   }
+  const fillRun = async (run: string): Promise<void> => {
+    if (!missing.delete(run)) return
+    const [head, known] = [(await repository.head(run))!, await journal.head(run)]
+    const parent = known === undefined ? head.fork?.creation?.fork?.run : undefined
+    if (parent !== undefined) {
+      await fillRun(parent)
+      if (queue.has(parent)) await flush()
+    }
+    const place = {
+      from: repository,
+      to: journal,
+      queue,
+      lease: async () => undefined,
+      held: true,
+      signal: undefined,
+      machine: (oid: string) => machineOf(repository, run, oid),
+    }
+    const copy = new RunCopy(place, { ...head, due: null, beside: merged(known?.beside, head.beside) }, known)
+    copies.push({ run, copy })
+    await copy.run().catch(error => {
+      throw refused(run, error)
+    })
+    if (copies.length >= 1024) await flush()
+  }
+  for (const [run, seq] of branches) if (((await journal.head(run))?.seq ?? -1) < seq) missing.add(run)
+  for (const run of [...missing]) await fillRun(run)
+  await flush()
 }
 
 /** How far each branch of a run goes: what an open has to know of all of them, and no more. */
@@ -40,67 +70,46 @@ export function branchSeqs(repository: Repository): ReadonlyMap<string, number> 
   return seqs
 }
 
-async function fillRun(journal: Store, repository: RepositoryStore, head: RunHead): Promise<void> {
-  const { run, seq, fork } = head
-  const known = await journal.head(run)
-  if (known !== undefined && known.seq >= seq) return
-  if (known === undefined && fork?.creation?.fork !== undefined) {
-    const parent = await repository.head(fork.creation.fork.run)
-    if (parent !== undefined) await fillRun(journal, repository, parent)
+/** Commits all that the journal has and the branches have not. */
+export async function catchUp(
+  archiver: Archiver,
+  journal: Store,
+  branches: ReadonlyMap<string, number>,
+): Promise<void> {
+  for await (const batch of batchesOf(journal.list())) {
+    for (const head of batch) if (branches.get(head.run) !== head.seq) await archiver.take(journal, head)
   }
-  if (known !== undefined) await compare(journal, repository, known)
-  let expected: AppendItem['expected'] = known === undefined ? null : { seq: known.seq, revision: known.revision }
-  let units: NewUnit[] = known === undefined && fork !== undefined ? [fork] : []
-  const append = async (rest: Partial<AppendItem>): Promise<void> => {
-    const last = units.at(-1)!
-    const machine = units[0]!.machine ?? units[0]!.creation?.machine
-    const record = machine === undefined ? undefined : await repository.machine(machine)
-    if (machine !== undefined && record === undefined) throw badCommit(run, machine, 'its machine is missing')
-    const beside = { held: true, process: null, ...rest.beside }
-    const item = { run, expected, units, due: null, ...(record && { machine: record }), ...rest, beside }
-    const [outcome] = await journal.append([item])
-    if (outcome?.status !== 'appended') {
-      throw differs(run, last.seq, `the journal does not take it (${outcome?.status})`)
-    }
-    expected = { seq: outcome.seq, revision: outcome.revision }
-    units = []
-  }
-  const from = known !== undefined ? known.seq + 1 : fork === undefined ? 0 : fork.seq + 1
-  for await (const batch of from > seq ? [] : batchesOf(repository.read(run, { from, to: seq }))) {
-    for (const unit of batch) {
-      // An item brings one machine.
-      if (unit.machine !== undefined && units.length > 0) await append({})
-      units.push(plainUnit(unit))
-    }
-    if (units.length >= chunk && units.at(-1)!.seq < seq) await append({})
-  }
-  await append({
-    status: head.status,
-    ...(head.value !== undefined && { value: head.value }),
-    beside: besideOf(head.beside),
-  })
+  await archiver.commit()
 }
 
-function besideOf({ sources, attempts, published, parked, parent, linked }: Beside): NonNullable<AppendItem['beside']> {
+/**
+ * What is kept beside a run after it was filled: the journal's own, and what the branch knows of what was taken, tried and
+ * published. Nothing that is still to be sent or delivered: who recorded it does that, or did.
+ */
+function merged(known: Beside = emptyBeside, found: Beside): Beside {
   return {
-    sources: Object.entries(sources).map(([id, position]) => ({ id, position })),
-    attempts,
-    ...(published && { published }),
-    parked,
-    ...(parent && { parent }),
-    ...(linked && { linked }),
+    ...known,
+    sources: { ...known.sources, ...found.sources },
+    attempts: { ...known.attempts, ...found.attempts },
+    parked: found.parked,
+    ...(found.published && { published: found.published }),
+    ...(found.parent && { parent: found.parent }),
+    ...(found.linked && { linked: found.linked }),
   }
 }
 
-/** Both must have the same unit where the journal stands: its id stands for all before it. */
-async function compare(journal: Store, repository: Store, { run, seq }: RunHead): Promise<void> {
-  const [one, other] = [await unitAt(journal, run, seq), await unitAt(repository, run, seq)]
-  if (one !== other) throw differs(run, seq, `the branch has ${other} there, the journal ${one}`)
+async function machineOf(repository: RepositoryStore, run: string, oid: string): Promise<MachineRecord> {
+  const record = await repository.machine(oid)
+  if (record === undefined) throw badCommit(run, oid, 'its machine is missing')
+  return record
 }
 
-async function unitAt(store: Store, run: string, seq: number): Promise<string> {
-  for await (const unit of store.read(run, { from: seq, to: seq })) return unit.id
-  throw new XMachinesError('RUN_DAMAGED', `${store.location} has no unit ${seq} of run ${run}.`, {
-    details: { run, seq },
-  })
+/** A copy that the journal does not take, and the way out: without the branch, the journal writes its own. */
+function refused(run: string, error: unknown): unknown {
+  if (!XMachinesError.is(error, 'IMPORT_DIFFERS')) return error
+  return new XMachinesError(
+    'ARCHIVE_DIFFERS',
+    `The branch r/${run} is not what the journal has of that run. ${error.message} Give the branch another name, and open again: the journal's own is written in its place.`,
+    { cause: error, details: { ...error.details, run } },
+  )
 }

@@ -1,26 +1,26 @@
 import type { Unit } from '../../actors/contracts/unit.ts'
 import type { GitObject } from '../../actors/identity/index.ts'
-import type { GitFiles } from './files.ts'
+import type { Depot, ObjectBatch } from './depot.ts'
 import { provenanceRef } from './layout.ts'
-import { PackWriter } from './pack-writer.ts'
 import { provenanceCommit, unitsLine } from './provenance.ts'
-import { publishPack } from './publication.ts'
-import type { RefChange } from './refs.ts'
+import type { RefChange } from './ref-change.ts'
 import type { Repository } from './repository.ts'
 
-/** What becomes one pack and one change of refs. */
+/** What is published at once: objects, and one change of refs. */
 export class Flush {
   readonly #repository: Repository
-  readonly #pack: PackWriter
+  readonly #depot: Depot
+  readonly #batch: ObjectBatch
   readonly #changes = new Map<string, RefChange>()
   readonly #runs = new Set<string>()
   #text = ''
   #units = 0
   #last = 0
 
-  constructor(repository: Repository) {
+  constructor(repository: Repository, depot: Depot) {
     this.#repository = repository
-    this.#pack = new PackWriter(repository.objectFormat)
+    this.#depot = depot
+    this.#batch = depot.batch()
   }
 
   get isEmpty(): boolean {
@@ -29,11 +29,11 @@ export class Flush {
 
   /** In bytes. */
   get size(): number {
-    return this.#pack.size + this.#text.length
+    return this.#batch.size + this.#text.length
   }
 
   objects(objects: readonly GitObject[]): void {
-    for (const object of objects) this.#pack.add(object)
+    for (const object of objects) this.#batch.add(object)
   }
 
   /** Whether a ref will be set. */
@@ -61,16 +61,14 @@ export class Flush {
   }
 
   /** Makes it durable. Returns how many units it holds. @throws RefMoved, and what a write throws: then no branch was moved */
-  async publish(files: GitFiles, folder: string): Promise<number> {
+  async publish(): Promise<number> {
     const { objectFormat, refs } = this.#repository
     const before = refs.get(provenanceRef)
     const how = { runs: this.#runs.size, units: this.#units, at: this.#last }
     const provenance = provenanceCommit(objectFormat, before, this.#text, how)
     this.objects(provenance.objects)
     this.set(provenanceRef, before, provenance.oid)
-    const { release } = await publishPack(files, folder, this.#pack.finish())
-    await refs.set([...this.#changes.values()])
-    await release()
+    await this.#depot.publish(this.#batch, [...this.#changes.values()])
     return this.#units
   }
 }

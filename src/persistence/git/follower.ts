@@ -3,7 +3,7 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
 import { writeFailure } from './failures.ts'
-import { RefMoved } from './refs.ts'
+import { RefMoved } from './ref-change.ts'
 
 /** What a follower leans on. */
 export interface FollowerOptions {
@@ -13,8 +13,10 @@ export interface FollowerOptions {
   readonly open: () => Promise<Archiver>
   /** Runs that may have something new. Called once a pass. */
   readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
-  /** What `heads` gave is committed. */
-  readonly committed?: () => void
+  /** What `heads` gave is committed, but for runs that cannot be. */
+  readonly committed?: (failed: readonly string[]) => void
+  /** Whether notes and states are kept beside the branches. @default true */
+  readonly sideRefs?: boolean
   /** Time between two passes at least, ms. */
   readonly interval: number
   /** A pass that takes long is followed by a pause so many times as long. */
@@ -23,11 +25,16 @@ export interface FollowerOptions {
 }
 
 interface Waiter {
+  /** Whether it waits for the side refs too. */
+  readonly sideRefs: boolean
   readonly resolve: () => void
   readonly reject: (error: XMachinesError) => void
 }
 
 const longestWait = 30_000
+/** So many units get their notes at a time. */
+const idlePiece = 4096
+const wholePiece = 65_536
 
 /** Commits in the background what a store has. One pass after the other; it waits longer where passes take long or fail. */
 export class Follower {
@@ -37,18 +44,22 @@ export class Follower {
   #waiting: Waiter[] = []
   #wake: () => void = () => {}
   #failed: XMachinesError | undefined
+  #flushes = -1
 
   constructor(options: FollowerOptions) {
     this.#options = options
     this.#done = this.#follow()
   }
 
-  /** Resolves when all is committed that the store had at the call. Rejects with what stopped that pass. */
-  caughtUp(): Promise<void> {
+  /**
+   * Resolves when all is committed that the store had at the call, and the side refs are up to date if they are wanted.
+   * Rejects with what stopped that pass.
+   */
+  caughtUp({ sideRefs = false } = {}): Promise<void> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed)
     if (this.#stop.signal.aborted) return Promise.reject(closed(this.#options.gitdir))
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
+      this.#waiting.push({ sideRefs, resolve, reject })
       this.#wake()
     })
   }
@@ -77,7 +88,12 @@ export class Follower {
         archiver ??= await this.#options.open()
         await this.#pass(archiver)
         failures = 0
-        for (const { resolve } of waiting) resolve()
+        for (const { resolve, sideRefs } of waiting) if (!sideRefs) resolve()
+        await this.#checkpoint(
+          archiver,
+          waiting.some(({ sideRefs }) => sideRefs),
+        )
+        for (const { resolve, sideRefs } of waiting) if (sideRefs) resolve()
       } catch (thrown) {
         archiver?.forget()
         const error = this.#errorOf(thrown)
@@ -95,11 +111,27 @@ export class Follower {
     this.#waiting = []
   }
 
+  /** Writes the side refs: all of it where somebody waits for it, else a piece when nothing else is to be done. */
+  async #checkpoint(archiver: Archiver, isWanted: boolean): Promise<void> {
+    const { signal } = this.#stop
+    const { store, sideRefs = true } = this.#options
+    if (!sideRefs) return
+    const { flushes } = archiver.counts
+    const isIdle = flushes === this.#flushes && this.#waiting.length === 0
+    this.#flushes = flushes
+    if (isWanted) {
+      const how = { most: wholePiece, atLeastOne: true, last: true }
+      while (!signal.aborted && (await archiver.checkpoint(store, how)));
+    } else if (isIdle && !signal.aborted)
+      await archiver.checkpoint(store, { most: idlePiece, atLeastOne: true, last: false })
+  }
+
   /** One look at all that may be new. A run that cannot be archived does not stop the others. */
   async #pass(archiver: Archiver): Promise<void> {
     const { store, heads } = this.#options
     const { signal } = this.#stop
     let wrong: unknown
+    const failed: string[] = []
     let looked = 0
     for await (const head of heads(signal)) {
       if (signal.aborted) break
@@ -110,10 +142,11 @@ export class Follower {
       } catch (error) {
         if (!XMachinesError.is(error) || error.retryable) throw error
         wrong ??= error
+        failed.push(head.run)
       }
     }
     await archiver.commit()
-    if (!signal.aborted) this.#options.committed?.()
+    if (!signal.aborted) this.#options.committed?.(failed)
     if (wrong !== undefined) throw wrong
   }
 
@@ -132,7 +165,8 @@ export class Follower {
     if (this.#waiting.length > 0 || this.#stop.signal.aborted || this.#failed !== undefined) return Promise.resolve()
     return new Promise(resolve => {
       const timer = setTimeout(resolve, ms)
-      timer.unref()
+      // Only Node's keeps a process.
+      if (typeof timer === 'object') timer.unref()
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -3,26 +3,31 @@ import { dirname, join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { parseConfig } from './config.ts'
 import { foreign } from './failures.ts'
-import { initRepository, safeguards } from './repository.ts'
+import { initRepository } from './repository.ts'
+import { checkFormat, readConfig, safeguards } from './repository-config.ts'
 
 /** How the hook of ours begins: another one is never replaced. */
 const mark = '# Written by `xmachines git init`.'
 
 /** What {@link initLedger} makes. */
 export interface LedgerOptions {
-  readonly objectFormat: ObjectFormat
+  /** The hash that it has to have. @default that of the repository, `'sha1'` for a new one */
+  readonly objectFormat?: ObjectFormat | undefined
   /** Modules of machines, as absolute references: what is pushed must replay with them. */
   readonly machines: readonly string[]
 }
 
 /**
  * Makes a repository, or makes one that is there, take only what adds to runs: no push takes anything away, and one that
- * brings units is accepted when they replay. @throws STORE_FOREIGN where another hook is
+ * brings units is accepted when they replay. @throws STORE_FOREIGN where another hook is, or
+ * refs are kept in a way that we cannot read; OBJECT_FORMAT_MISMATCH
  */
 export async function initLedger(gitdir: string, { objectFormat, machines }: LedgerOptions): Promise<void> {
-  await initRepository(gitdir, { bare: true, objectFormat })
+  await initRepository(gitdir, { bare: true, objectFormat: objectFormat ?? 'sha1' })
   const config = join(gitdir, 'config')
   const text = readFileSync(config, 'utf8')
+  const found = readConfig(gitdir, text)
+  checkFormat({ gitdir, ...found }, objectFormat ?? found.objectFormat)
   const values = parseConfig(text)
   const missing = safeguards.flatMap(([section, lines]) =>
     lines

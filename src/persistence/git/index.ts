@@ -1,4 +1,5 @@
 export { type Archive, type ArchiveOptions, type ArchiveProgress, archive } from './archive.ts'
 export { openClone } from './clone.ts'
 export { type GitStoreOptions, gitStore } from './git-store.ts'
+export type { CallerFs } from './over-fs/caller-fs.ts'
 export type { RepositoryPlace } from './repository.ts'

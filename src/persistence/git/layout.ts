@@ -6,7 +6,8 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
  *   refs/heads/m/<machine>             a machine version: a root commit
  *   refs/heads/r/<run>                 a run: its first commit is the run's id, then one commit a unit
  *   refs/heads/xmachines/provenance    how units were recorded, one commit a flush (provenance.ts)
- *   refs/notes/xmachines               the same as notes, where an export asked for it
+ *   refs/notes/xmachines               the same as notes on the commits of units (checkpoint.ts)
+ *   refs/xmachines/snapshots           newest states of long runs, by the run's id: a cache
  *
  * and beside Git's files, in a folder that Git leaves alone:
  *
@@ -20,8 +21,14 @@ export const runPrefix = 'refs/heads/r/'
 export const machinePrefix = 'refs/heads/m/'
 /** Where provenance lies: among the branches, since a clone takes nothing else along. */
 export const provenanceRef = 'refs/heads/xmachines/provenance'
+/** Notes that people read: `git log --notes=xmachines`. */
+export const notesRef = 'refs/notes/xmachines'
+/** Newest states. Not among the branches: it can be made again, and nobody should take it from a push. */
+export const snapshotsRef = 'refs/xmachines/snapshots'
 /** Our folder inside the Git directory. */
 export const ownFolder = 'xmachines'
+/** The journal of a store, inside the Git directory. */
+export const journalFolder = `${ownFolder}/journal`
 /** The section of the repository's configuration that makes it ours, and its version. */
 export const layoutVersion = '1'
 

@@ -5,7 +5,8 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
 import { errnoOf } from './failures.ts'
 import { putHex } from './hex.ts'
-import { entryTypes, type FoundObject, idDelta, offsetDelta, PackFile } from './pack-file.ts'
+import { entryTypes, type FoundObject } from './object-types.ts'
+import { idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
 
 /** So many bytes of what was built from deltas are kept, since the next delta mostly stands on them. */

@@ -1,13 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { inflateSync } from 'node:zlib'
-import type { GitObjectType } from '../../actors/identity/index.ts'
 import type { PackIndex } from './pack-index.ts'
-
-/** An object as it is kept, by whatever name it was asked for. */
-export interface FoundObject {
-  readonly type: GitObjectType | 'tag'
-  readonly bytes: Uint8Array
-}
 
 /** An entry of a pack: an object, or a delta to another one. */
 export interface PackEntry {
@@ -21,8 +14,6 @@ export interface PackEntry {
   readonly start: number
 }
 
-/** What the types of entries mean, by their numbers. */
-export const entryTypes: readonly (FoundObject['type'] | undefined)[] = [undefined, 'commit', 'tree', 'blob', 'tag']
 export const offsetDelta = 6
 export const idDelta = 7
 

@@ -3,6 +3,7 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { digest, type GitObject, type GitObjectType } from '../../actors/identity/index.ts'
 import { putHex } from './hex.ts'
 import { packIndex } from './pack-index.ts'
+import { putStored, storedRoom } from './stored-zlib.ts'
 
 /** A pack with its index, as bytes of files. */
 export interface Pack {
@@ -16,8 +17,6 @@ export interface Pack {
 const types: Readonly<Record<GitObjectType, number>> = { commit: 1, tree: 2, blob: 3 }
 const firstRoom = 1 << 20
 const headerLength = 12
-/** The most that a block of a deflate stream holds uncompressed. */
-const longestBlock = 65_535
 
 /**
  * Makes a pack. Objects are stored and not compressed: events are small, and deflating them takes six times as long as all
@@ -52,10 +51,9 @@ export class PackWriter {
   /** Adds an object, once. */
   add({ oid, type, bytes }: GitObject): void {
     if (this.#ids.has(oid)) return
-    const blocks = Math.max(1, Math.ceil(bytes.length / longestBlock))
-    this.#reserve(bytes.length + blocks * 5 + 32)
+    this.#reserve(storedRoom(bytes.length) + 32)
     const start = this.#end
-    this.#end = stored(this.#bytes, entryHeader(this.#bytes, start, types[type], bytes.length), bytes)
+    this.#end = putStored(this.#bytes, entryHeader(this.#bytes, start, types[type], bytes.length), bytes)
     this.#keep(oid, start)
   }
 
@@ -114,48 +112,4 @@ function entryHeader(bytes: Buffer, start: number, type: number, length: number)
     rest = next
   }
   return at
-}
-
-/** Writes a zlib stream of stored blocks and returns where it ends. */
-function stored(bytes: Buffer, start: number, content: Uint8Array): number {
-  bytes[start] = 0x78
-  bytes[start + 1] = 0x01
-  let end = start + 2
-  let from = 0
-  do {
-    const length = Math.min(longestBlock, content.length - from)
-    bytes[end] = from + length === content.length ? 1 : 0
-    bytes[end + 1] = length & 255
-    bytes[end + 2] = length >> 8
-    bytes[end + 3] = ~length & 255
-    bytes[end + 4] = (~length >> 8) & 255
-    bytes.set(length === content.length ? content : content.subarray(from, from + length), end + 5)
-    end += 5 + length
-    from += length
-  } while (from < content.length)
-  const sum = adler32(content)
-  bytes[end] = sum >>> 24
-  bytes[end + 1] = (sum >>> 16) & 255
-  bytes[end + 2] = (sum >>> 8) & 255
-  bytes[end + 3] = sum & 255
-  return end + 4
-}
-
-/** So many bytes are summed up before the sums could leave 32 bits. */
-const adlerRun = 3800
-const adlerBase = 65_521
-
-function adler32(bytes: Uint8Array): number {
-  let low = 1
-  let high = 0
-  for (let at = 0; at < bytes.length; ) {
-    const end = Math.min(bytes.length, at + adlerRun)
-    for (; at < end; at++) {
-      low += bytes[at]!
-      high += low
-    }
-    low %= adlerBase
-    high %= adlerBase
-  }
-  return ((high << 16) | low) >>> 0
 }

@@ -1,16 +1,14 @@
-import { gitObjectId } from '../../actors/identity/git-objects.ts'
-import { parseCommit, parseTree } from './commit.ts'
-import { badCommit } from './failures.ts'
-import { digitsOf, provenanceRef } from './layout.ts'
-import type { Objects } from './objects.ts'
+import { digitsOf } from './layout.ts'
 import {
   lineStart,
-  provenanceFile,
   type RunProvenance,
   readBeside,
+  readFlush,
+  readProvenance,
   readUnits,
   type UnitProvenance,
 } from './provenance.ts'
+import type { Repository } from './repository.ts'
 
 /** Where a line stands. */
 interface LinePlace {
@@ -28,12 +26,12 @@ const keptBlobs = 8
 
 /** Which flush says what of which run. Read once; a branch that has grown is read on from where it was. */
 export class ProvenanceIndex {
-  readonly #objects: Objects
+  readonly #objects: Repository['objects']
   readonly #lines = new Map<string, RunLines>()
   readonly #blobs = new Map<string, Buffer>()
   #head: string | undefined
 
-  constructor(objects: Objects) {
+  constructor(objects: Repository['objects']) {
     this.#objects = objects
   }
 
@@ -42,7 +40,8 @@ export class ProvenanceIndex {
     if (head === this.#head) return
     const fresh: string[] = []
     for (let commit = head; commit !== undefined && commit !== this.#head; ) {
-      const { file, parent } = this.#flush(commit)
+      // A shallow clone has only the last ones.
+      const { file, parent } = readFlush(this.#objects, commit)
       if (file !== undefined) fresh.push(file)
       commit = parent
     }
@@ -67,16 +66,6 @@ export class ProvenanceIndex {
       for (let index = Math.max(0, from - place.from); index < units.length && place.from + index <= until; index++)
         yield [place.from + index, units[index]!]
     }
-  }
-
-  #flush(commit: string): { readonly file: string | undefined; readonly parent: string | undefined } {
-    const found = this.#objects.read(commit)
-    const parsed = found?.type === 'commit' ? parseCommit(found.bytes) : undefined
-    // A shallow clone has only the last ones.
-    if (parsed === undefined) return { file: undefined, parent: undefined }
-    const tree = this.#objects.read(parsed.tree)
-    const file = tree && parseTree(tree.bytes, digitsOf[this.#objects.format] / 2)?.get(provenanceFile)
-    return { file, parent: parsed.parents[0] }
   }
 
   #scan(blob: string): void {
@@ -111,11 +100,7 @@ export class ProvenanceIndex {
   #blob(oid: string): Buffer {
     const kept = this.#blobs.get(oid)
     if (kept !== undefined) return kept
-    const found = this.#objects.read(oid)
-    if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
-    if (gitObjectId(this.#objects.format, 'blob', found.bytes) !== oid)
-      throw badCommit('-', provenanceRef, `its object ${oid} was changed`, { object: oid })
-    const bytes = Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
+    const bytes = readProvenance(this.#objects, oid)
     this.#blobs.set(oid, bytes)
     for (const oldest of this.#blobs.keys()) {
       if (this.#blobs.size <= keptBlobs) break

@@ -1,8 +1,13 @@
 import type { Beside, RunHead } from '../../actors/contracts/store.ts'
 import type { NewUnit, ObjectFormat, TimeMode, Unit } from '../../actors/contracts/unit.ts'
+import { gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { readPosition, readPositions, type WrittenPosition, withPosition } from '../unit-text.ts'
+import { parseCommit, parseTree } from './commit.ts'
+import { badCommit } from './failures.ts'
+import { digitsOf, provenanceRef } from './layout.ts'
+import type { Repository } from './repository.ts'
 
 /*
  * How units were recorded: what their ids are not made of. One commit a flush, on a branch of its own, whose file has
@@ -64,6 +69,48 @@ function written(unit: NewUnit): object {
     state,
     epoch: epoch ?? undefined,
   }
+}
+
+/** A flush, as its commit has it. */
+export interface RecordedFlush {
+  readonly commit: string
+  /** The file; a shallow clone has only those of the last flushes. */
+  readonly file: string | undefined
+  readonly parent: string | undefined
+  /** How many units and runs it tells of, as its commit says. */
+  readonly count: number
+  /** Its lines of units. @throws COMMIT_DAMAGED */
+  lines(): Iterable<{ readonly run: string; readonly from: number; readonly units: readonly UnitProvenance[] }>
+}
+
+/** Reads the commit of a flush. */
+export function readFlush(objects: Repository['objects'], commit: string): RecordedFlush {
+  const found = objects.read(commit)
+  const parsed = found?.type === 'commit' ? parseCommit(found.bytes) : undefined
+  const tree = parsed && objects.read(parsed.tree)
+  const file = tree && parseTree(tree.bytes, digitsOf[objects.format] / 2)?.get(provenanceFile)
+  return {
+    commit,
+    file,
+    parent: parsed?.parents[0],
+    count: (parsed?.subject.match(/\d+/g) ?? []).reduce((sum, digits) => sum + Number(digits), 0),
+    *lines() {
+      if (file === undefined) return
+      for (const line of readProvenance(objects, file).toString().split('\n')) {
+        const named = /^\{"run":"([0-9a-f]+)","from":(\d+),/.exec(line)
+        if (named !== null) yield { run: named[1]!, from: Number(named[2]), units: readUnits(line) }
+      }
+    },
+  }
+}
+
+/** Reads the file of a flush. @throws COMMIT_DAMAGED */
+export function readProvenance(objects: Repository['objects'], oid: string): Buffer {
+  const found = objects.read(oid)
+  if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
+  if (gitObjectId(objects.format, 'blob', found.bytes) !== oid)
+    throw badCommit('-', provenanceRef, `its object ${oid} was changed`, { object: oid })
+  return Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
 }
 
 /** Reads the units of a line. */

@@ -6,26 +6,7 @@ import { errnoOf, writeFailure } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { ownFolder } from './layout.ts'
 import { PackedRefs } from './packed-refs.ts'
-
-/** A ref that is set. */
-export interface RefChange {
-  readonly name: string
-  /** What it must be before; `undefined`: not there. */
-  readonly from: string | undefined
-  readonly to: string
-}
-
-/** A ref was not what it should have been: somebody else set it. Nothing was changed. */
-export class RefMoved extends Error {
-  readonly ref: string
-  readonly found: string | undefined
-
-  constructor({ name, from }: RefChange, found: string | undefined) {
-    super(`${name} is ${found}, not ${from}`)
-    this.ref = name
-    this.found = found
-  }
-}
+import { type RefChange, RefMoved } from './ref-change.ts'
 
 /**
  * What is in our locks: what is left of a process that ended can be told from what Git left, whose locks are empty or
@@ -182,7 +163,7 @@ export class Refs {
   }
 }
 
-const ownFolders = ['refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines']
+const ownFolders = ['refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines', 'refs/notes', 'refs/xmachines']
 
 function readFolder(path: string): readonly Dirent[] {
   try {

@@ -20,7 +20,8 @@ import { digitsOf, isId, ownRef, provenanceRef } from './layout.ts'
 import type { RunProvenance, UnitProvenance } from './provenance.ts'
 import { ProvenanceIndex } from './provenance-index.ts'
 import type { Repository } from './repository.ts'
-import { type Beginning, createdIn, type Link, readCreation, readUnit, walkBack } from './run-history.ts'
+import { type Beginning, commitAt, createdIn, type Link, readCreation, readUnit, walkBack } from './run-history.ts'
+import { readSnapshot } from './snapshot-file.ts'
 
 const batchSize = 256
 const unrecorded: UnitProvenance = Object.freeze({ outputs: Object.freeze([]) })
@@ -92,6 +93,20 @@ export class RepositoryStore implements Store {
     return this.#do(options, () => (isId(oid, this.objectFormat) ? readMachine(this.repository, oid) : undefined))
   }
 
+  /** The newest one that lies in the repository, if the history has the unit that it names. */
+  loadSnapshot(
+    run: string,
+    options: SignalOptions & { readonly atMost?: number } = {},
+  ): Promise<StoredSnapshot | undefined> {
+    return this.#do(options, branches => {
+      const { atMost = Number.POSITIVE_INFINITY } = options
+      const head = branches.get(run)
+      const found = head === undefined ? undefined : readSnapshot(this.repository, run)
+      if (found === undefined || found.seq > atMost) return undefined
+      return commitAt(this.repository, run, head!, found.seq) === found.id ? found : undefined
+    })
+  }
+
   /** Whether all own units of a run have their provenance: without, what was recorded cannot be compared. */
   isRecorded({ run, seq, fork }: RunHead): boolean {
     let count = 0
@@ -109,7 +124,6 @@ export class RepositoryStore implements Store {
   due = (): Promise<readonly []> => Promise.resolve([])
   /** A cache: who may not write keeps none. */
   saveSnapshot = (): Promise<void> => Promise.resolve()
-  loadSnapshot = (): Promise<StoredSnapshot | undefined> => Promise.resolve(undefined)
 
   async close(): Promise<void> {
     this.#closed = true

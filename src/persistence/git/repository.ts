@@ -2,12 +2,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { parseConfig } from './config.ts'
 import { errnoOf, foreign } from './failures.ts'
 import { type GitFiles, systemFiles } from './files.ts'
-import { layoutVersion } from './layout.ts'
 import { Objects } from './objects.ts'
 import { Refs } from './refs.ts'
+import { configText, readConfig } from './repository-config.ts'
 
 /** Where a repository is: its working directory (or a bare repository), or its Git directory. */
 export type RepositoryPlace =
@@ -18,23 +17,33 @@ export type RepositoryPlace =
 export interface Repository {
   readonly gitdir: string
   readonly objectFormat: ObjectFormat
-  readonly refs: Refs
-  readonly objects: Objects
+  readonly refs: Pick<Refs, 'all' | 'get'>
+  readonly objects: Pick<Objects, 'format' | 'read' | 'close'>
   /** Commits at which a shallow clone was cut off. */
   readonly shallow: ReadonlySet<string>
   /** Whether its configuration says that we write to it. */
   readonly ours: boolean
 }
 
+/** One in files of Node, which can be written to. */
+export interface NodeRepository extends Repository {
+  readonly refs: Refs
+  readonly objects: Objects
+}
+
 /** The Git directory of a place, whether there is one or not. @throws TypeError */
-export function gitdirOf(place: RepositoryPlace): string {
+export function gitdirOf({ dir, gitdir }: RepositoryPlace): string {
+  checkPlace({ dir, gitdir })
+  if (gitdir !== undefined) return resolve(gitdir)
+  return findGitdir(dir!) ?? resolve(dir!, '.git')
+}
+
+/** @throws TypeError */
+export function checkPlace(place: { readonly dir: string | undefined; readonly gitdir: string | undefined }): void {
   const { dir, gitdir } = place
   const given = gitdir ?? dir
-  if (typeof given !== 'string' || given === '' || (dir !== undefined && gitdir !== undefined)) {
-    throw new TypeError(`Expected one of \`dir\` and \`gitdir\` to be a path, got ${JSON.stringify(place)}.`)
-  }
-  if (gitdir !== undefined) return resolve(gitdir)
-  return findGitdir(given) ?? resolve(given, '.git')
+  if (typeof given === 'string' && given !== '' && (dir === undefined || gitdir === undefined)) return
+  throw new TypeError(`Expected one of \`dir\` and \`gitdir\` to be a path, got ${JSON.stringify(place)}.`)
 }
 
 /** The Git directory of a directory: in it, or itself. `undefined`: it is no repository. */
@@ -68,7 +77,7 @@ export interface OpenRepositoryOptions {
 }
 
 /** Opens a repository. @throws STORE_MISSING, STORE_FOREIGN */
-export function openRepository(gitdir: string, options: OpenRepositoryOptions = {}): Repository {
+export function openRepository(gitdir: string, options: OpenRepositoryOptions = {}): NodeRepository {
   const { files = systemFiles, quarantine = [] } = options
   if (!existsSync(gitdir)) {
     throw new XMachinesError('STORE_MISSING', `There is no repository at ${gitdir}. Check the path.`, {
@@ -76,38 +85,15 @@ export function openRepository(gitdir: string, options: OpenRepositoryOptions = 
     })
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
-  const config = parseConfig(textOf(join(gitdir, 'config')) ?? '')
-  const version = config.get('xmachines.format')
-  if (version !== undefined && version !== layoutVersion) {
-    throw new XMachinesError(
-      'STORE_FORMAT',
-      `The repository ${gitdir} was written with layout ${version}; this version reads ${layoutVersion}. Use the version that wrote it.`,
-      { details: { path: gitdir, version } },
-    )
-  }
-  const objectFormat = objectFormatOf(gitdir, config)
+  const { objectFormat, ours } = readConfig(gitdir, textOf(join(gitdir, 'config')) ?? '')
   return {
     gitdir,
     objectFormat,
     refs: new Refs(gitdir, files),
     objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat),
     shallow: new Set((textOf(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
-    ours: version !== undefined,
+    ours,
   }
-}
-
-function objectFormatOf(gitdir: string, config: ReadonlyMap<string, string>): ObjectFormat {
-  const refStorage = config.get('extensions.refstorage')
-  if (refStorage !== undefined && refStorage !== 'files') {
-    throw foreign(gitdir, `keeps its refs as '${refStorage}'`, 'Make a repository with --ref-format=files.', {
-      refStorage,
-    })
-  }
-  const found = config.get('extensions.objectformat') ?? 'sha1'
-  if (found !== 'sha1' && found !== 'sha256') {
-    throw foreign(gitdir, `has objects of format '${found}'`, 'Make one with sha1 or sha256.', { objectFormat: found })
-  }
-  return found
 }
 
 /** Makes a repository: what `git init` makes, with what keeps histories safe. Does nothing where one is. */
@@ -126,26 +112,6 @@ export async function initRepository(
   for (const folder of ['objects', 'refs', '.']) await files.syncFolder(join(gitdir, folder))
   await files.syncFolder(dirname(gitdir))
 }
-
-function configText(bare: boolean, objectFormat: ObjectFormat): string {
-  const sha256 = objectFormat === 'sha256'
-  return [
-    '[core]',
-    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
-    '\tfilemode = true',
-    `\tbare = ${bare}`,
-    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
-    ...safeguards.flatMap(([section, values]) => [`[${section}]`, ...values.map(value => `\t${value}`)]),
-    '',
-  ].join('\n')
-}
-
-/** What Git does not do by itself: refs are synced like objects, and what is pushed is checked and only ever added. */
-export const safeguards: readonly (readonly [section: string, values: readonly string[]])[] = [
-  ['core', ['fsync = committed,reference']],
-  ['receive', ['denyNonFastForwards = true', 'denyDeletes = true', 'fsckObjects = true']],
-  ['xmachines', [`format = ${layoutVersion}`]],
-]
 
 function textOf(path: string): string | undefined {
   try {

@@ -78,6 +78,12 @@ export function walkBack(repository: Repository, run: string, head: string, from
   }
 }
 
+/** The commit of a unit. `undefined`: the history does not go that far. @throws COMMIT_DAMAGED, HISTORY_SHALLOW */
+export function commitAt(repository: Repository, run: string, head: string, seq: number): string | undefined {
+  const link = walkBack(repository, run, head, seq).at(-1)!
+  return link.seq === seq ? link.oid : undefined
+}
+
 /** How a run began; of a shallow clone it may not be known. */
 function creationOf(repository: Repository, run: string): Beginning | undefined {
   const isCutOff = repository.shallow.size > 0 && repository.objects.read(run) === undefined

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { batchesOf, batchStream } from '../../actors/batch-stream.ts'
 import type {
   AbortOptions,
@@ -19,34 +18,34 @@ import type {
 } from '../../actors/contracts/store.ts'
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
-import { fileStore } from '../filesystem/index.ts'
-import { RepositoryWriter } from './archive.ts'
 import type { Archiver } from './archiver.ts'
-import type { GitFiles } from './files.ts'
-import { branchSeqs, fill } from './fill.ts'
+import { errnoOf, writeFailure } from './failures.ts'
 import { Follower } from './follower.ts'
-import { ownFolder } from './layout.ts'
-import { RepositoryStore } from './repository-store.ts'
-import { type Settled, settled } from './settled.ts'
 
 /** What a {@link GitStore} is opened with. */
 export interface GitStoreSettings {
   readonly gitdir: string
-  readonly bare: boolean
   readonly objectFormat: ObjectFormat
   /** Time between two flushes of commits at least, ms. */
   readonly interval: number
-  readonly fsync: boolean
-  readonly files: GitFiles
   readonly onWarning: (warning: { readonly code: string; readonly message: string }) => void
+  /** Opens journal and repository, in step with each other. */
+  open(): Promise<OpenPlace>
+}
+
+/** A journal and the repository behind it. */
+export interface OpenPlace {
+  readonly journal: Store
+  readonly archiver: Archiver
+  /** Whether notes and states are kept beside the branches. */
+  readonly sideRefs: boolean
+  /** @param complete whether the branches have all that the journal has */
+  close(complete: boolean): Promise<void>
 }
 
 /** All that is open of it. */
-interface Opened {
-  readonly journal: Store
-  readonly writer: RepositoryWriter
+interface Opened extends OpenPlace {
   readonly follower: Follower
-  readonly inStep: Settled
 }
 
 /**
@@ -60,6 +59,8 @@ export class GitStore implements Store {
   /** Runs with units that are not committed yet, and those that the pass in hand commits. */
   #changed = new Set<string>()
   #inHand = new Set<string>()
+  /** Runs that could not be committed: tried again with their next unit, and by the close. */
+  readonly #failed = new Set<string>()
   /** What is not answered yet. */
   readonly #appending = new Set<Promise<unknown>>()
   #opened: Opened | undefined
@@ -195,34 +196,26 @@ export class GitStore implements Store {
   }
 
   async #openNow(): Promise<Opened> {
-    const { gitdir, bare, objectFormat, files, fsync, interval, onWarning } = this.#settings
-    const writer = await RepositoryWriter.open(gitdir, { bare, source: this, files })
-    const dir = join(gitdir, ownFolder, 'journal')
-    const inStep = settled(gitdir, dir, writer.repository.refs)
-    const journal = fileStore(dir, { objectFormat, fsync, onWarning })
-    try {
-      await journal.append([])
-      if (!inStep.holds()) {
-        const branches = branchSeqs(writer.repository)
-        await fill(journal, new RepositoryStore(gitdir, () => writer.repository), branches)
-        await catchUp(writer.archiver, journal, branches)
-      }
-    } catch (error) {
-      await journal.close()
-      await writer.close()
-      throw error
-    }
+    const { gitdir, interval, onWarning } = this.#settings
+    const place = await this.#settings.open().catch(error => {
+      throw errnoOf(error) === undefined ? error : writeFailure(error, gitdir)
+    })
+    const { journal, archiver, sideRefs } = place
     const follower = new Follower({
       store: journal,
       gitdir,
       interval,
       rest: 1,
-      open: () => Promise.resolve(writer.archiver),
+      sideRefs,
+      open: () => Promise.resolve(archiver),
       heads: () => this.#heads(journal),
-      committed: () => this.#inHand.clear(),
+      committed: failed => {
+        this.#inHand.clear()
+        for (const run of failed) this.#failed.add(run)
+      },
       onError: onWarning,
     })
-    return { journal, writer, follower, inStep }
+    return { ...place, follower, close: complete => place.close(complete) }
   }
 
   async *#heads(journal: Store): AsyncGenerator<RunHead> {
@@ -237,9 +230,10 @@ export class GitStore implements Store {
   async #close(): Promise<void> {
     const opened = await this.#opening?.catch(() => undefined)
     if (opened === undefined) return
-    const { journal, writer, follower, inStep } = opened
-    const { files, fsync, onWarning } = this.#settings
+    const { journal, archiver, follower, sideRefs } = opened
+    const { onWarning } = this.#settings
     while (this.#appending.size > 0) await Promise.allSettled(this.#appending)
+    for (const run of this.#failed) this.#changed.add(run)
     // What cannot be committed now stays in the journal, and is committed at the next open.
     const complete = await follower.caughtUp().then(
       () => true,
@@ -249,17 +243,14 @@ export class GitStore implements Store {
       },
     )
     await follower.close()
-    await journal.close()
-    // A log that is not synced may lose its end, and be as long as before.
-    if (complete && fsync) await inStep.note(files).catch(() => {})
-    await writer.close()
+    if (complete && sideRefs) {
+      // A piece of it, so that a close does not take long; an idle hour later, or an archive, writes the rest.
+      const how = { most: closingPiece, atLeastOne: false, last: true }
+      await archiver.checkpoint(journal, how).catch(error => onWarning(writeFailure(error, this.location)))
+    }
+    await opened.close(complete)
   }
 }
 
-/** Commits all that the journal has and the branches have not. */
-async function catchUp(archiver: Archiver, journal: Store, branches: ReadonlyMap<string, number>): Promise<void> {
-  for await (const batch of batchesOf(journal.list())) {
-    for (const head of batch) if (branches.get(head.run) !== head.seq) await archiver.take(journal, head)
-  }
-  await archiver.commit()
-}
+/** So many units get their notes at a close. */
+const closingPiece = 1024

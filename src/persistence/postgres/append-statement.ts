@@ -1,4 +1,5 @@
 import type { RunWrite } from '../server/backend.ts'
+import type { WrittenUnit } from '../server/run-row.ts'
 import { bigintArray, booleanArray, doubleArray, integerArray, textArray } from './arrays.ts'
 import type { PostgresValue } from './client.ts'
 import { Statement } from './database.ts'
@@ -121,50 +122,68 @@ export function appendValues(
   kind: AppendKind,
   isMachineKnown: (oid: string) => boolean,
 ): PostgresValue[] {
-  const rows = writes.map(write => write.row)
-  const leaseNames = rows.map(rowLease)
-  const units = writes.flatMap((write, place) => write.units.map(unit => ({ place: place + 1, unit })))
+  const leaseNames = writes.map(leaseOf)
+  const places: number[] = []
+  const units: WrittenUnit[] = []
+  for (let at = 0; at < writes.length; at++) {
+    for (const unit of writes[at]!.units) {
+      places.push(at + 1)
+      units.push(unit)
+    }
+  }
   return [
-    textArray(writes.map(write => toText(write.run))),
-    bigintArray(rows.map(row => row.seq)),
-    bigintArray(rows.map(row => row.revision)),
-    doubleArray(rows.map(row => row.at)),
-    textArray(rows.map(row => row.status)),
-    textArray(rows.map(row => row.value)),
-    doubleArray(rows.map(row => row.due)),
-    textArray(leaseNames),
-    bigintArray(writes.map(write => write.lease?.epoch ?? null)),
-    textArray(rows.map(row => toText(row.machine))),
-    textArray(rows.map(row => row.beside)),
-    textArray(rows.map(row => (row.process === null ? null : toText(row.process)))),
-    booleanArray(rows.map(row => row.wakes)),
-    integerArray(units.map(({ place }) => place)),
-    bigintArray(units.map(({ unit }) => unit.seq)),
-    doubleArray(units.map(({ unit }) => unit.at)),
-    textArray(units.map(({ unit }) => unit.events)),
-    textArray(units.map(({ unit }) => unit.rest)),
+    textArray(writes, write => toText(write.run)),
+    bigintArray(writes, write => write.row.seq),
+    bigintArray(writes, write => write.row.revision),
+    doubleArray(writes, write => write.row.at),
+    textArray(writes, write => write.row.status),
+    textArray(writes, write => write.row.value),
+    doubleArray(writes, write => write.row.due),
+    textArray(leaseNames, itself),
+    bigintArray(writes, write => write.lease?.epoch ?? null),
+    textArray(writes, write => toText(write.row.machine)),
+    textArray(writes, write => write.row.beside),
+    textArray(writes, ({ row }) => (row.process === null ? null : toText(row.process))),
+    booleanArray(writes, write => write.row.wakes),
+    integerArray(places, itself),
+    bigintArray(units, unit => unit.seq),
+    doubleArray(units, unit => unit.at),
+    textArray(units, unit => unit.events),
+    textArray(units, unit => unit.rest),
     token,
-    textArray([...new Set(leaseNames)].filter(lease => lease !== noLease)),
+    textArray([...new Set(leaseNames)].filter(isLease), itself),
     ...(kind.creates ? creationValues(writes) : expectedValues(writes)),
     ...(kind.brings ? machineValues(writes, isMachineKnown) : []),
     ...(kind.takes ? takenValues(writes) : []),
   ]
 }
 
+function leaseOf({ row }: RunWrite): string {
+  return rowLease(row)
+}
+
+function isLease(name: string): boolean {
+  return name !== noLease
+}
+
+function itself<T>(value: T): T {
+  return value
+}
+
 function expectedValues(writes: readonly RunWrite[]): PostgresValue[] {
   return [
-    bigintArray(writes.map(({ expected }) => expected?.seq ?? null)),
-    bigintArray(writes.map(({ expected }) => expected?.revision ?? null)),
+    bigintArray(writes, ({ expected }) => expected?.seq ?? null),
+    bigintArray(writes, ({ expected }) => expected?.revision ?? null),
   ]
 }
 
 function creationValues(writes: readonly RunWrite[]): PostgresValue[] {
   return [
-    textArray(writes.map(({ row }) => toText(row.namespace))),
-    textArray(writes.map(({ row }) => (row.key === null ? null : toText(row.key)))),
-    textArray(writes.map(({ row }) => (row.key === null ? null : pinName(row.namespace, row.key)))),
-    textArray(writes.map(({ row }) => row.time)),
-    textArray(writes.map(({ row }) => row.fork)),
+    textArray(writes, ({ row }) => toText(row.namespace)),
+    textArray(writes, ({ row }) => (row.key === null ? null : toText(row.key))),
+    textArray(writes, ({ row }) => (row.key === null ? null : pinName(row.namespace, row.key))),
+    textArray(writes, ({ row }) => row.time),
+    textArray(writes, ({ row }) => row.fork),
   ]
 }
 
@@ -178,22 +197,22 @@ function machineValues(writes: readonly RunWrite[], isKnown: (oid: string) => bo
   const unknown = uses.filter(({ machine }) => !isKnown(machine.oid))
   const machines = [...new Map(unknown.map(({ machine }) => [machine.oid, machine])).values()]
   return [
-    textArray(machines.map(machine => toText(machine.oid))),
-    textArray(machines.map(machine => toText(machine.id))),
-    textArray(machines.map(machine => toText(machine.version))),
-    textArray(machines.map(machine => JSON.stringify(machine.definition))),
-    integerArray(unknown.map(({ place }) => place)),
-    textArray(unknown.map(({ machine }) => toText(machine.oid))),
+    textArray(machines, machine => toText(machine.oid)),
+    textArray(machines, machine => toText(machine.id)),
+    textArray(machines, machine => toText(machine.version)),
+    textArray(machines, machine => JSON.stringify(machine.definition)),
+    integerArray(unknown, ({ place }) => place),
+    textArray(unknown, ({ machine }) => toText(machine.oid)),
   ]
 }
 
 function takenValues(writes: readonly RunWrite[]): PostgresValue[] {
   const taken = writes.flatMap(({ taken }, place) => taken.map(key => ({ place: place + 1, key })))
   return [
-    integerArray(taken.map(({ place }) => place)),
-    textArray(taken.map(({ key }) => toText(key.sender))),
-    bigintArray(taken.map(({ key }) => key.seq)),
-    bigintArray(taken.map(({ key }) => key.index)),
-    booleanArray(taken.map(({ key }) => key.failure === true)),
+    integerArray(taken, ({ place }) => place),
+    textArray(taken, ({ key }) => toText(key.sender)),
+    bigintArray(taken, ({ key }) => key.seq),
+    bigintArray(taken, ({ key }) => key.index),
+    booleanArray(taken, ({ key }) => key.failure === true),
   ]
 }

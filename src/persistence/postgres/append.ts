@@ -88,9 +88,9 @@ export class Appends {
       expected === null && row.key !== null ? pinName(row.namespace, row.key) : null,
     )
     const rows = await this.#database.ask(this.#facts, [
-      textArray(writes.map(({ run }) => toText(run))),
-      textArray(pins),
-      textArray(writes.map(({ lease }) => (lease === undefined ? null : leaseName(lease)))),
+      textArray(writes, ({ run }) => toText(run)),
+      textArray(pins, pin => pin),
+      textArray(writes, ({ lease }) => (lease === undefined ? null : leaseName(lease))),
     ])
     return rows.map(refused)
   }

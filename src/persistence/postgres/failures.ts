@@ -16,6 +16,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_READ_ONLY: 'Give this user the right to write, on a server that takes writes.',
+  STORE_REFUSED: 'Check user, password and database.',
   STORE_FULL: 'Nothing of it was kept. Free space and send it again.',
   STORE_FOREIGN: 'Give a `schema` that is new or empty.',
   STORE_DAMAGED: 'Something else changed the tables. Restore them from a copy.',
@@ -45,12 +46,18 @@ export function isRefusal(error: unknown): boolean {
   return isAnswer(error) && error.severity === 'ERROR' && !error.code.startsWith('08')
 }
 
+/** The server does not let in whom it was asked to: it would only say the same again. */
+function isShutOut(state: string): boolean {
+  return state.startsWith('28') || state === '3D000'
+}
+
 /** What became of a statement that failed. @param mayBeDone whether it was sent and writes */
 export function failure(error: unknown, location: string, mayBeDone: boolean): XMachinesError {
   if (XMachinesError.is(error)) return error
   const state = stateOf(error) ?? ''
   const lost: ErrorCode = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
-  const code = isRefusal(error) ? (codes[state] ?? codes[state.slice(0, 2)] ?? 'STORE_UNAVAILABLE') : lost
+  const refused = codes[state] ?? codes[state.slice(0, 2)] ?? 'STORE_UNAVAILABLE'
+  const code = isShutOut(state) ? 'STORE_REFUSED' : isRefusal(error) ? refused : lost
   return new XMachinesError(code, `The store ${location} failed: ${textOf(error)}. ${advice[code]}`, {
     cause: error,
     details: { state: state || undefined },

@@ -37,7 +37,7 @@ export interface PostgresStoreOptions {
  * or refused there. The tables are made at the first operation, and brought up to date by later versions.
  *
  * Operations reject with `LIBRARY_MISSING`, `STORE_UNSAFE` (a setting that loses what was acknowledged, a replica, an encoding
- * other than UTF8), `STORE_FOREIGN`, `STORE_FORMAT`, `OBJECT_FORMAT_MISMATCH`, `STORE_READ_ONLY`, `STORE_FULL`,
+ * other than UTF8), `STORE_FOREIGN`, `STORE_FORMAT`, `OBJECT_FORMAT_MISMATCH`, `STORE_REFUSED`, `STORE_READ_ONLY`, `STORE_FULL`,
  * `STORE_DAMAGED`, and with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN` when the server did not answer for `patience`.
  *
  * @throws TypeError for an option that makes no sense; everything else comes from the first operation

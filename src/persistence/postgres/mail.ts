@@ -74,18 +74,18 @@ function nameOf([receiver, sender, seq, index, failed]: KeyColumns): string {
 
 function keysOf(mail: readonly Mail[]): PostgresValue[] {
   return [
-    textArray(mail.map(entry => toText(entry.receiver))),
-    textArray(mail.map(entry => toText(entry.sender))),
-    bigintArray(mail.map(entry => entry.seq)),
-    bigintArray(mail.map(entry => entry.index)),
-    booleanArray(mail.map(entry => entry.failure === true)),
+    textArray(mail, entry => toText(entry.receiver)),
+    textArray(mail, entry => toText(entry.sender)),
+    bigintArray(mail, entry => entry.seq),
+    bigintArray(mail, entry => entry.index),
+    booleanArray(mail, entry => entry.failure === true),
   ]
 }
 
 function contentOf(mail: readonly Mail[]): PostgresValue[] {
   return [
-    textArray(mail.map(entry => JSON.stringify(entry.event))),
-    textArray(mail.map(({ trace }) => (trace === undefined ? null : JSON.stringify(trace)))),
+    textArray(mail, entry => JSON.stringify(entry.event)),
+    textArray(mail, ({ trace }) => (trace === undefined ? null : JSON.stringify(trace))),
   ]
 }
 

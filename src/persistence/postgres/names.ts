@@ -8,8 +8,11 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 
 /** A name as the server keeps it. */
 export function toText(name: string): string {
-  return JSON.stringify(name).slice(1, -1)
+  return plain.test(name) ? name : JSON.stringify(name).slice(1, -1)
 }
+
+/** What JSON writes as it is, most names. */
+const plain = /^[ !#-[\]-~]*$/
 
 /** A name as it was before {@link toText}. */
 export function fromText(text: string): string {

@@ -4,6 +4,9 @@ import type { OwnPool, PostgresClient, PostgresPool } from './client.ts'
 /** Not a literal where it is imported: the types of `pg` are Node's, and this module knows neither. */
 const library: string = 'pg'
 
+/** A connection that says nothing for so long while it is asked is given up, ms. Whoever waits for a lock waits less. */
+const longestSilence = 60_000
+
 /** A pool that is made at its first connection, with the library that may not be installed. */
 export class LazyPool implements OwnPool {
   readonly #connectionString: string
@@ -34,8 +37,10 @@ interface Library {
 
 async function openPool(connectionString: string): Promise<OwnPool> {
   const { Pool } = (await load()).default
-  // A server that does not answer must not hold a try up for longer than the store is patient by default.
-  const pool = new Pool({ connectionString, keepAlive: true, connectionTimeoutMillis: 10_000 })
+  // A server that does not answer must not hold a try up for longer than the store is patient by default; a network that
+  // forgot a connection closes none, and nobody would ever tell.
+  const limits = { connectionTimeoutMillis: 10_000, query_timeout: longestSilence }
+  const pool = new Pool({ connectionString, keepAlive: true, ...limits })
   // An idle connection that breaks is replaced at the next use; unheard, the event would end the process.
   pool.on('error', () => {})
   return pool

@@ -39,7 +39,7 @@ export class Readings {
   }
 
   async rows(runs: readonly string[]): Promise<WrittenRow[]> {
-    return (await this.#database.ask(this.#rows, [textArray(runs.map(toText))])).map(runRow)
+    return (await this.#database.ask(this.#rows, [textArray(runs, toText)])).map(runRow)
   }
 
   async head(run: string, mail: number): Promise<WrittenHead | undefined> {

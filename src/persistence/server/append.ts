@@ -1,4 +1,4 @@
-import type { AppendItem, AppendOutcome, LeaseKey, LeaseRow, MachineRecord } from '../../actors/contracts/store.ts'
+import type { AppendItem, AppendOutcome, LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
 import { partitionName } from '../attention.ts'
 import { judge, sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from './backend.ts'
@@ -10,55 +10,86 @@ export interface Placed {
   readonly item: AppendItem
 }
 
-/** What becomes of one item. */
-export interface Answer {
-  readonly place: number
-  readonly outcome: AppendOutcome
-}
-
-/** Items of one run that follow one another: written in one step, since each only makes sense after the one before. */
+/**
+ * Items of one run that follow one another: written in one step, since each only makes sense after the one before. Nearly
+ * always it is one, which so costs no array.
+ */
 class Chain {
-  readonly items: Placed[]
-  /** The run's row after each. */
-  readonly rows: RunRow[]
-  /** Whether the run may stand where the first item believes: if not, the server is only asked what stands in the way. */
-  readonly isPossible: boolean
+  readonly first: Placed
+  /** Those after it. */
+  more: Placed[] | undefined
+  /** The run's row after the last one; `undefined`: the first is impossible. */
+  row: RunRow | undefined
+  /** The run's rows after each but the last one. */
+  #before: RunRow[] | undefined
 
+  /**
+   * The run must stand where the first item believes, as far as it is known: if not, the server is only asked what stands
+   * in the way.
+   */
   constructor(first: Placed, row: RunRow | undefined) {
     const { expected } = first.item
-    this.items = [first]
-    this.isPossible = expected === null || (row !== undefined && standsAt(row, expected))
-    this.rows = this.isPossible ? [rowAfter(expected === null ? undefined : row, first.item)] : []
+    this.first = first
+    if (expected === null) this.row = rowAfter(undefined, first.item)
+    else if (row !== undefined && standsAt(row, expected)) this.row = rowAfter(row, first.item)
+  }
+
+  get items(): readonly Placed[] {
+    return this.more === undefined ? [this.first] : [this.first, ...this.more]
+  }
+
+  /** The run's row after each item. */
+  get rows(): readonly RunRow[] {
+    if (this.row === undefined) return none
+    return this.#before === undefined ? [this.row] : [...this.#before, this.row]
   }
 
   /** Takes an item that follows the last one. Resolves to whether it does. */
   take(next: Placed): boolean {
     const { expected, lease } = next.item
-    const row = this.rows.at(-1)
-    const last = this.items.at(-1)!.item.lease
+    const { row } = this
+    const last = (this.more?.at(-1) ?? this.first).item.lease
     if (row === undefined || expected === null || !standsAt(row, expected)) return false
     if (lease?.epoch !== last?.epoch || (lease !== undefined && last !== undefined && !sameLease(lease, last)))
       return false
-    this.items.push(next)
-    this.rows.push(rowAfter(row, next.item))
+    this.more ??= []
+    this.more.push(next)
+    this.#before ??= []
+    this.#before.push(row)
+    this.row = rowAfter(row, next.item)
     return true
   }
 
   get write(): RunWrite {
-    const { run, expected, lease } = this.items[0]!.item
-    const row = this.rows.at(-1)
-    if (row === undefined) return { ...askingOf(run), lease }
-    const units: WrittenUnit[] = []
-    const machines: MachineRecord[] = []
-    const taken = this.items.flatMap(({ item }) => item.beside?.taken ?? [])
-    for (const { item } of this.items) {
-      for (const unit of item.units) {
-        if (unit.creation?.fork === undefined) units.push(writtenUnit(unit, item.lease?.epoch))
-      }
-      if (item.machine !== undefined) machines.push(item.machine)
+    const { item } = this.first
+    const { run, expected, lease } = item
+    if (this.row === undefined) return { ...askingOf(run), lease }
+    const row = writtenRow(this.row)
+    if (this.more === undefined) {
+      const machines = item.machine === undefined ? none : [item.machine]
+      return { run, expected, lease, row, units: unitsOf(item), taken: item.beside?.taken ?? none, machines }
     }
-    return { run, expected, lease, row: writtenRow(row), units, taken, machines }
+    const items = this.items.map(placed => placed.item)
+    return {
+      run,
+      expected,
+      lease,
+      row,
+      units: items.flatMap(unitsOf),
+      taken: items.flatMap(each => each.beside?.taken ?? none),
+      machines: items.flatMap(each => each.machine ?? none),
+    }
   }
+}
+
+const none: readonly never[] = []
+
+/** Not the creation of a fork. */
+function unitsOf({ units, lease }: AppendItem): readonly WrittenUnit[] {
+  const [first] = units
+  if (first === undefined) return none
+  if (units.length === 1 && first.creation === undefined) return [writtenUnit(first, lease?.epoch)]
+  return units.filter(unit => unit.creation?.fork === undefined).map(unit => writtenUnit(unit, lease?.epoch))
 }
 
 function standsAt(row: RunRow, expected: { readonly seq: number; readonly revision: number }): boolean {
@@ -122,34 +153,42 @@ export class Round {
    * What became of the items.
    *
    * @param refusals what the server said of each write
-   * @returns the answers, where the runs stand now, and what is to be judged in a round of its own
+   * @param outcomes takes what became of each item, at its place
+   * @returns where the runs stand now, and what is to be judged in a round of its own
    */
-  settle(refusals: readonly (Refused | undefined)[]): { answers: Answer[]; rows: RunRow[]; later: Placed[] } {
-    const answers: Answer[] = []
+  settle(
+    refusals: readonly (Refused | undefined)[],
+    outcomes: AppendOutcome[],
+  ): { rows: readonly RunRow[]; later: Placed[] } {
     const rows: RunRow[] = []
-    const later: Placed[] = []
-    for (const [at, chain] of this.#chains.entries()) {
+    const later = this.#later
+    for (let at = 0; at < this.#chains.length; at++) {
+      const chain = this.#chains[at]!
       const refused = refusals[at]
-      if (refused === undefined) {
-        for (const [index, { place }] of chain.items.entries()) {
-          const { seq, revision } = chain.rows[index]!
-          answers.push({ place, outcome: { status: 'appended', seq, revision } })
-        }
-        rows.push(chain.rows.at(-1)!)
-      } else later.push(...this.#refuse(chain, refused, answers))
+      if (refused !== undefined) later.push(...this.#refuse(chain, refused, outcomes))
+      else {
+        const { first, more, row } = chain
+        rows.push(row!)
+        if (more === undefined) outcomes[first.place] = appended(row!)
+        else for (const [index, { place }] of chain.items.entries()) outcomes[place] = appended(chain.rows[index]!)
+      }
     }
-    return { answers, rows, later: [...later, ...this.#later].sort((a, b) => a.place - b.place) }
+    return { rows, later: later.sort((a, b) => a.place - b.place) }
   }
 
   /** Judges each item by what stood in the way; whoever could be taken now, and all after it, are tried again. */
-  #refuse({ items }: Chain, { row, pinned, leases }: Refused, answers: Answer[]): readonly Placed[] {
+  #refuse({ items }: Chain, { row, pinned, leases }: Refused, outcomes: AppendOutcome[]): readonly Placed[] {
     const rows = new Map(leases.map(lease => [partitionName(lease), lease]))
     const leaseOf = (key: LeaseKey): LeaseRow | undefined => rows.get(partitionName(key))
     for (const [index, { place, item }] of items.entries()) {
       const outcome = judge(item, row, pinned, leaseOf)
       if (outcome.status === 'appended') return items.slice(index)
-      answers.push({ place, outcome })
+      outcomes[place] = outcome
     }
-    return []
+    return none
   }
+}
+
+function appended({ seq, revision }: RunRow): AppendOutcome {
+  return { status: 'appended', seq, revision }
 }

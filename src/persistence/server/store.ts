@@ -39,8 +39,8 @@ export interface ServerStoreOptions {
 
 const headsAtOnce = 256
 
-/** Of how many runs it is remembered where they stand: a kilobyte or so each. */
-const rememberedRuns = 16_384
+/** Of so many runs it is remembered where they stand, and of twice as many at most: a kilobyte or so each. */
+const rememberedRuns = 8192
 
 /**
  * A store that a server keeps: what all of them do alike. What is decided here is sent with the condition that it was
@@ -78,10 +78,9 @@ export class ServerStore implements Store {
       for (const item of items) validateItem(item)
       const outcomes = new Array<AppendOutcome>(items.length)
       for (let left: Placed[] = placed; left.length > 0; ) {
-        const round = await this.#round(left, options?.signal).catch(error => {
-          throw outcomes.some(outcome => outcome.status === 'appended') ? perhapsDone(error) : error
+        const round = await this.#round(left, outcomes, options?.signal).catch(error => {
+          throw outcomes.some(outcome => outcome?.status === 'appended') ? perhapsDone(error) : error
         })
-        for (const { place, outcome } of round.answers) outcomes[place] = outcome
         left = round.later
       }
       return outcomes
@@ -159,8 +158,12 @@ export class ServerStore implements Store {
     return this.#closing
   }
 
-  /** Judges what can be judged together, and has it written. */
-  async #round(items: readonly Placed[], signal: AbortSignal | undefined): Promise<ReturnType<Round['settle']>> {
+  /** Judges what can be judged together, and has it written. @param outcomes takes what became of each */
+  async #round(
+    items: readonly Placed[],
+    outcomes: AppendOutcome[],
+    signal: AbortSignal | undefined,
+  ): Promise<ReturnType<Round['settle']>> {
     await this.#learn(items, signal)
     const round = new Round(items, run => this.#recent.get(run))
     const { writes } = round
@@ -171,7 +174,7 @@ export class ServerStore implements Store {
     }, signal)
     // Not tried again: the server would only say the same.
     if (mayBeDone) refuseUncertain(writes, refusals)
-    const settled = round.settle(refusals)
+    const settled = round.settle(refusals, outcomes)
     for (const row of settled.rows) this.#recent.set(row)
     return settled
   }

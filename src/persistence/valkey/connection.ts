@@ -1,6 +1,6 @@
 import { digest } from '../../actors/identity/digest.ts'
 import { connected, type ValkeyClient } from './client.ts'
-import { failure, isUnknownScript, storeError } from './failures.ts'
+import { connectFailure, failure, isUnknownScript } from './failures.ts'
 
 /** A script as the server knows it. */
 export interface Script {
@@ -114,7 +114,7 @@ export class Connection {
     if (client.status !== 'ready') {
       this.#isChecked = false
       await connected(client).catch(error => {
-        throw storeError('STORE_UNAVAILABLE', this.location, `the server cannot be reached: ${error.message}`)
+        throw connectFailure(this.location, error.message)
       })
     }
     if (this.#isChecked) return

@@ -4,6 +4,7 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_UNAVAILABLE: 'Nothing was written. Try again when the server answers.',
   STORE_OUTCOME_UNKNOWN: 'It may have been written: reopen the run and look, or repeat with the same `source` or `id`.',
   STORE_READ_ONLY: 'Connect to the primary, as a user who may write.',
+  STORE_REFUSED: 'Check user and password.',
   STORE_FULL: 'Nothing was written. Free memory or disk of the server, or raise `maxmemory`, and send it again.',
   STORE_FOREIGN: 'Something else wrote to the keys of this prefix. Give another `prefix`.',
   STORE_ROLLED_BACK:
@@ -26,8 +27,18 @@ const refusals: Readonly<Record<string, ErrorCode>> = {
   TRYAGAIN: 'STORE_UNAVAILABLE',
   MOVED: 'STORE_UNAVAILABLE',
   ASK: 'STORE_UNAVAILABLE',
-  NOAUTH: 'STORE_UNAVAILABLE',
-  WRONGPASS: 'STORE_UNAVAILABLE',
+  NOAUTH: 'STORE_REFUSED',
+  WRONGPASS: 'STORE_REFUSED',
+}
+
+/** What it means that a connection was not made. @param found what its client met */
+export function connectFailure(location: string, found: string): XMachinesError {
+  const isShutOut = /^(WRONGPASS|NOAUTH)\b/.test(found)
+  return storeError(
+    isShutOut ? 'STORE_REFUSED' : 'STORE_UNAVAILABLE',
+    location,
+    `the server cannot be reached: ${found}`,
+  )
 }
 
 /** Whether the server has not got the script yet. */

@@ -1,6 +1,6 @@
 import type { Broker, BrokerConsumer, BrokerProducer, ConsumerOptions } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { Client } from './client.ts'
+import { Client, type ClusterCheck } from './client.ts'
 import { KafkaConsumer } from './consumer.ts'
 import type { KafkaBrokerOptions } from './options.ts'
 import { toldOf } from './problems.ts'
@@ -25,6 +25,11 @@ export interface KafkaBroker extends Broker {}
  *   `PARTITIONS_CHANGED`, `OFFSET_OUT_OF_RANGE`, `RECORD_TOO_LARGE`, `LIBRARY_MISSING` without kafkajs
  */
 export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
+  return brokerOn(options)
+}
+
+/** A broker that looks at its cluster before it uses it. */
+export function brokerOn(options: KafkaBrokerOptions, check?: ClusterCheck): KafkaBroker {
   if (options.kafka === undefined) checkAddresses(options.brokers)
   const consumers = new Set<KafkaConsumer>()
   const producers = new Set<KafkaProducer>()
@@ -33,7 +38,7 @@ export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
   let closing: Promise<void> | undefined
 
   const clientOf = (): Promise<Client> => {
-    client ??= Client.load(options)
+    client ??= Client.load(options, check)
     return client
   }
   const senderOf = (topic: string): Promise<Sender> => {
@@ -78,7 +83,7 @@ export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
 async function openSender(clientOf: () => Promise<Client>, topic: string): Promise<Sender> {
   const client = await clientOf()
   const { cluster } = await client.connect([topic])
-  return new Sender(cluster, client.tuning)
+  return new Sender(cluster, client)
 }
 
 function checkAddresses(brokers: readonly string[]): void {

@@ -17,24 +17,33 @@ export interface Connected {
   readonly clusterId: string
 }
 
+/** What a cluster is looked at for, right after it is connected. Rejects where it must not be used. */
+export type ClusterCheck = (found: {
+  readonly cluster: Cluster
+  readonly topics: readonly string[]
+  readonly logger: KafkaLogger
+}) => Promise<void>
+
 /** What consumers and producers of a broker share: kafkajs, loaded and configured. */
 export class Client {
   readonly tuning: Tuning
   readonly codecs: Codecs
   readonly #kafka: Kafka
+  readonly #check: ClusterCheck | undefined
 
-  private constructor(kafka: Kafka, tuning: Tuning, codecs: Codecs) {
+  private constructor(kafka: Kafka, tuning: Tuning, codecs: Codecs, check: ClusterCheck | undefined) {
     this.#kafka = kafka
+    this.#check = check
     this.tuning = tuning
     this.codecs = codecs
   }
 
   /** @throws rejects with `LIBRARY_MISSING` when kafkajs is not installed */
-  static async load(options: KafkaBrokerOptions): Promise<Client> {
+  static async load(options: KafkaBrokerOptions, check?: ClusterCheck): Promise<Client> {
     const tuning = tuningOf(options)
     const kafkajs = await loadKafkajs()
     const codecs: Codecs = type => kafkajs.CompressionCodecs[type as 2]?.() as ReturnType<Codecs>
-    if (options.kafka) return new Client(options.kafka, tuning, codecs)
+    if (options.kafka) return new Client(options.kafka, tuning, codecs, check)
     const { brokers, clientId = 'xmachines', ssl, sasl } = options
     const kafka = new kafkajs.Kafka({
       brokers: [...brokers],
@@ -46,7 +55,7 @@ export class Client {
       logLevel: kafkajs.logLevel.INFO,
       logCreator: () => entry => hear(tuning.logger, entry),
     })
-    return new Client(kafka, tuning, codecs)
+    return new Client(kafka, tuning, codecs, check)
   }
 
   /** Connections of their own, which know where `topics` are. Rejects as the cluster does for a topic that is not there. */
@@ -60,6 +69,11 @@ export class Client {
     }
   }
 
+  /** Rejects where topics must not be used. */
+  async check(cluster: Cluster, topics: readonly string[]): Promise<void> {
+    await this.#check?.({ cluster, topics, logger: this.tuning.logger })
+  }
+
   async #meet(cluster: Cluster, topics: readonly string[]): Promise<Connected> {
     await cluster.connect()
     await cluster.addMultipleTargetTopics(topics)
@@ -68,6 +82,7 @@ export class Client {
     const node = await cluster.findBroker({ nodeId })
     stillTimers(node)
     const { clusterId } = await node.metadata(topics)
+    await this.check(cluster, topics)
     return { cluster, clusterId: clusterId ?? 'unnamed' }
   }
 }

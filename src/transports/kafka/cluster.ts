@@ -46,6 +46,12 @@ export interface Node {
   offsetFetch(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>
   listOffsets(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>
   initProducerId(request: object): Promise<{ readonly producerId: string | number; readonly producerEpoch: number }>
+  describeConfigs(request: object): Promise<{
+    readonly resources: readonly {
+      readonly resourceName: string
+      readonly configEntries: readonly { readonly configName: string; readonly configValue: string }[]
+    }[]
+  }>
   metadata(topics: readonly string[]): Promise<{ readonly clusterId?: string | null }>
   lookupRequest(apiKey: number, definition: object): () => object
   readonly connectionPool: {

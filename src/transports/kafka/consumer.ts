@@ -203,6 +203,19 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`)))
   }
 
+  /** The topics have as many partitions as when their leases began; or nothing of them is read any more. */
+  #checkPartitions(cluster: Cluster, starts: LeaseStart): void {
+    for (const topic of this.topics) {
+      try {
+        starts.check(topic, cluster.findTopicPartitionMetadata(topic).length)
+      } catch (thrown) {
+        const error = toldOf(thrown, `Reading ${topic}`)
+        for (const lease of this.#held.values()) if (lease.topic === topic) lease.fail(error)
+        this.failed(error)
+      }
+    }
+  }
+
   #offer(lease: Lease): void {
     if (lease.signal.aborted) return
     if (lease.revoked.aborted) return void lease.release()
@@ -292,7 +305,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       cluster,
       codecs: client.codecs,
       ...tuning,
-      refreshed: () => {},
+      check: () => this.#checkPartitions(cluster, starts),
     })
     for (const nodeId of cluster.getNodeIds()) stillTimers(await cluster.findBroker({ nodeId }))
     this.#parts = { clusterId, cluster, offsets, membership, committer, fetcher, starts }

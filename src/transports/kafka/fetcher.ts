@@ -18,8 +18,8 @@ export interface FetcherOptions {
   readonly maxWait: number
   readonly maxBytes: number
   readonly maxBytesPerPartition: number
-  /** Metadata was fetched anew. */
-  refreshed(): void
+  /** Looks at what is known of the cluster, before each fetch. */
+  check(): void
 }
 
 /**
@@ -79,6 +79,8 @@ export class Fetcher {
   async #fetchFrom(nodeId: number, places: readonly Place[]): Promise<void> {
     await this.#once(nodeId, async () => {
       const { cluster, maxWait, maxBytes, maxBytesPerPartition } = this.#options
+      await cluster.refreshMetadataIfNecessary()
+      this.#options.check()
       const node = await cluster.findBroker({ nodeId })
       stillTimers(node)
       const asked = new Map(places.map(place => [nameOf(place), this.#leases.get(nameOf(place))]))
@@ -160,12 +162,7 @@ export class Fetcher {
     const level = this.#failures === 1 || isStale(typeOf(error)) ? 'debug' : 'warn'
     logger[level]('Records could not be fetched; trying again', { error: String(error), tries: this.#failures })
     await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
-    await this.#refresh().catch(() => {})
-  }
-
-  async #refresh(): Promise<void> {
-    await this.#options.cluster.refreshMetadata()
-    this.#options.refreshed()
+    await cluster.refreshMetadata().catch(() => {})
   }
 }
 

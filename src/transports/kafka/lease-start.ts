@@ -65,12 +65,15 @@ export class LeaseStart {
   async #begin(topic: string, leases: readonly KafkaLease[]): Promise<void> {
     const { offsets, from, commit } = this.#options
     const partitions = leases.map(({ partition }) => partition)
-    this.#partitions.set(topic, (await offsets.partitionsOf(topic)).length)
+    const all = await offsets.partitionsOf(topic)
     const [committed, starts, ends] = await Promise.all([
-      offsets.committed(topic, partitions),
+      offsets.committed(topic, all),
       offsets.starts(topic, partitions),
       offsets.ends(topic, partitions),
     ])
+    for (const before of committed.values()) this.#checkCommit(topic, before, all.length)
+    this.check(topic, all.length)
+    this.#partitions.set(topic, all.length)
     const uncommitted = partitions.filter(partition => !committed.has(partition))
     const first = uncommitted.length > 0 ? await offsets.startOf(topic, uncommitted, from) : new Map<number, number>()
     const inRange = (partition: number, offset: number) =>
@@ -94,23 +97,30 @@ export class LeaseStart {
       const position = before?.offset ?? first.get(partition)!
       lease.end = Math.max(lease.end, ends.get(partition)!)
       lease.committed = before || fresh.includes(lease) ? position : -1
-      if (before) this.#checkCount(lease, before)
       if (!inRange(partition, position))
         lease.fail(outOfRange(lease, position, starts.get(partition), ends.get(partition)))
       lease.begin(position)
     }
   }
 
-  #checkCount({ topic }: KafkaLease, { metadata }: CommittedOffset): void {
-    const then = Number(/^partitions=(\d+)$/.exec(metadata)?.[1])
-    const now = this.#partitions.get(topic)!
-    if (!then || then === now) return
-    throw new XMachinesError(
-      'PARTITIONS_CHANGED',
-      `Topic ${topic} has ${now} partitions; it had ${then} when this group last committed. Keys have moved between partitions, so ` +
-        'a run would get its events out of order. Move to a new topic with the number that you want (docs/guides/kafka.md, ' +
-        '"Another number of partitions"), or give the group a new name if no run goes on.',
-      { details: { topic, partitions: now, before: then } },
-    )
+  /** @throws XMachinesError `PARTITIONS_CHANGED` when a topic has not as many partitions as when its first lease began */
+  check(topic: string, now: number): void {
+    const then = this.#partitions.get(topic)
+    if (then !== undefined && now !== then) throw changed(topic, then, now)
   }
+
+  #checkCommit(topic: string, { metadata }: CommittedOffset, now: number): void {
+    const then = Number(/^partitions=(\d+)$/.exec(metadata)?.[1])
+    if (then && then !== now) throw changed(topic, then, now)
+  }
+}
+
+function changed(topic: string, before: number, now: number): XMachinesError {
+  return new XMachinesError(
+    'PARTITIONS_CHANGED',
+    `Topic ${topic} has ${now} partitions; it had ${before} when this group last committed. Keys have moved between partitions, so ` +
+      'a run would get its events out of order. Move to a new topic with the number that you want (docs/guides/kafka.md, ' +
+      '"Another number of partitions"), or give the group a new name if no run goes on.',
+    { details: { topic, partitions: now, before } },
+  )
 }

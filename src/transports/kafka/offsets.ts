@@ -1,7 +1,7 @@
 import type { PartitionOffsets, StartFrom } from '../../actors/contracts/broker.ts'
 import type { Cluster, Node, Place } from './cluster.ts'
 import { byTopic } from './group/subscription.ts'
-import { refusal, typeOfCode } from './problems.ts'
+import { refusal, typeOf, typeOfCode } from './problems.ts'
 
 /** What the group has committed for a partition. */
 export interface CommittedOffset {
@@ -47,9 +47,14 @@ export class Offsets {
   /** What the group has committed; nothing for a partition without a commit. */
   async committed(topic: string, partitions: readonly number[]): Promise<Map<number, CommittedOffset>> {
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId: this.#group })
-    const { responses } = await coordinator.offsetFetch({
+    const asked = {
       groupId: this.#group,
       topics: [{ topic, partitions: partitions.map(partition => ({ partition })) }],
+    }
+    const { responses } = await coordinator.offsetFetch(asked).catch(error => {
+      // Some brokers say so of a group that nobody has joined yet.
+      if (typeOf(error) === 'GROUP_ID_NOT_FOUND') return { responses: [] }
+      throw error
     })
     const found = new Map<number, CommittedOffset>()
     for (const { partitions: answers } of responses) {

@@ -28,6 +28,8 @@ export class PartitionQueue {
   readonly partition: number
   readonly #maxBytes: number
   readonly #changed: (bytes: number) => void
+  /** Its batch is with a node. */
+  isBusy = false
   #entries: Entry[] = []
   #batch: (Batch & { readonly count: number }) | undefined
   #identity: ProducerIdentity | undefined

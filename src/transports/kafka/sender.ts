@@ -1,5 +1,5 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import type { Tuning } from './client.ts'
+import type { Client } from './client.ts'
 import { ask, type Cluster, type Place, stillTimers } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
 import { leadersOf, Offsets } from './offsets.ts'
@@ -25,7 +25,7 @@ export interface PlacedRecord extends EncodableRecord {
  */
 export class Sender {
   readonly #cluster: Cluster
-  readonly #tuning: Tuning
+  readonly #client: Client
   readonly #offsets: Offsets
   readonly #queues = new Map<string, PartitionQueue>()
   readonly #busy = new Set<number>()
@@ -37,9 +37,9 @@ export class Sender {
   #failures = 0
   #isScheduled = false
 
-  constructor(cluster: Cluster, tuning: Tuning) {
+  constructor(cluster: Cluster, client: Client) {
     this.#cluster = cluster
-    this.#tuning = tuning
+    this.#client = client
     this.#offsets = new Offsets(cluster, '')
   }
 
@@ -47,7 +47,11 @@ export class Sender {
   async partitionsOf(topic: string): Promise<number> {
     const known = this.#counts.get(topic)
     if (known !== undefined) return known
-    const count = await this.#patiently(async () => (await this.#offsets.partitionsOf(topic)).length)
+    const count = await this.#patiently(async () => {
+      const partitions = await this.#offsets.partitionsOf(topic)
+      await this.#client.check(this.#cluster, [topic])
+      return partitions.length
+    })
     this.#counts.set(topic, count)
     return count
   }
@@ -63,7 +67,7 @@ export class Sender {
       const { partition } = record
       return {
         partition,
-        offset: await this.#queue({ topic, partition }).push(record, Date.now() + this.#tuning.deliveryTimeout),
+        offset: await this.#queue({ topic, partition }).push(record, Date.now() + this.#client.tuning.deliveryTimeout),
       }
     })
     this.#wake()
@@ -81,7 +85,7 @@ export class Sender {
     const name = nameOf(place)
     let queue = this.#queues.get(name)
     if (!queue) {
-      queue = new PartitionQueue(place, this.#tuning.maxBatchBytes, bytes => this.#changed(bytes))
+      queue = new PartitionQueue(place, this.#client.tuning.maxBatchBytes, bytes => this.#changed(bytes))
       this.#queues.set(name, queue)
     }
     return queue
@@ -102,7 +106,7 @@ export class Sender {
   }
 
   #flush(): void {
-    const full = [...this.#queues.values()].filter(queue => queue.hasMore)
+    const full = [...this.#queues.values()].filter(queue => queue.hasMore && !queue.isBusy)
     if (full.length === 0) return
     const leaders = leadersOf(this.#cluster, full)
     const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
@@ -155,18 +159,22 @@ export class Sender {
   async #once(nodeId: number, places: readonly Place[], work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(nodeId)) return
     this.#busy.add(nodeId)
+    const queues = places.map(place => this.#queue(place))
+    // The leader may change meanwhile: nothing goes to two nodes at a time.
+    for (const queue of queues) queue.isBusy = true
     try {
       await work()
     } catch (error) {
       if (!this.#closing.signal.aborted) await this.#recover(error, places)
     } finally {
       this.#busy.delete(nodeId)
+      for (const queue of queues) queue.isBusy = false
       this.#wake()
     }
   }
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
-    const { logger } = this.#tuning
+    const { logger } = this.#client.tuning
     const { host, port, name } = error as { host?: string; port?: number; name?: string }
     if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined)
       this.#cluster.removeBroker({ host, port })
@@ -204,7 +212,7 @@ export class Sender {
   }
 
   async #patiently<Answer>(question: () => Promise<Answer>): Promise<Answer> {
-    const until = Date.now() + this.#tuning.deliveryTimeout
+    const until = Date.now() + this.#client.tuning.deliveryTimeout
     for (let tries = 1; ; tries++) {
       try {
         return await question()

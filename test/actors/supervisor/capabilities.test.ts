@@ -103,17 +103,17 @@ test('K4: outputs go to the result topic, refused records to the dead letters', 
     [
       'a',
       { runId: run, seq: 1, index: 0, at: 1_000_000, event: { type: 'COUNT', count: 1 } },
-      { 'xmachines-id': `${run}/1/0` },
+      { 'xmachines-id': `${run}/1/0`, 'xmachines-timestamp': '1000000' },
     ],
     [
       'a',
       { runId: run, seq: 2, index: 0, at: 1_000_000, event: { type: 'COUNT', count: 1 } },
-      { 'xmachines-id': `${run}/2/0` },
+      { 'xmachines-id': `${run}/2/0`, 'xmachines-timestamp': '1000000' },
     ],
     [
       'a',
       { runId: run, seq: 2, index: 1, at: 1_000_000, event: { type: 'COUNT', count: -1 } },
-      { 'xmachines-id': `${run}/2/1` },
+      { 'xmachines-id': `${run}/2/1`, 'xmachines-timestamp': '1000000' },
     ],
   ])
   const [letter] = await world.topic('d')

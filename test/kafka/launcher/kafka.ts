@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fetchArtifacts } from './artifacts.ts'
+import { fetchArtifacts, sharedClasses } from './artifacts.ts'
 import { java } from './java.ts'
 import { Keeper } from './keeper.ts'
 import { KafkaNode } from './node.ts'
@@ -17,12 +17,18 @@ export interface KafkaOptions {
   readonly version?: string | undefined
   /** @default 1 */
   readonly nodes?: 1 | 3
-  /** Of the brokers, over the launcher's own. */
+  /**
+   * Of the brokers, over the launcher's own. With `authorizer.class.name` set to
+   * `org.apache.kafka.metadata.authorizer.StandardAuthorizer` and `super.users` to `User:ANONYMOUS`, who comes by SASL may
+   * do only what ACLs say; whoever comes through `PLAINTEXT` may do all.
+   */
   readonly properties?: Readonly<Record<string, string>>
   /** Beside `PLAINTEXT`. Those of SASL take SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN. @default none */
   readonly listeners?: readonly SecureListener[]
   /** Who may come through the listeners of SASL. @default `alice`, with the password `alice-secret` */
   readonly users?: Users
+  /** Of each node's Java, over the launcher's own, as `-Xmx1g`. */
+  readonly javaOptions?: readonly string[]
 }
 
 /** Brokers of a test's own. */
@@ -63,7 +69,13 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
 }
 
 async function startIn(keeper: Keeper, version: string, jars: string, options: KafkaOptions): Promise<KafkaCluster> {
-  const { nodes: count = 1, listeners = [], users = { alice: 'alice-secret' }, properties = {} } = options
+  const {
+    nodes: count = 1,
+    listeners = [],
+    users = { alice: 'alice-secret' },
+    properties = {},
+    javaOptions = [],
+  } = options
   const certificate = listeners.some(name => name.endsWith('SSL')) ? await makeCertificate(keeper) : undefined
   const own = { ...saslProperties(listeners, users), ...certificate?.properties, ...properties }
   const places = await layOut(keeper.dir, count, ['PLAINTEXT', 'CONTROLLER', ...listeners])
@@ -73,7 +85,13 @@ async function startIn(keeper: Keeper, version: string, jars: string, options: K
     writeFileSync(settings(place.id), serverProperties(place, places, own))
   }
 
-  const jvm = ['-Xshare:auto', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', jars]
+  const jvm = [
+    ...sharedClasses(version),
+    '-XX:+UseSerialGC',
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-cp',
+    jars,
+  ]
   const cluster = randomBytes(16).toString('base64url').replace(/^-/, 'x')
   const format = ['-XX:TieredStopAtLevel=1', ...jvm, 'kafka.tools.StorageTool', 'format', '-t', cluster]
   if (listeners.some(name => name.startsWith('SASL'))) format.push(...scramArguments(users))
@@ -82,7 +100,7 @@ async function startIn(keeper: Keeper, version: string, jars: string, options: K
 
   const heap = count === 1 ? '-Xmx512m' : '-Xmx384m'
   const nodes = places.map(({ id, ports }) => {
-    const command = [heap, ...jvm, 'kafka.Kafka', settings(id)]
+    const command = [heap, ...javaOptions, ...jvm, 'kafka.Kafka', settings(id)]
     return new KafkaNode(id, `127.0.0.1:${ports.PLAINTEXT}`, () => keeper.run(java(), command, `node-${id}`))
   })
   const ids = nodes.map(({ id }) => id)

@@ -21,7 +21,7 @@ function program(): string {
 }
 
 /** Whether there is a Go that can build it. One of 1.21 or later may fetch a newer one for that, unless told not to. */
-export const canBuildLimited = (): boolean => spawnSync('go', ['version'], { cwd: sources }).status === 0
+export const canBuildLimited = (): boolean => spawnSync('go', ['list', '-m'], { cwd: sources }).status === 0
 
 /** Why the limited broker cannot run, and what to do about it; or nothing. */
 export function missingLimited(): string | undefined {
@@ -39,7 +39,9 @@ export async function buildLimited(): Promise<string> {
     if (existsSync(path)) return path
     mkdirSync(cache, { recursive: true })
     const part = `${path}.part`
-    await promisify(execFile)('go', ['build', '-trimpath', '-o', part, '.'], { cwd: sources })
+    // An own `-mod` or work file of the machine is not for this.
+    const env = { ...process.env, GOFLAGS: '', GOWORK: 'off' }
+    await promisify(execFile)('go', ['build', '-trimpath', '-buildvcs=false', '-o', part, '.'], { cwd: sources, env })
     renameSync(part, path)
     return path
   })

@@ -13,6 +13,8 @@ function defaults(nodes: number): Record<string, string> {
   return {
     'auto.create.topics.enable': 'false',
     'group.initial.rebalance.delay.ms': '0',
+    // A member that is silent is given up as soon as it says.
+    'group.min.session.timeout.ms': '1000',
     'min.insync.replicas': enough,
     'num.partitions': '1',
     'offsets.topic.num.partitions': '3',

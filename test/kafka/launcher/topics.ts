@@ -4,7 +4,7 @@ import { type Admin, Kafka, logLevel } from 'kafkajs'
 /** What a topic is made with. */
 export interface TopicOptions {
   readonly partitions: number
-  /** @default on every broker that is asked for it: 3 on three nodes, else 1 */
+  /** @default one on each broker */
   readonly replicas?: number
   /** As `retention.ms` and the like. */
   readonly config?: Readonly<Record<string, string>>

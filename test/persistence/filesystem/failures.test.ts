@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type LogFiles, systemFiles } from '../../../src/persistence/filesystem/files.ts'
 import { collect, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { SmallDisk } from '../../faults/small-disk.ts'
 import { temporaryDirectory } from './directory.ts'
 import { contentOf, openStore } from './stores.ts'
 
@@ -265,22 +265,9 @@ describe('a place that refuses', () => {
   })
 })
 
-/** Mounts a file system in memory of so many bytes; undefined: this process may not. */
-function mounted(
-  options: string,
-): { readonly path: string; remount(options: string): void; unmount(): void } | undefined {
-  const path = join(place.dir, 'mount')
-  mkdirSync(path)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  return {
-    path,
-    remount: wanted => void execFileSync('mount', ['-o', `remount,${wanted}`, path], { stdio: 'ignore' }),
-    unmount: () => void execFileSync('umount', [path], { stdio: 'ignore' }),
-  }
+/** A disk of so many bytes; undefined: this process may not mount one. */
+function mounted(options: string): SmallDisk | undefined {
+  return SmallDisk.mount(join(place.dir, 'mount'), options)
 }
 
 describe('a real disk', () => {

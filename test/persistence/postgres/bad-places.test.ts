@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -20,7 +22,15 @@ async function refusal(store: Store): Promise<Error & { readonly code?: string; 
 describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () => {
   let server: PostgresServer
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    server = await PostgresServer.start({
+      // One user is asked for a password.
+      async prepare(dir, run) {
+        await run('initdb', ['-D', dir, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'])
+        const rules = join(dir, 'pg_hba.conf')
+        writeFileSync(rules, `host all asked 127.0.0.1/32 scram-sha-256\n${readFileSync(rules, 'utf8')}`)
+      },
+    })
+    await server.query("create role asked login password 'open'")
   })
   afterAll(() => server.stop())
 
@@ -135,15 +145,20 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
   })
 
   test.each([
-    ['nobody listens', (port: number) => `postgres://someone:sesame@127.0.0.1:1/db?password=sesame&port=${port}`],
-    ['there is no such user', (port: number) => `postgres://nobody:sesame@127.0.0.1:${port}/postgres`],
-    ['there is no such database', (port: number) => `postgres://postgres:sesame@127.0.0.1:${port}/nowhere`],
-    ['it is no URL', () => 'postgres://someone:sesame@[nowhere/db'],
-  ])('a secret is never shown: %s', async (_, url) => {
-    const store = postgresStore({ connectionString: url(server.port), patience: 0 })
+    ['STORE_UNAVAILABLE', 'nobody listens', () => 'postgres://someone:sesame@127.0.0.1:1/db?password=sesame'],
+    ['STORE_REFUSED', 'there is no such user', (port: number) => `postgres://nobody:sesame@127.0.0.1:${port}/postgres`],
+    ['STORE_REFUSED', 'no such database', (port: number) => `postgres://postgres:sesame@127.0.0.1:${port}/nowhere`],
+    ['STORE_REFUSED', 'the password is wrong', (port: number) => `postgres://asked:sesame@127.0.0.1:${port}/postgres`],
+    ['STORE_UNAVAILABLE', 'it is no URL', () => 'postgres://someone:sesame@[nowhere/db'],
+  ])('%s, and a secret is never shown: %s', async (code, _, url) => {
+    // Who is refused is told so at once, however patient the store is.
+    const store = postgresStore({
+      connectionString: url(server.port),
+      patience: code === 'STORE_REFUSED' ? 3_600_000 : 0,
+    })
     expect(store.location).not.toContain('sesame')
     const error = await refusal(store)
-    expect(error.code).toBe('STORE_UNAVAILABLE')
+    expect(error.code).toBe(code)
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('sesame')
     expect(JSON.stringify(error)).not.toContain('sesame')
   })

@@ -4,10 +4,11 @@ import { afterEach, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { runsInKeys } from '../../faults/kept-runs.ts'
+import { underLoad, wrongRuns } from '../../faults/load.ts'
 import { describeOnValkey } from '../../servers/describe.ts'
-import { LossyProxy } from '../../servers/proxy.ts'
+import { FaultyProxy } from '../../servers/faulty-proxy.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
-import { Acknowledged, checkKeys, makeRuns, write } from './load.ts'
 
 /** XM_LONG=1: longer. */
 const rounds = process.env.XM_LONG === '1' ? 40 : 4
@@ -30,45 +31,17 @@ describeOnValkey('a server that fails', () => {
     return store
   }
 
-  /**
-   * Three stores write to shared runs and to runs of their own, while something happens again and again: each time after
-   * another hundred appends were acknowledged, so that it meets them at work.
-   */
-  async function underLoad(
-    stores: readonly Store[],
-    happens: () => Promise<unknown>,
-    acknowledged = new Acknowledged(),
-  ): Promise<Acknowledged> {
-    const shared = await makeRuns(stores[0]!, 3)
-    const own = await makeRuns(stores[0]!, 3 * stores.length)
-    let isOver = false
-    const failed: unknown[] = []
-    const writers = stores.flatMap((store, at) => {
-      const runs = [...shared, ...own.slice(3 * at, 3 * at + 3)]
-      return runs.map(({ id }, n) => write(store, id, `${at}/${n}`, acknowledged, () => isOver || failed.length > 0))
-    })
-    for (const writer of writers) writer.catch(error => failed.push(error))
-    for (let round = 0; round < rounds && failed.length === 0; round++) {
-      const from = acknowledged.count
-      while (acknowledged.count < from + 100 && failed.length === 0) await new Promise(setImmediate)
-      await happens()
-    }
-    isOver = true
-    await Promise.all(writers)
-    return acknowledged
-  }
-
   test('connections cut in the middle of appends lose nothing and repeat nothing', async () => {
     const server = await started()
     const stores = Array.from({ length: 3 }, () => opened({ url: server.url }))
     const admin = server.client()
     ends.push(() => admin.quit())
     let killed = 0
-    const acknowledged = await underLoad(stores, async () => {
+    const acknowledged = await underLoad(stores, rounds, async () => {
       killed += Number(await admin.call('client', ['kill', 'type', 'normal', 'skipme', 'yes']))
     })
     expect(killed).toBeGreaterThan(rounds)
-    expect(await checkKeys(admin, 'xmachines', acknowledged)).toEqual([])
+    expect(wrongRuns(await runsInKeys(admin, 'xmachines'), acknowledged)).toEqual([])
   }, 120_000)
 
   test('a client that sends by itself what was not answered repeats nothing either, and stays its owner’s', async () => {
@@ -82,16 +55,16 @@ describeOnValkey('a server that fails', () => {
     const stores = clients.map(client => opened({ client }))
     const admin = server.client()
     ends.push(() => admin.quit())
-    const acknowledged = await underLoad(stores, () =>
+    const acknowledged = await underLoad(stores, rounds, () =>
       admin.call('client', ['kill', 'type', 'normal', 'skipme', 'yes']),
     )
-    expect(await checkKeys(admin, 'xmachines', acknowledged)).toEqual([])
+    expect(wrongRuns(await runsInKeys(admin, 'xmachines'), acknowledged)).toEqual([])
     for (const store of stores) await store.close()
     for (const client of clients) expect(await client.ping()).toBe('PONG')
   }, 120_000)
 
-  async function proxied(server: ValkeyServer): Promise<LossyProxy> {
-    const proxy = await LossyProxy.start(server.port)
+  async function proxied(server: ValkeyServer): Promise<FaultyProxy> {
+    const proxy = await FaultyProxy.start(server.port)
     ends.push(() => proxy.stop())
     return proxy
   }
@@ -99,7 +72,7 @@ describeOnValkey('a server that fails', () => {
   test('an append whose answer is lost is answered all the same, and was done once', async () => {
     const server = await started()
     const proxy = await proxied(server)
-    const store = opened({ url: proxy.url })
+    const store = opened({ url: `redis://127.0.0.1:${proxy.port}` })
     const run = await new TestRun('sha1').create(store)
     for (let count = 0; count < 5; count++) {
       const isLost = proxy.loseAnswer()
@@ -118,10 +91,10 @@ describeOnValkey('a server that fails', () => {
     async whose => {
       const server = await started()
       const proxy = await proxied(server)
-      const client = new Redis(proxy.url)
+      const client = new Redis(`redis://127.0.0.1:${proxy.port}`)
       client.on('error', () => {})
       ends.push(() => client.quit())
-      const store = opened(whose === 'of the store' ? { url: proxy.url } : { client })
+      const store = opened(whose === 'of the store' ? { url: `redis://127.0.0.1:${proxy.port}` } : { client })
       const other = opened({ url: server.url })
       const run = await new TestRun('sha1').create(store)
       const isLost = proxy.loseAnswer({ closes: true })
@@ -140,7 +113,7 @@ describeOnValkey('a server that fails', () => {
   test('mail whose answer is lost comes in once', async () => {
     const server = await started()
     const proxy = await proxied(server)
-    const store = opened({ url: proxy.url })
+    const store = opened({ url: `redis://127.0.0.1:${proxy.port}` })
     const run = await new TestRun('sha1').create(store)
     const mail = { receiver: run.id, sender: run.id, seq: 0, index: 0, event: { type: 'E' } }
     // The first answer tells where the receiver is, the second what became of the mail; the third that the script is new.
@@ -158,13 +131,13 @@ describeOnValkey('a server that fails', () => {
       ends.push(() => server.stop())
       const options = { url: server.url, durability, patience: 60_000 }
       const stores = Array.from({ length: 3 }, () => opened(options))
-      const acknowledged = await underLoad(stores, async () => {
+      const acknowledged = await underLoad(stores, rounds, async () => {
         await server.kill()
         await server.restart()
       })
       const admin = server.client()
       ends.push(() => admin.quit())
-      expect(await checkKeys(admin, 'xmachines', acknowledged)).toEqual([])
+      expect(wrongRuns(await runsInKeys(admin, 'xmachines'), acknowledged)).toEqual([])
       expect(acknowledged.count).toBeGreaterThan(rounds * 100)
     },
     240_000,

@@ -110,7 +110,7 @@ describeOnValkey('the settings of a server', () => {
     const server = await started({ requirepass: 'right' })
     const store = opened({ url: server.url.replace('//', '//default:wrong-secret@') })
     const error = await store.head('a').catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('WRONGPASS') })
+    expect(error).toMatchObject({ code: 'STORE_REFUSED', message: expect.stringContaining('WRONGPASS') })
     expect(inspected(error)).not.toMatch(/wrong-secret/)
     expect(await opened({ url: server.url.replace('//', '//:right@') }).head('a')).toBeUndefined()
   })

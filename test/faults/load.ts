@@ -1,7 +1,7 @@
-import type { Redis } from 'iovalkey'
-import type { Store } from '../../../src/actors/contracts/store.ts'
-import { XMachinesError } from '../../../src/actors/errors.ts'
-import { TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import type { Store } from '../../src/actors/contracts/store.ts'
+import { XMachinesError } from '../../src/actors/errors.ts'
+import { TestRun, testUnit } from '../../src/testing/store-conformance/test-run.ts'
+import type { KeptRun } from './kept-runs.ts'
 
 /** What a load acknowledged to its callers. */
 export class Acknowledged {
@@ -22,8 +22,38 @@ export class Acknowledged {
   }
 }
 
+/**
+ * Several stores write to shared runs and to runs of their own, while something happens again and again: each time after
+ * another so many appends were acknowledged, so that it meets them at work.
+ */
+export async function underLoad(
+  stores: readonly Store[],
+  rounds: number,
+  happens: (round: number) => Promise<unknown>,
+  between = 100,
+): Promise<Acknowledged> {
+  const acknowledged = new Acknowledged()
+  const shared = await makeRuns(stores[0]!, 3)
+  const own = await makeRuns(stores[0]!, 3 * stores.length)
+  let isOver = false
+  const failed: unknown[] = []
+  const writers = stores.flatMap((store, at) => {
+    const runs = [...shared, ...own.slice(3 * at, 3 * at + 3)]
+    return runs.map(({ id }, n) => write(store, id, `${at}/${n}`, acknowledged, () => isOver || failed.length > 0))
+  })
+  for (const writer of writers) writer.catch(error => failed.push(error))
+  for (let round = 0; round < rounds && failed.length === 0; round++) {
+    const from = acknowledged.count
+    while (acknowledged.count < from + between && failed.length === 0) await new Promise(setImmediate)
+    await happens(round)
+  }
+  isOver = true
+  await Promise.all(writers)
+  return acknowledged
+}
+
 /** Makes runs in a store: each is later written by the whole load. */
-export async function makeRuns(store: Store, count: number): Promise<TestRun[]> {
+async function makeRuns(store: Store, count: number): Promise<TestRun[]> {
   return Promise.all(Array.from({ length: count }, () => new TestRun('sha1').create(store)))
 }
 
@@ -33,7 +63,7 @@ export async function makeRuns(store: Store, count: number): Promise<TestRun[]> 
  *
  * @param until is asked before each append whether that was all
  */
-export async function write(
+async function write(
   store: Store,
   run: string,
   name: string,
@@ -73,28 +103,23 @@ async function seqOf(store: Store, run: string, request: string, from: number): 
   return undefined
 }
 
-/**
- * Reads the keys of a store without it, and tells what of the acknowledged is not there, or is there twice, and what is not
- * a history: a gap, a unit behind the row.
- */
-export async function checkKeys(client: Redis, prefix: string, acknowledged: Acknowledged): Promise<string[]> {
-  const faults: string[] = []
-  for (const member of await client.zrange(`{${prefix}}:runs`, 0, -1)) {
-    const run = member.split('\n')[0]!
-    const [seq] = (await client.hget(`{${prefix}}:run:${run}`, 'row'))!.split('\n') as [string]
-    const entries = await client.xrange(`{${prefix}}:units:${run}`, '-', '+')
+/** What is wrong with what a server keeps: something acknowledged is not there, or is there twice, or it is no history. */
+export function wrongRuns(kept: readonly KeptRun[], { units }: Acknowledged): string[] {
+  const wrong: string[] = []
+  for (const { run, seq, seqs, requests } of kept) {
+    if (seqs.some((at, place) => at !== place)) wrong.push(`run ${run}: units ${seqs}`)
+    if (seq !== seqs.length - 1) wrong.push(`run ${run}: ${seqs.length} units and the row says ${seq}`)
     const places = new Map<string, number>()
-    for (const [at, [id, fields]] of entries.entries()) {
-      if (id !== `${at + 1}-0`) faults.push(`run ${run}: entry ${id} at place ${at}`)
-      const { requestId } = JSON.parse(`{${fields[1]!.split('\n')[2]!.slice(1)}`) as { requestId?: string }
-      if (requestId === undefined) continue
-      if (places.has(requestId)) faults.push(`run ${run}: ${requestId} is there twice`)
-      places.set(requestId, at)
+    for (const [at, request] of requests.entries()) {
+      if (request === undefined) continue
+      if (places.has(request)) wrong.push(`run ${run}: ${request} is there twice`)
+      places.set(request, at)
     }
-    if (Number(seq) !== entries.length - 1) faults.push(`run ${run}: ${entries.length} units and the row says ${seq}`)
-    for (const [request, at] of acknowledged.units.get(run) ?? []) {
-      if (places.get(request) !== at) faults.push(`run ${run}: ${request} was ${at}, and is ${places.get(request)}`)
+    for (const [request, at] of units.get(run) ?? []) {
+      if (places.get(request) !== at) wrong.push(`run ${run}: ${request} was ${at}, and is ${places.get(request)}`)
     }
   }
-  return faults
+  const runs = new Set(kept.map(({ run }) => run))
+  for (const run of units.keys()) if (!runs.has(run)) wrong.push(`run ${run} is not there`)
+  return wrong
 }

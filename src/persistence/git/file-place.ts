@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { fileStore } from '../filesystem/index.ts'
+import { RepositoryWriter } from './archive.ts'
+import { type GitFiles, systemFiles } from './files.ts'
+import { branchSeqs, catchUp, fill } from './fill.ts'
+import { journalFolder } from './layout.ts'
+import { RepositoryStore } from './repository-store.ts'
+import { settled } from './settled.ts'
+import type { OpenPlace } from './store.ts'
+
+/** What {@link openFilePlace} opens. */
+export interface FilePlaceSettings {
+  readonly gitdir: string
+  readonly bare: boolean
+  readonly objectFormat: ObjectFormat
+  readonly fsync: boolean
+  readonly files?: GitFiles
+  readonly onWarning: (warning: { readonly code: string; readonly message: string }) => void
+}
+
+/** A repository in files of Node, with a file store as its journal. */
+export async function openFilePlace(settings: FilePlaceSettings): Promise<OpenPlace> {
+  const { gitdir, bare, objectFormat, fsync, files = systemFiles, onWarning } = settings
+  const writer = await RepositoryWriter.open(gitdir, { bare, source: { objectFormat }, files })
+  const { archiver, repository } = writer
+  const dir = join(gitdir, journalFolder)
+  const inStep = settled(gitdir, dir, repository.refs)
+  const journal = fileStore(dir, { objectFormat, fsync, onWarning })
+  try {
+    await journal.append([])
+    if (!inStep.holds()) {
+      const branches = branchSeqs(repository)
+      await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
+      await catchUp(archiver, journal, branches)
+    }
+  } catch (error) {
+    await journal.close()
+    await writer.close()
+    throw error
+  }
+  return {
+    journal,
+    archiver,
+    sideRefs: true,
+    async close(complete) {
+      await journal.close()
+      // A log that is not synced may lose its end, and be as long as before.
+      if (complete && fsync) await inStep.note(files).catch(() => {})
+      await writer.close()
+    },
+  }
+}

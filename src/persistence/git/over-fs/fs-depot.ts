@@ -1,0 +1,100 @@
+import type { GitObject } from '../../../actors/identity/index.ts'
+import { parseCommit, parseTree } from '../commit.ts'
+import type { Depot, ObjectBatch } from '../depot.ts'
+import { digitsOf, runPrefix } from '../layout.ts'
+import { type RefChange, RefMoved } from '../ref-change.ts'
+import type { FsFiles } from './caller-fs.ts'
+import type { LooseObjects } from './loose-objects.ts'
+
+/** The refs of a repository that one process alone writes to: known since the open, each a file of its own. */
+export class FsRefs {
+  readonly #files: FsFiles
+  readonly #refs = new Map<string, string>()
+
+  constructor(files: FsFiles) {
+    this.#files = files
+  }
+
+  /** Reads all of them: packed ones, and those that lie in files, which count for more. */
+  async load(): Promise<void> {
+    for (const line of ((await this.#files.text('packed-refs')) ?? '').split('\n')) {
+      const [, oid, name] = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line) ?? []
+      if (name !== undefined) this.#refs.set(name, oid!)
+    }
+    await this.#folder('refs')
+  }
+
+  all(): ReadonlyMap<string, string> {
+    return this.#refs
+  }
+
+  get(name: string): string | undefined {
+    return this.#refs.get(name)
+  }
+
+  /** @throws RefMoved */
+  async set(changes: readonly RefChange[]): Promise<void> {
+    for (const change of changes) {
+      const found = this.#refs.get(change.name)
+      if (found !== change.from) throw new RefMoved(change, found)
+    }
+    for (const { name, to } of changes) {
+      await this.#files.write(name, `${to}\n`)
+      this.#refs.set(name, to)
+    }
+  }
+
+  async #folder(path: string): Promise<void> {
+    for (const name of await this.#files.list(path)) {
+      const inside = `${path}/${name}`
+      const text = await this.#files.text(inside)
+      if (text === undefined) await this.#folder(inside)
+      else if (/^[0-9a-f]{40,64}\s*$/.test(text) && !name.endsWith('.new')) this.#refs.set(inside, text.trim())
+    }
+  }
+}
+
+/** So many files are written at a time. */
+const together = 32
+
+class Batch implements ObjectBatch {
+  readonly objects = new Map<string, GitObject>()
+  size = 0
+
+  add(object: GitObject): void {
+    if (this.objects.has(object.oid)) return
+    this.objects.set(object.oid, object)
+    this.size += object.bytes.length
+  }
+}
+
+/** Writes each object and each ref as a file: all objects first, so that no ref leads to what is not there. */
+export function fsDepot(files: FsFiles, refs: FsRefs, objects: LooseObjects): Depot {
+  return {
+    begin: async () => {},
+    batch: () => new Batch(),
+    async publish(batch, changes) {
+      const { objects: fresh } = batch as Batch
+      const left = fresh.values()
+      const write = async (): Promise<void> => {
+        for (const object of left) await objects.write(object)
+      }
+      await Promise.all(Array.from({ length: together }, write))
+      await files.flush()
+      await refs.set(changes)
+      await files.flush()
+      // Where a branch stands is read from its last commit.
+      for (const { name, to } of changes) if (name.startsWith(runPrefix)) objects.keep(commitWith(fresh, to, objects))
+    },
+    tidy: async () => {},
+  }
+}
+
+/** A commit with its tree and files. */
+function commitWith(fresh: ReadonlyMap<string, GitObject>, oid: string, { format }: LooseObjects): GitObject[] {
+  const commit = fresh.get(oid)
+  const tree = commit && fresh.get(parseCommit(commit.bytes)!.tree)
+  const files = tree && parseTree(tree.bytes, digitsOf[format] / 2)
+  const all = [commit, tree, ...[...(files?.values() ?? [])].map(file => fresh.get(file))]
+  return all.filter(object => object !== undefined)
+}

@@ -1,0 +1,92 @@
+import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
+import { Archiver } from '../archiver.ts'
+import { readCommit } from '../branch.ts'
+import { foreign } from '../failures.ts'
+import { branchSeqs, catchUp, fill } from '../fill.ts'
+import { ownRef, runPrefix } from '../layout.ts'
+import type { Repository } from '../repository.ts'
+import { checkFormat, configText, readConfig } from '../repository-config.ts'
+import { RepositoryStore } from '../repository-store.ts'
+import type { OpenPlace } from '../store.ts'
+import { type CallerFs, FsFiles } from './caller-fs.ts'
+import { FsRefs, fsDepot } from './fs-depot.ts'
+import { LoggedStore } from './logged-store.ts'
+import { LooseObjects } from './loose-objects.ts'
+import { OperationLog } from './operation-log.ts'
+
+/** What {@link openFsPlace} opens. */
+export interface FsPlaceSettings {
+  readonly fs: CallerFs
+  readonly place: { readonly dir: string } | { readonly gitdir: string }
+  readonly objectFormat: ObjectFormat
+}
+
+/**
+ * A repository in a file system of the caller's: the journal is a log of operations, repeated in memory at an open. Nothing
+ * there says who else writes: it has to be one process.
+ */
+export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings): Promise<OpenPlace> {
+  const { files, bare } = await placeOf(fs, place)
+  const { gitdir } = files
+  if ((await files.text('HEAD')) === undefined) await init(files, bare, objectFormat)
+  const config = readConfig(gitdir, (await files.text('config')) ?? '')
+  checkFormat({ gitdir, ...config }, objectFormat)
+  if ((await files.text('shallow')) !== undefined) {
+    throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
+  }
+  const refs = new FsRefs(files)
+  await refs.load()
+  const objects = new LooseObjects(fs, files, objectFormat)
+  const repository: Repository = { gitdir, refs, objects, shallow: new Set(), ...config }
+  const journal = new LoggedStore(new OperationLog(files), { location: gitdir, objectFormat })
+  await journal.load()
+  const branches = await loaded(repository, objects, journal)
+  await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
+  const archiver = new Archiver(repository, fsDepot(files, refs, objects))
+  await archiver.begin()
+  await catchUp(archiver, journal, branches)
+  return { journal, archiver, sideRefs: false, close: () => journal.close() }
+}
+
+/** Loads where each branch stands, and all of what the journal has not got. */
+async function loaded(
+  repository: Repository,
+  objects: LooseObjects,
+  journal: LoggedStore,
+): Promise<ReadonlyMap<string, number>> {
+  const { refs } = repository
+  let isAhead = false
+  for (const [name, oid] of refs.all()) {
+    if (!name.startsWith(runPrefix)) continue
+    await objects.load(oid, { history: false })
+    const run = name.slice(runPrefix.length)
+    const { seq } = readCommit(repository, run, oid)
+    if (((await journal.head(run))?.seq ?? -1) >= seq) continue
+    isAhead = true
+    await objects.load(oid, { history: true })
+  }
+  // What was recorded may stand in any flush.
+  for (const [name, oid] of isAhead ? refs.all() : [])
+    if (ownRef(name)?.kind !== undefined) await objects.load(oid, { history: true })
+  return branchSeqs(repository)
+}
+
+async function placeOf(
+  fs: CallerFs,
+  place: { readonly dir: string } | { readonly gitdir: string },
+): Promise<{ readonly files: FsFiles; readonly bare: boolean }> {
+  const path = ('gitdir' in place ? place.gitdir : place.dir).replace(/(.)\/+$/, '$1')
+  const itself = new FsFiles(fs, path)
+  if ('gitdir' in place) return { files: itself, bare: true }
+  // A directory that is a repository itself is a bare one.
+  if ((await itself.text('HEAD')) !== undefined) return { files: itself, bare: true }
+  return { files: new FsFiles(fs, `${path === '/' ? '' : path}/.git`), bare: false }
+}
+
+async function init(files: FsFiles, bare: boolean, objectFormat: ObjectFormat): Promise<void> {
+  for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags']) await files.makeFolder(folder)
+  await files.write('config', configText(bare, objectFormat))
+  // Its head makes it a repository: what is cut off before is made again.
+  await files.write('HEAD', 'ref: refs/heads/main\n')
+  await files.flush()
+}

@@ -1,0 +1,70 @@
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { XMachinesError } from '../../actors/errors.ts'
+import { parseConfig } from './config.ts'
+import { foreign } from './failures.ts'
+import { layoutVersion } from './layout.ts'
+
+/** What the configuration of a repository says. @throws STORE_FORMAT, STORE_FOREIGN: refs or objects that we cannot read */
+export function readConfig(
+  gitdir: string,
+  text: string,
+): { readonly objectFormat: ObjectFormat; readonly ours: boolean } {
+  const config = parseConfig(text)
+  const version = config.get('xmachines.format')
+  if (version !== undefined && version !== layoutVersion) {
+    throw new XMachinesError(
+      'STORE_FORMAT',
+      `The repository ${gitdir} was written with layout ${version}; this version reads ${layoutVersion}. Use the version that wrote it.`,
+      { details: { path: gitdir, version } },
+    )
+  }
+  return { objectFormat: objectFormatOf(gitdir, config), ours: version !== undefined }
+}
+
+function objectFormatOf(gitdir: string, config: ReadonlyMap<string, string>): ObjectFormat {
+  const refStorage = config.get('extensions.refstorage')
+  if (refStorage !== undefined && refStorage !== 'files') {
+    throw foreign(gitdir, `keeps its refs as '${refStorage}'`, 'Make a repository with --ref-format=files.', {
+      refStorage,
+    })
+  }
+  const found = config.get('extensions.objectformat') ?? 'sha1'
+  if (found !== 'sha1' && found !== 'sha256') {
+    throw foreign(gitdir, `has objects of format '${found}'`, 'Make one with sha1 or sha256.', { objectFormat: found })
+  }
+  return found
+}
+
+/** @throws OBJECT_FORMAT_MISMATCH */
+export function checkFormat(
+  { gitdir, objectFormat }: { readonly gitdir: string; readonly objectFormat: ObjectFormat },
+  wanted: ObjectFormat,
+): void {
+  if (objectFormat === wanted) return
+  throw new XMachinesError(
+    'OBJECT_FORMAT_MISMATCH',
+    `The repository ${gitdir} has objects of format ${objectFormat}, not ${wanted}. Give one of format ${wanted}, made with \`xmachines git init --object-format ${wanted}\`.`,
+    { details: { path: gitdir, objectFormat } },
+  )
+}
+
+/** The configuration of a new repository. */
+export function configText(bare: boolean, objectFormat: ObjectFormat): string {
+  const sha256 = objectFormat === 'sha256'
+  return [
+    '[core]',
+    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    '\tfilemode = true',
+    `\tbare = ${bare}`,
+    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    ...safeguards.flatMap(([section, values]) => [`[${section}]`, ...values.map(value => `\t${value}`)]),
+    '',
+  ].join('\n')
+}
+
+/** What Git does not do by itself: refs are synced like objects, and what is pushed is checked and only ever added. */
+export const safeguards: readonly (readonly [section: string, values: readonly string[]])[] = [
+  ['core', ['fsync = committed,reference']],
+  ['receive', ['denyNonFastForwards = true', 'denyDeletes = true', 'fsckObjects = true']],
+  ['xmachines', [`format = ${layoutVersion}`]],
+]

@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect } from 'vitest'
+import type { Store } from 'xmachines'
+import { entries } from '../../entries.ts'
+import { ended, isBuilt } from '../cli/command.ts'
+import type { Program } from './counters.ts'
+import type { CrashPoint } from './crash-points.ts'
+import { type Kept, type Kind, openKept } from './kept.ts'
+import type { Effect } from './program.ts'
+
+/** A place where a program runs, life after life. */
+export interface Place {
+  /** One life. Resolves to whether it died at the point. */
+  live(program: Program, point: CrashPoint | undefined, hit: number): Promise<boolean>
+  /** What is left, as somebody sees it who was not there. */
+  store(): Store
+  effects(): readonly Effect[]
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Workers import the package by its name: as it was built, or else from its sources. */
+const alias = Object.fromEntries(
+  Object.entries(entries).map(([door, source]) => [
+    door === 'index' ? 'xmachines' : `xmachines/${door}`,
+    join(root, source),
+  ]),
+)
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+/** Each life is a process of its own, killed by SIGKILL. @param url of the server, where the kind has one */
+export function inProcesses(kind: Kind, url?: string): Place & { readonly kept: Kept } {
+  const dir = mkdtempSync(join(tmpdir(), 'xmachines-crash-'))
+  folders.push(dir)
+  const kept: Kept = { kind, dir, ...(url !== undefined && { url }) }
+  return {
+    kept,
+    async live(program, point, hit) {
+      const told = [JSON.stringify(kept), JSON.stringify(program), point ?? '', `${hit}`]
+      const args = ['--import', 'jiti/register', 'test/faults/worker.ts', ...told]
+      const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
+      const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
+      expect([0, null], stderr).toContain(code)
+      return signal === 'SIGKILL'
+    },
+    store: () => openKept(kept),
+    effects() {
+      const file = join(dir, 'effects.ndjson')
+      if (!existsSync(file)) return []
+      const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+      return lines.map(line => JSON.parse(line) as Effect)
+    },
+  }
+}

@@ -1,0 +1,270 @@
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { expect, test } from 'vitest'
+import type { BrokerRecord, PartitionLease } from 'xmachines'
+import { type KafkaBroker, type KafkaTuning, kafkaBroker } from 'xmachines/transports/kafka'
+import { startKafka } from './launcher/index.ts'
+import { describeOnKafka, sharedKafka, unique } from './shared.ts'
+
+const quick: KafkaTuning = { heartbeatInterval: 100, maxWait: 50 }
+
+/** The next lease of a group. */
+async function leaseOf(broker: KafkaBroker, topic: string, group: string): Promise<PartitionLease> {
+  const reader = broker.consumer({ topic, group }).leases.getReader()
+  const { value } = await reader.read()
+  reader.releaseLock()
+  return value!
+}
+
+async function read(lease: PartitionLease, count: number): Promise<BrokerRecord[]> {
+  const records: BrokerRecord[] = []
+  for await (const record of lease.records.values({ preventCancel: true })) {
+    records.push(record)
+    if (records.length === count) break
+  }
+  return records
+}
+
+const textOf = ({ value }: BrokerRecord) => value && new TextDecoder().decode(value)
+
+/** Revokes, and gives back what is held. */
+async function close(broker: KafkaBroker, ...leases: PartitionLease[]): Promise<void> {
+  const closed = broker.close()
+  await Promise.all(leases.map(lease => lease.release()))
+  await closed
+}
+
+async function asAdmin<Answer>(brokers: readonly string[], work: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+  const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+describeOnKafka('what is wrong is said, and nothing is lost', () => {
+  test('a topic that is not there', async () => {
+    const { brokers } = await sharedKafka()
+    const broker = kafkaBroker({ brokers, ...quick, patience: 500 })
+    const unknown = expect.objectContaining({
+      code: 'TOPIC_UNKNOWN',
+      message: expect.stringContaining('kafka-topics.sh'),
+    })
+    await expect(leaseOf(broker, 'not-there', unique('g'))).rejects.toEqual(unknown)
+    await expect(broker.producer({ topic: 'not-there' }).send([{ value: 'v' }])).rejects.toEqual(unknown)
+    await broker.close()
+  })
+
+  test('nobody at the address: named, and retryable', async () => {
+    const broker = kafkaBroker({ brokers: ['127.0.0.1:1'], ...quick, patience: 200 })
+    await expect(leaseOf(broker, 't', 'g')).rejects.toMatchObject({
+      code: 'BROKER_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringContaining('127.0.0.1:1'),
+    })
+    await expect(broker.producer({ topic: 't' }).send([{ value: 'v' }])).rejects.toMatchObject({
+      code: 'BROKER_UNAVAILABLE',
+    })
+    await broker.close()
+    expect(() => kafkaBroker({ brokers: [] })).toThrow(TypeError)
+  })
+
+  test('a group that another application uses', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('foreign', { partitions: 1 })
+    const groupId = unique('foreign')
+    const foreign = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).consumer({ groupId })
+    await foreign.subscribe({ topic })
+    const joined = new Promise(resolve => foreign.on(foreign.events.GROUP_JOIN, resolve))
+    await foreign.run({ eachBatch: async () => {} })
+    await joined
+    const broker = kafkaBroker({ brokers, ...quick })
+    await expect(leaseOf(broker, topic, groupId)).rejects.toMatchObject({ code: 'GROUP_FOREIGN' })
+    await Promise.all([foreign.disconnect(), broker.close()])
+  })
+
+  test('a record over the limit is refused; those around it are sent, in order', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('large', { partitions: 1, config: { 'max.message.bytes': '20000' } })
+    const broker = kafkaBroker({ brokers, ...quick })
+    const producer = broker.producer({ topic })
+    const small = Array.from({ length: 40 }, (_, at) => producer.send([{ value: `${at}`.padEnd(2_000) }]))
+    const large = producer.send([{ value: 'x'.repeat(30_000) }])
+    const after = producer.send([{ value: 'last' }])
+    await expect(large).rejects.toMatchObject({ code: 'RECORD_TOO_LARGE', details: { topic, partition: 0 } })
+    await Promise.all([...small, after])
+    const lease = await leaseOf(broker, topic, unique('large'))
+    const values = (await read(lease, 41)).map(record => textOf(record)?.trim())
+    expect(values).toEqual([...Array.from({ length: 40 }, (_, at) => `${at}`), 'last'])
+    await close(broker, lease)
+  })
+
+  test('another number of partitions than when the group last committed', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('grown', { partitions: 1 })
+    const group = unique('grown')
+    const first = kafkaBroker({ brokers, ...quick })
+    const lease = await leaseOf(first, topic, group)
+    await close(first, lease)
+    await asAdmin(brokers, admin => admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] }))
+    const second = kafkaBroker({ brokers, ...quick })
+    const reader = second.consumer({ topic, group }).leases.getReader()
+    const refusal = (async () => {
+      for (;;) await reader.read()
+    })()
+    await expect(refusal).rejects.toMatchObject({
+      code: 'PARTITIONS_CHANGED',
+      details: { topic, partitions: 2, before: 1 },
+    })
+    await second.close()
+  })
+
+  test('another number of partitions, while they are read: nothing of them is read any more', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('growing', { partitions: 1 })
+    const broker = kafkaBroker({ brokers, ...quick })
+    const consumer = broker.consumer({ topic, group: unique('growing') })
+    const reader = consumer.leases.getReader()
+    const { value: lease } = await reader.read()
+    const changed = expect.objectContaining({ code: 'PARTITIONS_CHANGED' })
+    const records = expect(read(lease!, 1)).rejects.toEqual(changed)
+    const leases = expect(reader.read()).rejects.toEqual(changed)
+    await asAdmin(brokers, admin => admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] }))
+    // Another member makes the group look at the topic again.
+    const other = kafkaBroker({ brokers, ...quick })
+    const theirs = other.consumer({ topic, group: consumer.group }).leases.getReader()
+    await expect(theirs.read()).rejects.toEqual(changed)
+    await Promise.all([records, leases])
+    await Promise.all([close(broker, lease!), other.close()])
+  })
+
+  test('a topic that was made anew under its name', async () => {
+    const { brokers } = await sharedKafka()
+    const topic = unique('anew')
+    const make = () =>
+      asAdmin(brokers, async admin => {
+        await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true })
+      })
+    await make()
+    const group = unique('anew')
+    const first = kafkaBroker({ brokers, ...quick })
+    await first.producer({ topic }).send([{ value: 'a' }, { value: 'b' }])
+    const lease = await leaseOf(first, topic, group)
+    await lease.commit(2)
+    await close(first, lease)
+    // The group's commits go with the topic; what is left of them elsewhere is what a backup brings back.
+    await asAdmin(brokers, async admin => {
+      await admin.deleteTopics({ topics: [topic] })
+      await expect
+        .poll(() => admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false), {
+          timeout: 10_000,
+        })
+        .toBe(true)
+      await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '2' }] })
+    })
+    const second = kafkaBroker({ brokers, ...quick })
+    const again = await leaseOf(second, topic, group)
+    await expect(read(again, 1)).rejects.toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      message: expect.stringContaining('made anew'),
+    })
+    await close(second, again)
+  })
+
+  test('transactions: what was aborted is not seen, and their marks hold nobody up', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('transactions', { partitions: 1 })
+    const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer({
+      transactionalId: unique('tx'),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
+    await producer.connect()
+    for (const [value, ends] of [
+      ['a', 'commit'],
+      ['b', 'abort'],
+      ['c', 'commit'],
+    ] as const) {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ value }] })
+      await transaction[ends]()
+    }
+    await producer.disconnect()
+    const broker = kafkaBroker({ brokers, ...quick })
+    await broker.producer({ topic }).send([{ value: 'd' }])
+    const lease = await leaseOf(broker, topic, unique('transactions'))
+    const records = await read(lease, 3)
+    expect(records.map(textOf)).toEqual(['a', 'c', 'd'])
+    await lease.commit(records[2]!.offset + 1)
+    await close(broker, lease)
+  })
+})
+
+describeOnKafka('credentials', () => {
+  test('SCRAM and TLS; what is wrong is refused, and no secret is told', async () => {
+    const password = 'correct-horse-battery'
+    const kafka = await startKafka({ listeners: ['SASL_PLAINTEXT', 'SASL_SSL'], users: { alice: password } })
+    await kafka.createTopic('safe', { partitions: 1 })
+    const told: unknown[] = []
+    const hear = (message: string, fields: object) => void told.push(message, fields)
+    const logger = { debug: hear, info: hear, warn: hear, error: hear }
+    const ssl = { ca: [kafka.ca!] }
+    for (const [listener, mechanism] of [
+      ['SASL_PLAINTEXT', 'scram-sha-256'],
+      ['SASL_SSL', 'scram-sha-512'],
+    ] as const) {
+      const broker = kafkaBroker({
+        brokers: kafka.listener(listener),
+        ...quick,
+        logger,
+        sasl: { mechanism, username: 'alice', password },
+        ...(listener === 'SASL_SSL' ? { ssl } : {}),
+      })
+      await broker.producer({ topic: 'safe' }).send([{ value: 'v' }])
+      const lease = await leaseOf(broker, 'safe', unique('g'))
+      expect((await read(lease, 1)).map(textOf)).toEqual(['v'])
+      await close(broker, lease)
+    }
+    const wrong = kafkaBroker({
+      brokers: kafka.listener('SASL_PLAINTEXT'),
+      ...quick,
+      logger,
+      sasl: { mechanism: 'scram-sha-256', username: 'alice', password: 'a-wrong-secret' },
+    })
+    const refused = await leaseOf(wrong, 'safe', unique('g')).catch(error => error)
+    expect(refused).toMatchObject({ code: 'BROKER_REFUSED', retryable: false })
+    await wrong.close()
+    const everything = JSON.stringify([told, refused, String(refused), refused.cause?.message])
+    for (const secret of [password, 'a-wrong-secret']) expect(everything).not.toContain(secret)
+    await kafka.stop()
+  })
+})
+
+describeOnKafka('a node that is killed and comes back', () => {
+  test('sends and reads go on, in order and without a gap', async () => {
+    const kafka = await startKafka()
+    await kafka.createTopic('t', { partitions: 2 })
+    const broker = kafkaBroker({ brokers: kafka.brokers, ...quick })
+    const producer = broker.producer({ topic: 't' })
+    const lease = await leaseOf(broker, 't', 'g')
+    const { partition } = lease
+    let sent = 0
+    const send = () => producer.send([{ partition, value: `${sent++}` }])
+    await Promise.all(Array.from({ length: 50 }, send))
+    const [node] = kafka.nodes
+    await node!.kill()
+    const overlapping = Array.from({ length: 50 }, send)
+    await node!.start()
+    await Promise.all(overlapping)
+    await send()
+    const records = await read(lease, 101)
+    expect(records.map(textOf)).toEqual(Array.from({ length: 101 }, (_, at) => `${at}`))
+    // The lease may have been lost meanwhile: then it says so, and another goes on.
+    await lease.commit(101).catch(error => expect(error).toMatchObject({ code: 'LEASE_LOST' }))
+    const closed = broker.close()
+    await lease.release()
+    await kafka.stop()
+    await closed
+  })
+})
