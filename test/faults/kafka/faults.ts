@@ -74,11 +74,14 @@ async function blackout(scene: Scene): Promise<void> {
   for (const _ of victims) await fleet.start()
 }
 
+/** How often somebody comes and goes. */
+const stormRounds = 3
+
 /** A member that comes and goes. */
 async function storm({ fleet, brokers }: Scene): Promise<void> {
   const kafka = new Kafka({ brokers: [...brokers], clientId: 'storm', logLevel: logLevel.NOTHING })
   const before = fleet.count('revoked')
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < stormRounds; round++) {
     const member = await new Promise<{ close(): Promise<void> }>(resolve => {
       const joined = joinFleet(fleet.task, kafka, new Doom(), ({ type }) => {
         if (type === 'claimed') resolve(joined)

@@ -9,6 +9,7 @@ import { hasValkey, ValkeyServer } from '../../servers/valkey.ts'
 import { examine, wrongCommits } from './checker.ts'
 import { fleetFaults, nodeFaults, type Scene } from './faults.ts'
 import { Fleet } from './fleet.ts'
+import { compacted, eagerCleaner, makeHoles } from './holes.ts'
 import { scheduleOf } from './schedule.ts'
 import { Traffic } from './traffic.ts'
 import { Transactions } from './transactions.ts'
@@ -16,12 +17,14 @@ import { Transactions } from './transactions.ts'
 /** XM_LONG=1: three brokers, all faults, twenty seeds of two minutes. */
 const isLong = process.env.XM_LONG === '1'
 const seeds = Number(process.env.XM_KAFKA_SEEDS ?? (isLong ? 20 : 1))
-const seconds = Number(process.env.XM_KAFKA_SECONDS ?? (isLong ? 120 : 10))
+const seconds = Number(process.env.XM_KAFKA_SECONDS ?? (isLong ? 120 : 1))
 const nodes = isLong ? 3 : 1
 const first = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 
 const partitions = 12
 const keys = 2_000
+/** Records a second. */
+const rate = isLong ? 500 : 250
 const few = {
   kill: fleetFaults.kill,
   zombie: fleetFaults.zombie,
@@ -42,7 +45,7 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
       const servers = [
         PostgresServer.start(),
         hasValkey() ? ValkeyServer.start() : undefined,
-        startKafka({ nodes }),
+        startKafka({ nodes, properties: eagerCleaner }),
       ] as const
       ;[postgres, valkey, kafka] = await Promise.all(servers)
     }, 180_000)
@@ -64,10 +67,12 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
           group: name,
           sessionTimeout: 6_000,
         } as const
-        for (const topic of [task.topic, task.results, task.deadLetters]) await kafka.createTopic(topic, { partitions })
+        await kafka.createTopic(task.topic, { partitions, config: compacted })
+        for (const topic of [task.results, task.deadLetters]) await kafka.createTopic(topic, { partitions })
         const { brokers } = kafka
         const broker = kafkaBroker({ brokers, deliveryTimeout: 120_000 })
-        const traffic = new Traffic(broker.producer({ topic: task.topic }), keys, randomOf(seed, 101))
+        const producer = broker.producer({ topic: task.topic })
+        const traffic = new Traffic(producer, keys, rate, randomOf(seed, 101))
         const transactions = new Transactions(brokers, task.topic, randomOf(seed, 102))
         const fleet = new Fleet(task, brokers, partitions)
         const scene: Scene = {
@@ -78,7 +83,9 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
         }
         const began = performance.now()
         const happened: Record<string, number> = {}
+        let holes = 0
         try {
+          holes = await makeHoles(brokers, producer)
           for (let worker = 0; worker < 3; worker++) await fleet.start()
           traffic.start()
           transactions.start()
@@ -108,7 +115,7 @@ describe.skipIf(process.platform !== 'linux' || !hasPostgres())('a fleet', () =>
         console.log(
           [
             `FC_SEED=${seed} ${kind}, ${nodes} nodes, ${Math.round((performance.now() - began) / 1_000)} s: ${findings.records} records`,
-            `(${transactions.committed.length} committed, ${transactions.aborted.length} aborted, ${transactions.unknown.length} unknown)`,
+            `(${transactions.committed.length} committed, ${transactions.aborted.length} aborted, ${transactions.unknown.length} unknown; ${holes} holes)`,
             `${findings.applied} applied, ${findings.results} results, ${findings.deadLetters} dead letters (${deadLettered} sent)`,
             `faults ${JSON.stringify(happened)}, ${duplicates} redelivered, ${fleet.count('fenced')} fenced, ${fleet.count('lost')} lost leases`,
             findings.summary,

@@ -13,9 +13,8 @@ export interface Acknowledged {
 
 type Sent = Pick<Acknowledged, 'key' | 'by'>
 
-/** Records of a batch, and what is between two of them, ms. */
+/** Records of a batch. */
 const batch = 40
-const interval = 80
 
 /** Sends, and keeps what was acknowledged: the oracle. */
 export class Traffic {
@@ -23,14 +22,18 @@ export class Traffic {
   readonly #producer: BrokerProducer
   readonly #keys: number
   readonly #random: Random
+  /** Between two batches, ms. */
+  readonly #interval: number
   readonly #sending = new Set<Promise<void>>()
   #next = 0
   readonly #ending = new AbortController()
   #loop: Promise<void> | undefined
 
-  constructor(producer: BrokerProducer, keys: number, random: Random) {
+  /** @param rate records a second */
+  constructor(producer: BrokerProducer, keys: number, rate: number, random: Random) {
     this.#producer = producer
     this.#keys = keys
+    this.#interval = (1_000 * batch) / rate
     this.#random = random
   }
 
@@ -63,7 +66,7 @@ export class Traffic {
         () => this.#sending.delete(sending),
         () => {},
       )
-      await sleep(interval)
+      await sleep(this.#interval)
     }
   }
 
