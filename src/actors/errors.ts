@@ -416,6 +416,11 @@ export const errorCodes = {
     when: 'A record could not be decoded to a key and events.',
     next: 'It goes to the dead letters. Correct the producer, or pass `decode`.',
   },
+  REPLAY_SUPERSEDED: {
+    retryable: true,
+    when: 'Another replay of the same dead letters has begun.',
+    next: 'What this one had committed is done, and the other one goes on from there. Let one of them end.',
+  },
   SUPERVISOR_STOPPED: {
     retryable: false,
     when: 'A lease stands stopped: something needs a person before its records can go on.',

@@ -5,6 +5,7 @@ import { archiveCommand } from './archive.ts'
 import { bisectCommand } from './bisect.ts'
 import { copyCommand } from './copy.ts'
 import { diffCommand } from './diff.ts'
+import { dlqCommand } from './dlq.ts'
 import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
 import { gitCommand } from './git.ts'
@@ -29,6 +30,7 @@ const commands = [
   copyCommand,
   archiveCommand,
   gitCommand,
+  dlqCommand,
 ]
 
 const program = new Command('xmachines')

@@ -1,38 +1,48 @@
 import { Command, Option } from 'commander'
-import type { Store } from '../actors/contracts/store.ts'
-import type { ObjectFormat } from '../actors/contracts/unit.ts'
-import { type Consumption, consumeLog } from './event-log/consume.ts'
-import { openInput } from './input.ts'
-import { loadMachines } from './load-machine.ts'
+import type { TimeMode } from '../actors/contracts/unit.ts'
+import { credentialsHelp } from './kafka/connection.ts'
+import { type RunTopicOptions, runTopic } from './kafka/run-topic.ts'
 import { machineOption } from './machine-option.ts'
 import { objectFormatOption } from './object-format-option.ts'
-import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { notesDirectory, storeArgument } from './store-doors.ts'
+import { type RunLogOptions, runLog } from './run-log.ts'
+import { storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
-import { counted } from './text.ts'
 import { countingNumber } from './whole-number.ts'
 
-interface RunOptions {
-  readonly machine: readonly string[]
-  readonly store: string
-  readonly topic?: string
-  readonly strict?: boolean
-  readonly residents?: number
-  readonly notes?: string
-  readonly objectFormat?: ObjectFormat
+interface RunOptions extends RunLogOptions {
+  readonly kafka?: string
+  readonly group?: string
+  readonly results?: string
+  readonly deadLetters?: string
+  readonly from?: 'earliest' | 'latest'
+  readonly time?: TimeMode
+  readonly untilCaughtUp?: boolean
 }
 
-/** `xmachines run LOG --machine M --store S`: an event log becomes durable runs. */
+/** What is of a log alone, and of Kafka alone, by the names of the options. */
+const ofLogs = { strict: '--strict', notes: '--notes' } as const
+const ofKafka = {
+  group: '--group',
+  results: '--results',
+  deadLetters: '--dead-letters',
+  from: '--from',
+  time: '--time',
+  untilCaughtUp: '--until-caught-up',
+} as const
+
+/** `xmachines run LOG --machine M --store S`, or `--kafka B --topic T --group G` for the log: events become durable runs. */
 export function runCommand(): Command {
   return new Command('run')
-    .description('apply an event log to durable runs, one a key; run again, it goes on where it was')
-    .argument('<log>', 'NDJSON of {"key", "at"?, "event"} or {"key", "at"?, "events"}; - for stdin')
+    .description(
+      'apply an event log, or a topic of Kafka, to durable runs, one a key; run again, it goes on where it was',
+    )
+    .argument('[log]', 'NDJSON of {"key", "at"?, "event"} or {"key", "at"?, "events"}; - for stdin')
     .addOption(machineOption().makeOptionMandatory())
     .requiredOption('--store <store>', `${storeArgument}; it is made if there is none`)
     .option(
       '--topic <name>',
-      "what the log is called for ever, and the namespace of its runs (default: the log's base name)",
+      "what the log is called for ever, and the namespace of its runs (default: the log's base name); with --kafka, the topic",
     )
     .option(
       '--notes <dir>',
@@ -41,59 +51,42 @@ export function runCommand(): Command {
     .option('--strict', 'stop at the first line that is refused; slower, one line after another')
     .addOption(new Option('--residents <n>', 'how many runs are kept in memory').argParser(countingNumber))
     .addOption(objectFormatOption())
-    .action(perform(runLog))
+    .option('--kafka <brokers>', 'take part in a group of this cluster until Ctrl-C: host:port,…; in place of a log')
+    .option('--group <name>', 'the consumer group, which nothing else may use')
+    .option('--results <topic>', 'where outputs go (default: they are kept in the history only)')
+    .option('--dead-letters <topic>', 'where refused records go (default: the first one ends the command)')
+    .addOption(
+      new Option('--from <where>', 'where a group starts that has committed nothing (default: earliest)').choices([
+        'earliest',
+        'latest',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--time <mode>',
+        "what the runs take for the time: their records' (source, the default), or the clock (arrival)",
+      ).choices(['source', 'arrival']),
+    )
+    .option('--until-caught-up', 'end when all that the topic holds now is settled and its outputs are sent')
+    .addHelpText('after', credentialsHelp)
+    .action(perform(run))
 }
 
-async function runLog(terminal: Terminal, log: string, options: RunOptions): Promise<number> {
-  const { strict = false, residents, objectFormat } = options
-  const dir = options.notes ?? (await notesDirectory(options.store))
-  if (dir === undefined)
-    throw usage('--notes is needed: a store that is no directory has no place for what the log was.')
-  const machines = await loadMachines(options.machine)
-  const input = await openInput(log)
-  try {
-    return await withStore(terminal, options.store, { access: 'create', objectFormat }, async store => {
-      const topic = options.topic ?? input.name
-      const began = performance.now()
-      const done = await consumeLog(terminal, { input, store, dir, machines, topic, strict, residents })
-      await summarise(terminal, store, topic, done, (performance.now() - began) / 1000)
-      return done.refused + done.failed === 0 ? 0 : 1
-    })
-  } finally {
-    input.chunks.destroy()
+async function run(terminal: Terminal, log: string | undefined, options: RunOptions): Promise<number> {
+  const { kafka, topic, group } = options
+  if (kafka === undefined) {
+    if (log === undefined) throw usage('Nothing to run: give a log, or --kafka BROKERS --topic TOPIC --group GROUP.')
+    refuse(options, ofKafka, 'It is for --kafka.')
+    return runLog(terminal, log, options)
   }
+  if (log !== undefined) throw usage('Either a log or --kafka: there is one place where records come from.')
+  refuse(options, ofLogs, 'It is for logs.')
+  if (topic === undefined) throw usage('--kafka needs --topic: the topic that the records are in.')
+  if (group === undefined) throw usage('--kafka needs --group: the consumer group to take part in.')
+  return runTopic(terminal, { ...options, kafka, topic, group } satisfies RunTopicOptions)
 }
 
-async function summarise(
-  terminal: Terminal,
-  store: Store,
-  namespace: string,
-  { events, duplicates, refused, failed, interrupted }: Consumption,
-  seconds: number,
-): Promise<void> {
-  let runs = 0
-  for await (const _ of store.list({ namespace })) runs++
-  const perSecond = Math.round((events + duplicates) / seconds)
-  const record = {
-    topic: namespace,
-    runs,
-    events,
-    duplicates,
-    refused,
-    failed,
-    seconds: Number(seconds.toFixed(3)),
-    perSecond,
-    interrupted,
-  }
-  await terminal.print(record, () => {
-    const parts = [
-      counted(runs, 'run'),
-      `${counted(events, 'event')} applied`,
-      ...(duplicates === 0 ? [] : [`${counted(duplicates, 'duplicate')} recognised`]),
-      ...(refused === 0 ? [] : [`${counted(refused, 'line')} refused: see dead-letters.ndjson`]),
-      ...(failed === 0 ? [] : [`${counted(failed, 'run')} failed`]),
-      `${perSecond.toLocaleString('en-US')} events/s`,
-    ]
-    return `${interrupted ? 'Interrupted: ' : ''}${parts.join(', ')}.${interrupted ? ' Run it again to go on.' : ''}`
-  })
+function refuse(options: RunOptions, names: Readonly<Record<string, string>>, why: string): void {
+  for (const [key, name] of Object.entries(names))
+    if (options[key as keyof RunOptions] !== undefined) throw usage(`${name} has no meaning here. ${why}`)
 }

@@ -102,6 +102,9 @@ const wrongUse: ReadonlySet<string> = new Set<ErrorCode>([
   'TIME_MODE_MISMATCH',
   'LOG_CHANGED',
   'LIBRARY_MISSING',
+  'TOPIC_UNKNOWN',
+  'GROUP_FOREIGN',
+  'BROKER_REFUSED',
 ])
 
 /** 2 for wrong use, 1 for what was found. */

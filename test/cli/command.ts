@@ -18,7 +18,13 @@ export interface Ended {
 
 /** Starts `xmachines …`. */
 export function start(...args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [...command, ...args], { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] })
+  return startIn({}, ...args)
+}
+
+/** Starts `xmachines …` with more in its environment. */
+export function startIn(environment: Readonly<Record<string, string>>, ...args: readonly string[]): ChildProcess {
+  const env = { ...process.env, ...environment }
+  return spawn(process.execPath, [...command, ...args], { cwd: root, stdio: ['pipe', 'pipe', 'pipe'], env })
 }
 
 /** Gathers what a command says until it ends. */

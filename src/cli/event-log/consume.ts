@@ -1,9 +1,10 @@
 import type { Store } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Machines } from '../../actors/run/types.ts'
-import { type Supervisor, supervise } from '../../actors/supervisor/index.ts'
+import { supervise } from '../../actors/supervisor/index.ts'
 import type { Input } from '../input.ts'
 import { showProgress } from '../progress.ts'
+import { SupervisorWatch, until } from '../supervisor-watch.ts'
 import type { Terminal } from '../terminal.ts'
 import { printable } from '../text.ts'
 import { ConsumedFile } from './consumed.ts'
@@ -64,14 +65,18 @@ export async function consumeLog(terminal: Terminal, options: ConsumeOptions): P
     strict: false,
     ...(residents === undefined ? {} : { residents }),
   })
-  const watch = new Watch(terminal, supervisor, topic)
+  const watch = new SupervisorWatch(terminal, supervisor)
   const progress = await showProgress(terminal, 'line', () => {
     return { done: reader.settledBytes, whole: input.size, count: consumer.settled }
   })
   // In strict mode there is never more than one line under way.
   let orderly = strict
   try {
-    await until(terminal.signal, Promise.race([consumer.ended.then(() => supervisor.caughtUp()), watch.stopped]))
+    await until(terminal.signal, Promise.race([consumer.ended.then(() => supervisor.caughtUp()), watch.stopped])).catch(
+      (error: unknown) => {
+        throw XMachinesError.is(error) ? reasonOf(topic, error) : error
+      },
+    )
     orderly = true
   } finally {
     await supervisor.close()
@@ -85,53 +90,6 @@ export async function consumeLog(terminal: Terminal, options: ConsumeOptions): P
   return { events, duplicates, refused, failed: watch.failed, interrupted: terminal.signal.aborted }
 }
 
-/** `work`, or the signal, whichever comes first. */
-function until(signal: AbortSignal, work: Promise<unknown>): Promise<unknown> {
-  if (signal.aborted) return Promise.resolve()
-  return Promise.race([
-    work,
-    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true })),
-  ])
-}
-
-/** Tells what happens under a supervisor, and rejects when it cannot go on. */
-class Watch {
-  readonly stopped: Promise<never>
-  /** Runs that ended with an error, or are parked. */
-  failed = 0
-
-  constructor(terminal: Terminal, supervisor: Supervisor, topic: string) {
-    this.stopped = this.#follow(terminal, supervisor, topic)
-    this.stopped.catch(() => {})
-  }
-
-  async #follow(terminal: Terminal, supervisor: Supervisor, topic: string): Promise<never> {
-    let stalled: string | undefined
-    for await (const event of supervisor.events) {
-      switch (event.type) {
-        case 'stopped':
-        case 'failed':
-          throw reasonOf(topic, event.error)
-        case 'stalled':
-          // It is tried again for ever: said once.
-          if (stalled !== event.error.code) terminal.say(told(event.error))
-          stalled = event.error.code
-          break
-        case 'restarted':
-          terminal.say(`Run ${printable(event.key ?? '')} is tried again: ${told(event.error)}`)
-          break
-        case 'parked':
-        case 'ended':
-          this.failed++
-          terminal.say(
-            `Run ${printable(event.key ?? '')} ${event.type === 'ended' ? 'has ended' : 'is parked'}: ${told(event.error)}`,
-          )
-      }
-    }
-    return new Promise<never>(() => {}) // the supervisor was closed
-  }
-}
-
 /** Why it stands stopped, with the line where it is one that is to blame. */
 function reasonOf(topic: string, error: XMachinesError): XMachinesError {
   const { cause } = error
@@ -140,8 +98,4 @@ function reasonOf(topic: string, error: XMachinesError): XMachinesError {
   if (offset === undefined) return cause
   const { code, message, details } = cause
   return new XMachinesError(code, `${topic}:${offset}: ${message}`, { details: { ...details, line: offset }, cause })
-}
-
-function told({ code, message }: XMachinesError): string {
-  return `${code}: ${printable(message)}`
 }

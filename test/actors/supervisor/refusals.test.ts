@@ -84,7 +84,8 @@ describe('poison messages', () => {
     await world.send(['a', add(1)], ['a', value, { timestamp: 123, headers }])
     await supervisor.caughtUp()
     const [letter] = await world.topic('d')
-    expect(letter!.timestamp, 'its own time is that of the sending').toBe(1_000_000)
+    // Of now, or the topic would soon delete it.
+    expect(letter!.timestamp).toBe(1_000_000)
     expect(textOf(letter!.key)).toBe('a')
     expect(textOf(letter!.value)).toBe(value)
     expect(new Map(letter!.headers).get('blob')).toEqual(bytes(0, 255, 128))
