@@ -53,6 +53,11 @@ export interface PartitionLease {
    * `BROKER_UNAVAILABLE` where it may or may not have happened.
    */
   commit(nextOffset: number, options?: AbortOptions): Promise<void>
+  /**
+   * How far the group's commit is, of a broker that moves it by itself past what is no record: the mark of a transaction, what
+   * compaction has taken. @default what was committed last
+   */
+  readonly committed?: number | undefined
   /** Gives the partition back: the answer to `revoked`. Idempotent. Unasked, the group hands it out anew, maybe to this member. */
   release(): Promise<void>
   /** Fires when the group wants the partition back. */

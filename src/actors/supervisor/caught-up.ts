@@ -14,6 +14,7 @@ export interface CaughtUpHome {
   namespaceOf(topic: string): string
   /** How far this member itself has committed; `undefined` for a partition that it does not hold. */
   committed(topic: string, partition: number): number | undefined
+  /** Whether this member holds it, and its commit moves by this member's word alone. */
   holds(topic: string, partition: number): boolean
   /** Resolves when all that the runs of this member have to send now is sent. */
   flush(): Promise<void>

@@ -106,7 +106,14 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
   /** What is known to be committed. */
   get committedTo(): number | undefined {
-    return this.#committer.committed
+    const { committed } = this.#committer
+    const moved = this.#broker.committed
+    return moved === undefined || moved < 0 ? committed : Math.max(committed ?? moved, moved)
+  }
+
+  /** Whether the commit may move without a word of this supervisor. */
+  get commitMoves(): boolean {
+    return this.#broker.committed !== undefined
   }
   /** Why it stands stopped. */
   get error(): XMachinesError | undefined {
@@ -135,7 +142,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   status(end: number | undefined): LeaseStatus {
     const { topic, partition, window } = this
     const { position } = window
-    const committed = this.#committer.committed
+    const committed = this.committedTo
     const from = committed ?? position
     return {
       topic,

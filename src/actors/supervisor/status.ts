@@ -10,7 +10,7 @@ export interface LeaseStatus {
   readonly state: 'claiming' | 'running' | 'fenced' | 'waiting' | 'stopped' | 'draining' | 'releasing'
   /** The offset of the record that is handed over next; `undefined` before the first one. */
   readonly position: number | undefined
-  /** What this supervisor has committed; `undefined` before its first commit. */
+  /** What is committed, as far as this supervisor knows; `undefined` before its first commit, where the broker tells no earlier one. */
   readonly committed: number | undefined
   /** Records from `committed` (or the position) to the partition's end, as it was last known. Each look asks for the next one. */
   readonly lag: number | undefined

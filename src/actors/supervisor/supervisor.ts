@@ -95,7 +95,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
         sendsResults: results !== undefined,
         namespaceOf: topic => namespace ?? topic,
         committed: (topic, partition) => this.#lease(topic, partition)?.committedTo,
-        holds: (topic, partition) => this.#lease(topic, partition) !== undefined,
+        holds: (topic, partition) => this.#lease(topic, partition)?.commitMoves === false,
         flush: async () => {
           await Promise.all([...this.#leases].map(lease => lease.flush()))
         },

@@ -42,6 +42,8 @@ export class KafkaLease implements PartitionLease {
   #queued = 0
   #isRead = false
   #position: number | undefined
+  /** Behind the last record that was fetched: what lies between there and the position is none. */
+  #recordsEnd = 0
   #failure: XMachinesError | undefined
   #drain: ReturnType<typeof setTimeout> | undefined
   /** The end of the partition, as far as is known. */
@@ -84,6 +86,7 @@ export class KafkaLease implements PartitionLease {
   /** Settles where it begins. */
   begin(position: number): void {
     this.#position = position
+    this.#recordsEnd = position
     if (this.isHungry) this.#holder.hungry(this)
   }
 
@@ -91,7 +94,12 @@ export class KafkaLease implements PartitionLease {
   take(records: readonly BrokerRecord[], bytes: number, next: number): void {
     if (this.#stop.signal.aborted) return
     this.#position = next
-    if (records.length === 0) return
+    if (records.length === 0) {
+      // Nobody will ever commit the mark of a transaction, and readers of lags count it.
+      if (this.committed >= this.#recordsEnd && next > this.committed) this.#holder.commit(this, next).catch(() => {})
+      return
+    }
+    this.#recordsEnd = records.at(-1)!.offset + 1
     const share = bytes / records.length
     for (let at = 0; at < records.length; at += batchSize) {
       const some = records.slice(at, at + batchSize)
@@ -112,7 +120,9 @@ export class KafkaLease implements PartitionLease {
       throw new TypeError(`Expected nextOffset to be a whole number from 0, got ${nextOffset}.`)
     if (signal?.aborted) throw aborted(signal)
     if (this.signal.aborted) throw this.lost('it was released or lost before the commit.')
-    const committed = this.#holder.commit(this, nextOffset)
+    const position = this.#position ?? 0
+    const next = nextOffset >= this.#recordsEnd ? Math.max(nextOffset, position) : nextOffset
+    const committed = this.#holder.commit(this, next)
     await (signal ? abandonable(committed, signal) : committed)
   }
 
