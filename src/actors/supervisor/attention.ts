@@ -118,10 +118,20 @@ export class Attention {
     const overdue = asleep.filter(entry => entry.due <= now)
     this.#forget(due)
     for (const entry of overdue) this.#seen.set(entry.run, entry.due)
-    await Promise.all(overdue.map(entry => this.#home.wake(entry.run)))
+    await Promise.all(overdue.map(({ run }) => this.#wake(run)))
     if (overdue.length > 0 && due.length >= limit) this.#again = true
     const next = asleep[overdue.length]
     if (next !== undefined) this.expect(next.due)
+  }
+
+  async #wake(run: string): Promise<void> {
+    try {
+      await this.#home.wake(run)
+    } catch (error) {
+      // It was not woken: the next look is to try it again.
+      this.#seen.delete(run)
+      throw error
+    }
   }
 
   /** Whatever is not due any more may become due again. */
