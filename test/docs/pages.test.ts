@@ -16,7 +16,7 @@ const pages = [
 
 /** Commands for people: a clone of this repository, a browser, a server that goes on. */
 const notRun =
-  /^(npm ci && npm (run demo|test)|npm install (@opentelemetry\/api|pg)|npm run [\w:]+( -- .*)?|npx jiti examples\/.*|npx xmachines copy .*'postgres:.*|npx xmachines (run|dlq .*) --kafka .*|curl .*|FC_SEED=.*)$/
+  /^(npm ci && npm (run demo|test)|npm install (@opentelemetry\/api|pg)|npm run [\w:]+( -- .*)?|([A-Z_]+=\S+ )*npx jiti examples\/.*|npx xmachines copy .*'postgres:.*|npx xmachines (run|dlq .*) --kafka .*|curl .*|FC_SEED=.*)$/
 
 let pack: Packed
 beforeAll(async () => {
