@@ -163,7 +163,8 @@ describeOnKafka('Kafka of a test', () => {
     expect(await answers(brokers[0]!)).toBe(false)
   })
 
-  test('goes on with two of three nodes, and takes the third back', async () => {
+  // Slow to start, and the fault program's long form goes on with two of three for minutes.
+  test.runIf(process.env.XM_LONG === '1')('goes on with two of three nodes, and takes the third back', async () => {
     const started = await startKafka({ nodes: 3 })
     const kafka = client(started.brokers)
     await started.createTopic('three', { partitions: 1 })

@@ -45,7 +45,7 @@ describe('the packed package', () => {
   test('needs Node in the doors of files only: all others run wherever there are web standards', () => {
     const dist = join(pack.folder, 'node_modules/xmachines/dist')
     const onNode = Object.keys(entries).filter(door => reachedFrom(join(dist, `${door}.js`)).some(isBuiltin))
-    expect(onNode).toEqual(['persistence/filesystem', 'persistence/git'])
+    expect(onNode).toEqual(['persistence/filesystem', 'persistence/git', 'transports/kafka', 'transports/redpanda'])
   })
 
   test('says how to install a library that is missing', async () => {

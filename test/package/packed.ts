@@ -12,6 +12,7 @@ export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 /** What an example or a document may import beside the package itself. The versions are those that this repository is tested with. */
 const beside = [
   'xstate',
+  'kafkajs',
   'rxjs',
   'zod',
   '@statelyai/inspect',

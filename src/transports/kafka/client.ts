@@ -1,8 +1,7 @@
-import type { Kafka } from 'kafkajs'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type Cluster, openCluster, stillTimers } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
-import type { KafkaBrokerOptions, KafkaTuning } from './options.ts'
+import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
 import type { Codecs } from './wire/compression.ts'
 
 /** How old what is known of the cluster may get, ms. */
@@ -28,10 +27,10 @@ export type ClusterCheck = (found: {
 export class Client {
   readonly tuning: Tuning
   readonly codecs: Codecs
-  readonly #kafka: Kafka
+  readonly #kafka: KafkaLike
   readonly #check: ClusterCheck | undefined
 
-  private constructor(kafka: Kafka, tuning: Tuning, codecs: Codecs, check: ClusterCheck | undefined) {
+  private constructor(kafka: KafkaLike, tuning: Tuning, codecs: Codecs, check: ClusterCheck | undefined) {
     this.#kafka = kafka
     this.#check = check
     this.tuning = tuning

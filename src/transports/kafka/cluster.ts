@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
-import type { Kafka } from 'kafkajs'
 import { XMachinesError } from '../../actors/errors.ts'
+import type { KafkaLike } from './options.ts'
 
 /** A partition of a topic. */
 export interface Place {
@@ -93,14 +93,14 @@ const used = [
  *
  * @throws XMachinesError `BROKER_UNSUPPORTED` when kafkajs is another version, and has not what is used here
  */
-export function openCluster(kafka: Kafka, metadataMaxAge: number): Cluster {
+export function openCluster(kafka: KafkaLike, metadataMaxAge: number): Cluster {
   let cluster: unknown
   kafka.consumer({
     groupId: 'xmachines',
     allowAutoTopicCreation: false,
     metadataMaxAge,
     partitionAssigners: [
-      given => {
+      (given: { readonly cluster: object }) => {
         cluster = given.cluster
         return {
           name: 'xmachines',

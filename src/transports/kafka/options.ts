@@ -1,6 +1,24 @@
 import type { ConnectionOptions } from 'node:tls'
-import type { Kafka, SASLOptions } from 'kafkajs'
 import type { KafkaLogger } from './log.ts'
+
+/** Who this is, as kafkajs takes it: by name and password, or by a token that is asked for whenever one is needed. */
+export type KafkaSasl =
+  | { readonly mechanism: 'plain'; readonly username: string; readonly password: string }
+  | { readonly mechanism: 'scram-sha-256'; readonly username: string; readonly password: string }
+  | { readonly mechanism: 'scram-sha-512'; readonly username: string; readonly password: string }
+  | { readonly mechanism: 'oauthbearer'; oauthBearerProvider(): Promise<{ readonly value: string }> }
+  | {
+      readonly mechanism: 'aws'
+      readonly authorizationIdentity: string
+      readonly accessKeyId: string
+      readonly secretAccessKey: string
+      readonly sessionToken?: string
+    }
+
+/** An instance of kafkajs' `Kafka`, as much of it as is used. */
+export interface KafkaLike {
+  consumer(options: object): unknown
+}
 
 /** What every Kafka broker takes, whoever made the connection. */
 export interface KafkaTuning {
@@ -34,13 +52,13 @@ export interface KafkaConnection extends KafkaTuning {
   /** TLS, as Node takes it. @default plain text */
   readonly ssl?: boolean | ConnectionOptions
   /** Who this is. Never shown in errors, logs or the status. @default nobody */
-  readonly sasl?: SASLOptions
+  readonly sasl?: KafkaSasl
   readonly kafka?: undefined
 }
 
 /** An own instance of kafkajs 2.2.4: its brokers, credentials, logger and retries are used. */
 export interface KafkaInstance extends KafkaTuning {
-  readonly kafka: Kafka
+  readonly kafka: KafkaLike
   readonly brokers?: undefined
 }
 

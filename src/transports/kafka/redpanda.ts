@@ -6,7 +6,14 @@ import type { KafkaBrokerOptions } from './options.ts'
 
 export type { KafkaBroker } from './broker.ts'
 export type { KafkaLogger } from './log.ts'
-export type { KafkaBrokerOptions, KafkaConnection, KafkaInstance, KafkaTuning } from './options.ts'
+export type {
+  KafkaBrokerOptions,
+  KafkaConnection,
+  KafkaInstance,
+  KafkaLike,
+  KafkaSasl,
+  KafkaTuning,
+} from './options.ts'
 
 /** What `redpandaBroker` takes beside what {@link KafkaBrokerOptions} says. */
 export interface RedpandaDurability {

@@ -28,7 +28,10 @@ export async function readTopic(
     await consumer.subscribe({ topic, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
       if (left.size === 0) resolve()
-      consumer.on('consumer.crash', ({ payload }) => reject(payload.error))
+      // A coordinator that is loading is met by starting anew.
+      consumer.on('consumer.crash', ({ payload }) => {
+        if (!payload.restart) reject(payload.error)
+      })
       void consumer.run({
         autoCommit: false,
         eachBatch: async ({ batch: { partition, messages } }) => {

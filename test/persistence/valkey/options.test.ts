@@ -40,7 +40,7 @@ test('without the library, the error says how to install it', async () => {
 })
 
 test('a server that is not there is told when patience is over', async () => {
-  const store = valkeyStore({ url, patience: 100 })
+  const store = valkeyStore({ url, patience: 1_000 })
   const error = await store.head('a').catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/ECONNREFUSED/) })
   expect(String(error)).not.toMatch(/secret/)
