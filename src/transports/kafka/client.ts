@@ -1,5 +1,5 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import { type Cluster, openCluster, stillTimers } from './cluster.ts'
+import { askAny, type Cluster, openCluster, stillTimers } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
 import type { Codecs } from './wire/compression.ts'
@@ -76,11 +76,10 @@ export class Client {
   async #meet(cluster: Cluster, topics: readonly string[]): Promise<Connected> {
     await cluster.connect()
     await cluster.addMultipleTargetTopics(topics)
-    const [nodeId] = cluster.getNodeIds()
-    if (nodeId === undefined) throw new Error('The cluster names no node.')
-    const node = await cluster.findBroker({ nodeId })
-    stillTimers(node)
-    const { clusterId } = await node.metadata(topics)
+    const { clusterId } = await askAny(cluster, node => {
+      stillTimers(node)
+      return node.metadata(topics)
+    })
     await this.check(cluster, topics)
     return { cluster, clusterId: clusterId ?? 'unnamed' }
   }

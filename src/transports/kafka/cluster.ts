@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { KafkaLike } from './options.ts'
+import { typeOf } from './problems.ts'
 
 /** A partition of a topic. */
 export interface Place {
@@ -149,6 +150,20 @@ export async function ask<Query, Answer>(
     if ((error as Error).name === 'KafkaJSConnectionClosedError') await node.disconnect()
     throw error
   }
+}
+
+/** Asks any node that can be reached. Rejects with what the last one met, or with what one has answered. */
+export async function askAny<Answer>(cluster: Cluster, question: (node: Node) => Promise<Answer>): Promise<Answer> {
+  let met: unknown = new Error('The cluster names no node.')
+  for (const nodeId of cluster.getNodeIds()) {
+    try {
+      return await question(await cluster.findBroker({ nodeId }))
+    } catch (error) {
+      if (typeOf(error) !== undefined) throw error
+      met = error
+    }
+  }
+  throw met
 }
 
 const stilled = new WeakSet<object>()

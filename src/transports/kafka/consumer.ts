@@ -9,7 +9,7 @@ import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { Bell } from '../broker/bell.ts'
 import type { Client } from './client.ts'
-import { type Cluster, type Place, stillTimers } from './cluster.ts'
+import type { Cluster, Place } from './cluster.ts'
 import { Committer } from './committer.ts'
 import { Fetcher } from './fetcher.ts'
 import { type Member, Membership } from './group/membership.ts'
@@ -207,7 +207,9 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   #checkPartitions(cluster: Cluster, starts: LeaseStart): void {
     for (const topic of this.topics) {
       try {
-        starts.check(topic, cluster.findTopicPartitionMetadata(topic).length)
+        const { length } = cluster.findTopicPartitionMetadata(topic)
+        // None: it is not known for the moment.
+        if (length > 0) starts.check(topic, length)
       } catch (thrown) {
         const error = toldOf(thrown, `Reading ${topic}`)
         for (const lease of this.#held.values()) if (lease.topic === topic) lease.fail(error)
@@ -283,7 +285,6 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       {
         cluster,
         group: this.group,
-        topics: this.topics,
         sessionTimeout: this.#sessionTimeout,
         heartbeatInterval: Math.min(tuning.heartbeatInterval, this.#sessionTimeout / 3),
         patience: tuning.patience,
@@ -307,7 +308,6 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       ...tuning,
       check: () => this.#checkPartitions(cluster, starts),
     })
-    for (const nodeId of cluster.getNodeIds()) stillTimers(await cluster.findBroker({ nodeId }))
     this.#parts = { clusterId, cluster, offsets, membership, committer, fetcher, starts }
     return this.#parts
   }

@@ -1,5 +1,5 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import { ask, type Cluster, type Place, stillTimers } from './cluster.ts'
+import { ask, type Cluster, type Place } from './cluster.ts'
 import { byTopic, nameOf } from './group/subscription.ts'
 import type { KafkaLease } from './lease.ts'
 import type { KafkaLogger } from './log.ts'
@@ -82,7 +82,6 @@ export class Fetcher {
       await cluster.refreshMetadataIfNecessary()
       this.#options.check()
       const node = await cluster.findBroker({ nodeId })
-      stillTimers(node)
       const asked = new Map(places.map(place => [nameOf(place), this.#leases.get(nameOf(place))]))
       const topics = Object.entries(byTopic(places)).map(([topic, partitions]) => ({
         topic,

@@ -1,7 +1,7 @@
 import type { ConsumerOptions } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { brokerOn, type KafkaBroker } from './broker.ts'
-import type { Cluster } from './cluster.ts'
+import { askAny, type Cluster } from './cluster.ts'
 import type { KafkaBrokerOptions } from './options.ts'
 
 export type { KafkaBroker } from './broker.ts'
@@ -62,11 +62,8 @@ export function redpandaBroker(options: RedpandaBrokerOptions): KafkaBroker {
 
 /** The topics that acknowledge what is in memory only. */
 async function cachedOf(cluster: Cluster, topics: readonly string[]): Promise<readonly string[]> {
-  const [nodeId] = cluster.getNodeIds()
-  const node = await cluster.findBroker({ nodeId: nodeId ?? 0 })
-  const { resources } = await node.describeConfigs({
-    resources: topics.map(name => ({ type: topicResource, name, configNames: ['write.caching'] })),
-  })
+  const asked = topics.map(name => ({ type: topicResource, name, configNames: ['write.caching'] }))
+  const { resources } = await askAny(cluster, node => node.describeConfigs({ resources: asked }))
   return resources
     .filter(({ configEntries }) =>
       configEntries.some(({ configName, configValue }) => configName === 'write.caching' && configValue === 'true'),

@@ -1,6 +1,6 @@
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Client } from './client.ts'
-import { ask, type Cluster, type Place, stillTimers } from './cluster.ts'
+import { ask, askAny, type Cluster, type Place } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
 import { leadersOf, Offsets } from './offsets.ts'
 import { type Batch, PartitionQueue, type ProducerIdentity } from './partition-queue.ts'
@@ -109,13 +109,14 @@ export class Sender {
     const full = [...this.#queues.values()].filter(queue => queue.hasMore && !queue.isBusy)
     if (full.length === 0) return
     const leaders = leadersOf(this.#cluster, full)
-    const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
+    const led = new Set([...leaders.values()].flat().map(nameOf))
+    const unled = full.filter(queue => !led.has(nameOf(queue)))
     for (const [nodeId, places] of leaders) {
       if (!this.#busy.has(nodeId)) void this.#once(nodeId, places, () => this.#produce(nodeId, places))
     }
-    if (led < full.length) {
-      void this.#once(-1, full, async () => {
-        throw refusal('LEADER_NOT_AVAILABLE', full[0]!)
+    if (unled.length > 0) {
+      void this.#once(-1, unled, async () => {
+        throw refusal('LEADER_NOT_AVAILABLE', unled[0]!)
       })
     }
   }
@@ -123,7 +124,6 @@ export class Sender {
   async #produce(nodeId: number, places: readonly Place[]): Promise<void> {
     const identity = await this.#identify()
     const node = await this.#cluster.findBroker({ nodeId })
-    stillTimers(node)
     for (const [topic, batches] of this.#batches(places, identity)) {
       const answers = await ask(node, produceRequest, {
         topic,
@@ -205,9 +205,9 @@ export class Sender {
   }
 
   async #initialise(): Promise<ProducerIdentity> {
-    const [nodeId] = this.#cluster.getNodeIds()
-    const node = await this.#cluster.findBroker({ nodeId: nodeId ?? 0 })
-    const { producerId, producerEpoch } = await node.initProducerId({ transactionTimeout: 30_000 })
+    const { producerId, producerEpoch } = await askAny(this.#cluster, node =>
+      node.initProducerId({ transactionTimeout: 30_000 }),
+    )
     return { producerId: Number(producerId), producerEpoch }
   }
 

@@ -1,5 +1,5 @@
 import type { XMachinesError } from '../../../actors/errors.ts'
-import { type Cluster, type Node, type Place, stillTimers } from '../cluster.ts'
+import type { Cluster, Node, Place } from '../cluster.ts'
 import type { KafkaLogger } from '../log.ts'
 import { mayPass, toldOf, typeOf } from '../problems.ts'
 import { wait } from '../wait.ts'
@@ -24,7 +24,6 @@ export interface OffsetToCommit extends Place {
 export interface MembershipOptions {
   readonly cluster: Cluster
   readonly group: string
-  readonly topics: readonly string[]
   /** ms */
   readonly sessionTimeout: number
   /** ms */
@@ -75,10 +74,6 @@ export class Membership {
     this.#options = options
     this.#member = member
     this.#joined = this.#unsettle()
-  }
-
-  get generation(): number {
-    return this.#generation
   }
 
   start(): void {
@@ -259,7 +254,6 @@ export class Membership {
     if (this.#coordinator === undefined) {
       await cluster.connect()
       this.#coordinator = await cluster.findGroupCoordinator({ groupId: group })
-      stillTimers(this.#coordinator)
     }
     return this.#coordinator
   }
