@@ -15,6 +15,7 @@ import {
 import { missingJava } from '../test/kafka/launcher/java.ts'
 import { buildLimited, canBuildLimited, missingLimited } from '../test/kafka/launcher/limited.ts'
 import { fullVersion } from '../test/kafka/launcher/versions.ts'
+import { PostgresServer, postgresBin } from '../test/servers/postgres.ts'
 
 const help = `npm run kafka -- [OPTIONS]
 
@@ -26,6 +27,7 @@ Needs Java 17 or later, and Maven for the first time: \`node scripts/servers.mjs
   --topic NAME:PARTITIONS  makes a topic; may come again
   --listener LISTENER      SASL_PLAINTEXT, SSL or SASL_SSL beside PLAINTEXT; may come again
   --property NAME=VALUE    of the brokers; may come again
+  --postgres               a PostgreSQL beside it, for workers that share a store
   --limited                a broker in memory that speaks the protocol as Redpanda does; needs Go
   --fetch                  starts nothing: fetches what the tests need, and says what cannot be had
   --help
@@ -37,7 +39,7 @@ const flag = { type: 'boolean', default: false } as const
 
 try {
   const options = { nodes: text, version: text, topic: list, listener: list, property: list }
-  const { values } = parseArgs({ options: { ...options, limited: flag, fetch: flag, help: flag } })
+  const { values } = parseArgs({ options: { ...options, postgres: flag, limited: flag, fetch: flag, help: flag } })
   if (values.help) process.stdout.write(help)
   else if (values.fetch) await fetchAll()
   else await serve(values)
@@ -75,26 +77,29 @@ interface Wanted {
   readonly topic: readonly string[]
   readonly listener: readonly string[]
   readonly property: readonly string[]
+  readonly postgres: boolean
   readonly limited: boolean
 }
 
 async function serve(wanted: Wanted): Promise<void> {
   const topics = wanted.topic.map(toTopic)
   const begin = starter(wanted)
+  if (wanted.postgres && postgresBin === undefined)
+    throw new Error('PostgreSQL is not installed: `node scripts/servers.mjs` installs it, or set XM_POSTGRES_BIN.')
   const stop = new AbortController()
   let isUp = false
   // What is about to start needs no word: it goes with this process.
   const end = (): void => (isUp ? stop.abort() : process.exit(130))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end)
   console.log(`Starting ${wanted.limited ? 'the limited broker' : 'Kafka'} …`)
-  const kafka = await begin()
+  const [kafka, postgres] = await Promise.all([begin(), wanted.postgres ? PostgresServer.start() : undefined])
   isUp = true
   try {
     for (const [name, options] of topics) await kafka.createTopic(name, options)
-    show(kafka, topics)
+    show(kafka, topics, postgres)
     if (!stop.signal.aborted) await new Promise(resolve => stop.signal.addEventListener('abort', resolve))
   } finally {
-    await kafka.stop()
+    await Promise.all([kafka.stop(), postgres?.stop()])
   }
 }
 
@@ -107,7 +112,11 @@ function starter({ version, ...wanted }: Wanted): () => Promise<KafkaCluster | L
   return () => (wanted.limited ? startLimitedBroker() : startKafka({ version, nodes, listeners, properties }))
 }
 
-function show(kafka: KafkaCluster | LimitedBroker, topics: readonly (readonly [string, TopicOptions])[]): void {
+function show(
+  kafka: KafkaCluster | LimitedBroker,
+  topics: readonly (readonly [string, TopicOptions])[],
+  postgres: PostgresServer | undefined,
+): void {
   const names = topics.map(([name, { partitions }]) => `${name} (${partitions})`)
   console.log(`Kafka ${kafka.version}`)
   console.log(`  brokers  ${kafka.brokers.join(',')}`)
@@ -121,6 +130,7 @@ function show(kafka: KafkaCluster | LimitedBroker, topics: readonly (readonly [s
     if (kafka.ca !== undefined) console.log(`\n${kafka.ca}`)
   }
   if (names.length > 0) console.log(`  topics   ${names.join(', ')}`)
+  if (postgres !== undefined) console.log(`  postgres ${postgres.url()}`)
   console.log('Ctrl-C stops it and removes what it kept.')
 }
 

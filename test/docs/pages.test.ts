@@ -15,8 +15,18 @@ const pages = [
 ]
 
 /** Commands for people: a clone of this repository, a browser, a server that goes on. */
-const notRun =
-  /^(npm ci && npm (run demo|test)|npm install (@opentelemetry\/api|pg)|npm run [\w:]+( -- .*)?|([A-Z_]+=\S+ )*npx jiti examples\/.*|npx xmachines copy .*'postgres:.*|npx xmachines (run|dlq .*) --kafka .*|curl .*|FC_SEED=.*)$/
+const notRun: readonly RegExp[] = [
+  /^npm ci && npm (run demo|test)$/,
+  /^npm install( @opentelemetry\/api| pg)?$/,
+  /^npm run [\w:]+( -- .*)?$/,
+  /^cd examples\/[\w-]+$/,
+  /^([A-Z_]+=\S+ )+npm start( \d+)?$/,
+  /^([A-Z_]+=\S+ )*npx jiti examples\/.*$/,
+  /^npx xmachines copy .*'postgres:.*$/,
+  /^npx xmachines (run|dlq .*) --kafka .*$/,
+  /^curl .*$/,
+  /^FC_SEED=.*$/,
+]
 
 let pack: Packed
 beforeAll(async () => {
@@ -36,7 +46,7 @@ describe.each(pages)('%s', page => {
           !text
             .trim()
             .split('\n')
-            .every(line => notRun.test(line)),
+            .every(line => notRun.some(command => command.test(line))),
       )
     expect(idle.map(({ line, text }) => `line ${line}: ${text}`)).toEqual([])
   })

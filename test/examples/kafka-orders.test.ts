@@ -2,29 +2,34 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Store } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { all } from '../actors/run/collect.ts'
 import { KafkaClient } from '../cli/kafka-client.ts'
 import { describeOnKafka, sharedKafka, unique } from '../kafka/shared.ts'
+import { packed, root } from '../package/packed.ts'
+import { filesOf, place } from '../package/program.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'xmachines-kafka-orders-'))
-const main = fileURLToPath(new URL('../../examples/kafka-orders/main.ts', import.meta.url))
+let cwd = ''
+beforeAll(async () => {
+  cwd = join((await packed()).folder, 'examples/kafka-orders')
+  place(cwd, filesOf(join(root, 'examples/kafka-orders')))
+}, 600_000)
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
-/** Runs the example with 100 orders, and looks at what it left behind. */
+/** Runs the example with 100 orders on the packed package, as it says, and looks at what it left behind. */
 async function hundredOrders(databaseUrl: string | undefined, open: () => Store): Promise<string> {
   const { brokers } = await sharedKafka()
   const topic = unique('orders')
   const own = { KAFKA: brokers.join(','), ORDERS_TOPIC: topic, ORDERS_DIR: dir, DATABASE_URL: databaseUrl }
   const env = { ...process.env, ...own }
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'jiti/register', main, '100'], { env })
+  const { stdout } = await promisify(execFile)('npm', ['start', '--silent', '100'], { cwd, env })
   expect(stdout.trimEnd().split('\n').at(-1)).toBe('402 records sent, 200 results, 2 dead letters')
   const store = open()
   const runs = await all(store.list({ namespace: topic }))

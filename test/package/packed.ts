@@ -13,6 +13,8 @@ export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 const beside = [
   'xstate',
   'kafkajs',
+  'pg',
+  'jiti',
   'rxjs',
   'zod',
   '@statelyai/inspect',

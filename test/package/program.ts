@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 
 /**
@@ -16,7 +16,8 @@ export function place(folder: string, files: Readonly<Record<string, string>>): 
 
 /** The files of a folder of this repository, to be placed. */
 export function filesOf(folder: string): Record<string, string> {
-  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const paths = all.filter(path => !path.split(sep).includes('node_modules'))
   const files = paths.filter(path => statSync(join(folder, path)).isFile())
   return Object.fromEntries(files.map(path => [path, readFileSync(join(folder, path), 'utf8')]))
 }
