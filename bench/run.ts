@@ -1,6 +1,7 @@
 import { apply } from './apply.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
+import { fanOut } from './fan-out.ts'
 import { gitAppend, gitArchive, gitReplay } from './git.ts'
 import { growth } from './growth.ts'
 import { kafka } from './kafka/index.ts'
@@ -22,6 +23,7 @@ const benches = {
   supervised,
   effects,
   tell: tells,
+  'fan-out': fanOut,
   timers,
   postgres,
   verify: verified,

@@ -8,6 +8,7 @@ import type {
   Mail,
   MailKey,
   OutputMark,
+  ParentLink,
   RunStatus,
 } from '../actors/contracts/store.ts'
 import type { SourcePosition } from '../actors/contracts/unit.ts'
@@ -155,7 +156,7 @@ export function amend(beside: Beside, item: AppendItem): Beside {
     parked: change.parked === undefined ? beside.parked : change.parked && frozen(change.parked),
     held: change.held ?? beside.held,
     process: change.process === undefined ? beside.process : change.process,
-    parent: change.parent === undefined ? beside.parent : frozen(change.parent),
+    parent: change.parent === undefined ? beside.parent : frozenParent(change.parent),
     linked: change.linked ?? beside.linked,
   })
 }
@@ -168,8 +169,20 @@ export function withInbox(beside: Beside, inbox: readonly Mail[], waiting: numbe
 const noChange: BesideChange = Object.freeze({})
 
 /** What a head gives out is frozen, whether or not the caller froze it. */
-export function frozen<T extends object>(object: T): T {
+function frozen<T extends object>(object: T): T {
   return Object.freeze({ ...object })
+}
+
+/** {@link frozen}, of what there are as many of as runs: a frozen spread has a hidden class of its own, of some 260 bytes. */
+function frozenParent({ name, run, seq, index, restarts, policy, linked }: ParentLink): ParentLink {
+  return Object.freeze({ name, run, seq, index, restarts, policy, linked })
+}
+
+/** {@link frozen}, for the same reason. */
+export function frozenMail(mail: Mail): Mail {
+  const { receiver, sender, seq, index, event, failure, trace } = mail
+  if (failure !== undefined || trace !== undefined) return frozen(mail)
+  return Object.freeze({ receiver, sender, seq, index, event })
 }
 
 function takePositions(sources: Beside['sources'], item: AppendItem): Beside['sources'] {
@@ -205,7 +218,7 @@ function amendMailing(mailing: readonly number[], change: BesideChange, mailed: 
 }
 
 function amendReturns(returns: Beside['returns'], change: BesideChange): Beside['returns'] {
-  const all = change.returns?.length ? Object.freeze([...returns, ...change.returns.map(frozen)]) : returns
+  const all = change.returns?.length ? Object.freeze([...returns, ...change.returns.map(frozenMail)]) : returns
   return change.returned?.length ? without(all, change.returned, sameMail) : all
 }
 

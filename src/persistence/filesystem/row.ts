@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { AppendItem, Beside, LeaseKey, Mail, MailKey, RunHead, RunStatus } from '../../actors/contracts/store.ts'
 import type { NewUnit, TimeMode } from '../../actors/contracts/unit.ts'
-import { amend, emptyBeside, frozen, withInbox } from '../judge.ts'
+import { amend, emptyBeside, frozenMail, withInbox } from '../judge.ts'
 import { inboxPage, Waiting } from '../waiting.ts'
 import type { MailMarks } from './mail-marks.ts'
 
@@ -202,7 +202,7 @@ export function rowAfter(row: Row, item: AppendItem, machine: MachineAt | undefi
 /** The row after a mail, whose line stands at `position`, was put into the inbox. */
 export function rowWithMail(row: Row, mail: Mail, position: number, mails: MailMarks): Row {
   const { sender, seq, index, failure } = mail
-  const kept = row.waiting.size < inboxPage ? frozen(mail) : undefined
+  const kept = row.waiting.size < inboxPage ? frozenMail(mail) : undefined
   const waiting = row.waiting.push(
     failure === undefined
       ? { sender, seq, index, position, mail: kept }

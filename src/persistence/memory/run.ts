@@ -11,7 +11,7 @@ import type {
 } from '../../actors/contracts/store.ts'
 import type { Creation, ObjectFormat } from '../../actors/contracts/unit.ts'
 import { Attention } from '../attention.ts'
-import { amend, emptyBeside, frozen, mailId, withInbox } from '../judge.ts'
+import { amend, emptyBeside, frozenMail, mailId, withInbox } from '../judge.ts'
 import { inboxPage, Waiting } from '../waiting.ts'
 import { History } from './history.ts'
 
@@ -80,7 +80,7 @@ export class MemoryRun {
   receive(mail: Mail): void {
     this.#mail ??= new Set()
     this.#mail.add(mailId(mail))
-    this.#waiting = (this.#waiting ?? new Waiting()).push(frozen(mail))
+    this.#waiting = (this.#waiting ?? new Waiting()).push(frozenMail(mail))
     this.revision++
     if (!this.beside.held && this.beside.parked === null) this.due = 0
   }
