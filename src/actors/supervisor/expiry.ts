@@ -34,16 +34,17 @@ export class Expiry {
   }
 
   /** Asks how long the topic keeps records. A user that may not know is not warned. */
-  ask(): void {
+  async ask(): Promise<void> {
     const { consumer } = this.#settings
     if (consumer.retention === undefined) return
     this.#over = false
-    const told = (retention?: number): void => {
-      this.#retention = retention
-      if (retention === undefined) this.#over = true
-      else this.#judge()
+    try {
+      this.#retention = await consumer.retention(this.#place.topic)
+    } catch {
+      // It is as if nothing expired.
     }
-    consumer.retention(this.#place.topic).then(told, () => told())
+    if (this.#retention === undefined) this.#over = true
+    else this.#judge()
   }
 
   /** Looks at records that came. */

@@ -190,7 +190,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#attention.look()
     if (this.#reading) return
     this.#reading = true
-    this.expiry.ask()
+    void this.expiry.ask()
     void this.#intake.read(this.#broker.records)
   }
 
