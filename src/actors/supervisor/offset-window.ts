@@ -47,7 +47,7 @@ export class OffsetWindow {
     return this.#open
   }
 
-  /** The record that nothing settled comes before; `undefined` where all are settled. */
+  /** The oldest record that is not settled; `undefined` where all are. */
   get oldest(): UnsettledRecord | undefined {
     if (this.#first === this.#next) return undefined
     const slot = this.#first % this.size

@@ -258,6 +258,12 @@ describe('records that are older than their topic keeps', () => {
   const answers: readonly [string, () => Promise<number | undefined>][] = [
     ['it keeps records for ever', async () => undefined],
     ['the broker does not say', () => Promise.reject(new Error('no'))],
+    [
+      'the question throws',
+      () => {
+        throw new Error('no')
+      },
+    ],
     ['they are younger', async () => 1000],
   ]
   test.each(answers)('are none where %s', async (_, retention) => {
