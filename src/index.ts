@@ -56,6 +56,7 @@ export { now, random, uuid } from './actors/step.ts'
 export {
   type Backoff,
   type Decoded,
+  type DrainStatus,
   type LeaseStatus,
   type ParkedRunStatus,
   type RestartPolicy,

@@ -28,7 +28,10 @@ import { createTelemetry } from 'xmachines/otel'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { fromPromise, setup } from 'xstate'
+import { faultyStore } from '../src/testing/faulty-store.ts'
 import { all } from './actors/run/collect.ts'
+import { settled } from './actors/supervisor/virtual-environment.ts'
+import { World } from './actors/supervisor/world.ts'
 
 const spans = new InMemorySpanExporter()
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
@@ -254,19 +257,6 @@ describe('a trace that the caller names', () => {
     await supervisor.caughtUp()
     const span = named('apply t').at(-1)!
     expect(span.parentSpanContext?.spanId).toBe('b7ad6b7169203331')
-    // The first look asks the broker, the next one knows.
-    await expect
-      .poll(() => metric('xmachines.lease.lag'))
-      .toMatchObject([
-        {
-          value: 0,
-          attributes: {
-            'messaging.destination.name': 't',
-            'messaging.destination.partition.id': '0',
-            'messaging.consumer.group.name': 'g',
-          },
-        },
-      ])
   })
 })
 
@@ -302,6 +292,101 @@ describe('metrics', () => {
     expect(await value('xmachines.residents', machine)).toBe(was.residents)
     const [appends] = await metric('xmachines.append.duration')
     expect(appends!.value).toMatchObject({ count: expect.any(Number), sum: expect.any(Number) })
+  })
+})
+
+describe('metrics of leases', () => {
+  const ofTopic = { 'messaging.destination.name': 't', 'messaging.consumer.group.name': 'g' }
+  const ofPartition = { ...ofTopic, 'messaging.destination.partition.id': '0' }
+  const record = ['a', { type: 'ADD', by: 1 }] as const
+
+  /** What is measured of the only lease. */
+  async function measured(name: string): Promise<unknown> {
+    const points = await metric(`xmachines.lease.${name}`)
+    expect(points.map(({ attributes }) => attributes)).toEqual([ofPartition])
+    return points[0]!.value
+  }
+
+  test('tell how far it is behind, by what the broker says at the time of the reading', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor } = world.supervise({ telemetry, window: 3 })
+    const held = store.faults.plan('append.late')
+    await world.send(...Array.from({ length: 10 }, () => record))
+    await held.met
+    await world.environment.advance(2500)
+    expect(await measured('lag')).toBe(10)
+    expect(await measured('fetch_lag')).toBe(7)
+    expect(await measured('backlog')).toBe(3)
+    expect(await measured('oldest_age')).toBe(2.5)
+    expect(await measured('time_lag')).toBe(2.5)
+    expect(await measured('paused')).toBe(2.5)
+    await world.send(record)
+    expect(await measured('lag')).toBe(11)
+    held.release()
+    await supervisor.caughtUp()
+    expect(await measured('lag')).toBe(0)
+    expect(await measured('oldest_age')).toBe(0)
+    expect(await measured('time_lag')).toBe(0)
+  })
+
+  test('of a lease that is gone are 0: it is behind elsewhere', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor } = world.supervise({ telemetry, drain: 1000 })
+    const held = store.faults.plan('append.late')
+    await world.send(record)
+    await held.met
+    expect(await measured('lag')).toBe(1)
+    const closed = supervisor.close()
+    await world.environment.advance(1000)
+    await closed
+    expect(await measured('lag')).toBe(0)
+    expect(await measured('oldest_age')).toBe(0)
+  })
+
+  test('do not wait for a broker that does not answer', async () => {
+    const world = new World()
+    const { supervisor, consumer, event } = world.supervise({ telemetry })
+    await event('claimed')
+    expect(await measured('lag')).toBe(0)
+    consumer.endOffsets = () => new Promise(() => {})
+    const reading = measured('lag')
+    await world.environment.advance(2000)
+    expect(await reading).toBe(0)
+    await supervisor.close()
+  })
+
+  test('count fenced appends and losses, and time drains', async () => {
+    const world = new World()
+    const { supervisor, event } = world.supervise({ telemetry })
+    await world.send(record)
+    await supervisor.caughtUp()
+    await world.store.release({ namespace: 't', partition: 0, epoch: 1 })
+    await world.send(record)
+    await event('fenced')
+    expect(await measured('fenced_appends')).toBe(1)
+    world.broker.faults.lose({ topic: 't' })
+    await event('lost')
+    expect(await measured('losses')).toBe(1)
+
+    const drains = async () => {
+      const [point] = await metric('xmachines.lease.drain.duration')
+      return (point?.value ?? { count: 0, sum: 0 }) as { readonly count: number; readonly sum: number }
+    }
+    await event('claimed', 2)
+    const before = await drains()
+    const failing = world.broker.faults.failCommits({ times: 1 })
+    await world.send(record)
+    await settled()
+    failing.assertFired()
+    const closed = supervisor.close()
+    await world.environment.advance(100)
+    await closed
+    const after = await drains()
+    expect(after.count - before.count).toBe(1)
+    expect(after.sum - before.sum).toBeCloseTo(0.1)
+    expect((await metric('xmachines.lease.drain.duration'))[0]!.attributes).toEqual(ofTopic)
   })
 })
 

@@ -8,11 +8,12 @@ export function tableOf(reports: ReadonlyMap<number, Report>, sent: number, perS
       .map(({ partition, state }) => (state === 'running' ? `${partition}` : `${partition} (${state})`))
       .join(' ') || '-',
     String(leases.reduce((sum, { lag = 0 }) => sum + lag, 0)),
+    `${Math.round(Math.max(0, ...leases.map(({ oldestAge = 0 }) => oldestAge)))} ms`,
     String(residents),
     String(outputs),
     String(refused),
   ])
-  const all = [['WORKER', 'PARTITIONS', 'LAG', 'IN MEMORY', 'RESULTS', 'REFUSED'], ...rows]
+  const all = [['WORKER', 'PARTITIONS', 'LAG', 'OLDEST', 'IN MEMORY', 'RESULTS', 'REFUSED'], ...rows]
   const widths = all[0]!.map((_, column) => Math.max(...all.map(row => row[column]!.length)))
   const lines = all.map(row =>
     row

@@ -7,7 +7,7 @@ import { group, settings, topics } from './settings.ts'
 
 /** How a worker stands, as it tells the main program. */
 export interface Report {
-  readonly leases: readonly Pick<LeaseStatus, 'partition' | 'state' | 'lag' | 'committed'>[]
+  readonly leases: readonly Pick<LeaseStatus, 'partition' | 'state' | 'lag' | 'oldestAge' | 'committed'>[]
   readonly residents: number
   readonly refused: number
   readonly outputs: number
@@ -31,7 +31,9 @@ const supervisor = supervise({
 const report = (): Report => {
   const { leases, residents, deadLettered: refused, outputsSent: outputs } = supervisor.status()
   return {
-    leases: leases.map(({ partition, state, lag, committed }) => ({ partition, state, lag, committed })),
+    leases: leases.map(({ partition, state, lag, oldestAge, committed }) => {
+      return { partition, state, lag, oldestAge, committed }
+    }),
     residents,
     refused,
     outputs,
@@ -64,6 +66,6 @@ process.on('SIGTERM', close)
 process.on('disconnect', close)
 
 for await (const event of supervisor.events) {
-  if (event.type === 'stopped' || event.type === 'failed' || event.type === 'stalled')
+  if (event.type === 'stopped' || event.type === 'failed' || event.type === 'stalled' || event.type === 'expiring')
     console.error(`worker ${process.pid}: ${event.type}: ${event.error.message}`)
 }

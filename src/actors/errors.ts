@@ -411,6 +411,11 @@ export const errorCodes = {
     when: 'The committed offset is outside of what the topic keeps.',
     next: 'Records are gone. Start the group at an explicit `from`.',
   },
+  RECORDS_EXPIRING: {
+    retryable: false,
+    when: 'A warning: records of a lease are stamped longer ago than their topic keeps records, which may delete them before they are read.',
+    next: 'Raise the retention of the topic (`retention.ms`), or stamp records when they are sent and have `decode` read the time that they are of from the value.',
+  },
   RECORD_UNDECODABLE: {
     retryable: false,
     when: 'A record could not be decoded to a key and events.',

@@ -26,6 +26,7 @@ export class SupervisorWatch {
 
   async #follow(terminal: Terminal, supervisor: Supervisor): Promise<never> {
     let stalled: string | undefined
+    const expiring = new Set<string>()
     for await (const event of supervisor.events) {
       switch (event.type) {
         case 'stopped':
@@ -35,6 +36,10 @@ export class SupervisorWatch {
           // It is tried again for ever: said once.
           if (stalled !== event.error.code) terminal.say(told(event.error))
           stalled = event.error.code
+          break
+        case 'expiring':
+          if (!expiring.has(event.topic)) terminal.say(told(event.error))
+          expiring.add(event.topic)
           break
         case 'restarted':
           terminal.say(`Run ${printable(event.key ?? '')} is tried again: ${told(event.error)}`)

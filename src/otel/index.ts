@@ -2,6 +2,7 @@
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
 import type { Telemetry } from '../actors/contracts/telemetry.ts'
 import { XMachinesError } from '../actors/errors.ts'
+import { LeaseMetrics } from './lease-metrics.ts'
 import { Metrics } from './metrics.ts'
 import { Spans } from './spans.ts'
 import type { OtelApi } from './trace-context.ts'
@@ -33,7 +34,9 @@ const scope = 'xmachines'
 export async function createTelemetry(options: TelemetryOptions = {}): Promise<Telemetry> {
   const api = await load()
   const spans = new Spans(api, (options.tracerProvider ?? api.trace).getTracer(scope))
-  const metrics = new Metrics((options.meterProvider ?? api.metrics).getMeter(scope))
+  const meter = (options.meterProvider ?? api.metrics).getMeter(scope)
+  const metrics = new Metrics(meter)
+  const leases = new LeaseMetrics(meter)
   return {
     unit(unit) {
       const span = spans.unit(unit)
@@ -70,7 +73,10 @@ export async function createTelemetry(options: TelemetryOptions = {}): Promise<T
     },
     append: runs => metrics.append(runs),
     residents: (of, change) => metrics.residents(of, change),
-    leases: read => metrics.leases(read),
+    leases: read => leases.leases(read),
+    fenced: lease => leases.fenced(lease),
+    drained: (lease, ms) => leases.drained(lease, ms),
+    lost: lease => leases.lost(lease),
   }
 }
 

@@ -1,11 +1,5 @@
 import type * as Otel from '@opentelemetry/api'
-import type {
-  MeasuredAttempt,
-  MeasuredDelivery,
-  MeasuredLease,
-  MeasuredRun,
-  MeasuredUnit,
-} from '../actors/contracts/telemetry.ts'
+import type { MeasuredAttempt, MeasuredDelivery, MeasuredRun, MeasuredUnit } from '../actors/contracts/telemetry.ts'
 
 /** As OpenTelemetry recommends for durations in seconds, and two below: a memory store is fast. */
 const seconds = [0.000_1, 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -18,7 +12,6 @@ export class Metrics {
   readonly #sent: Otel.Counter
   readonly #appendDuration: Otel.Histogram
   readonly #residents: Otel.UpDownCounter
-  readonly #reads = new Set<() => readonly MeasuredLease[]>()
 
   constructor(meter: Otel.Meter) {
     this.#units = meter.createCounter('xmachines.units', { unit: '{unit}', description: 'Units that became durable.' })
@@ -43,12 +36,6 @@ export class Metrics {
       unit: '{run}',
       description: 'Runs in memory.',
     })
-    meter
-      .createObservableGauge('xmachines.lease.lag', {
-        unit: '{record}',
-        description: 'Records that are not settled yet.',
-      })
-      .addCallback(result => this.#observe(result))
   }
 
   unit({ of, origin }: MeasuredUnit): void {
@@ -87,22 +74,6 @@ export class Metrics {
 
   residents(of: MeasuredRun, change: 1 | -1): void {
     this.#residents.add(change, attributesOf(of))
-  }
-
-  leases(read: () => readonly MeasuredLease[]): () => void {
-    this.#reads.add(read)
-    return () => this.#reads.delete(read)
-  }
-
-  #observe(result: Otel.ObservableResult): void {
-    for (const read of this.#reads)
-      for (const { topic, partition, group, lag } of read())
-        if (lag !== undefined)
-          result.observe(lag, {
-            'messaging.destination.name': topic,
-            'messaging.destination.partition.id': String(partition),
-            'messaging.consumer.group.name': group,
-          })
   }
 }
 

@@ -30,7 +30,17 @@ function counting(): { readonly telemetry: Telemetry; readonly open: () => numbe
   }
   const residents: Telemetry['residents'] = (_of, change) => void (open += change)
   return {
-    telemetry: { unit: span, attempt: span, delivery: span, append: begin, residents, leases: begin },
+    telemetry: {
+      unit: span,
+      attempt: span,
+      delivery: span,
+      append: begin,
+      residents,
+      leases: begin,
+      fenced() {},
+      drained() {},
+      lost() {},
+    },
     open: () => open,
   }
 }

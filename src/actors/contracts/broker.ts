@@ -86,6 +86,11 @@ export interface BrokerConsumer {
   endOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
   /** What the group has committed, whichever member holds the partition; where nothing is, where `from` starts it. */
   committedOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
+  /**
+   * How long the topic keeps a record after the time that it is stamped with, ms; `undefined`: it deletes none for its age.
+   * @default it deletes none
+   */
+  retention?(topic: string, options?: AbortOptions): Promise<number | undefined>
   /** Leaves the group: revokes what it holds, waits for the releases. Idempotent. */
   close(): Promise<void>
 }

@@ -66,13 +66,27 @@ export interface MeasuredAttemptSpan extends MeasuredSpan {
   within<T>(work: () => T): T
 }
 
-/** How far a lease is behind. */
-export interface MeasuredLease {
+/** A partition that a member of a group holds. */
+export interface MeasuredPartition {
   readonly topic: string
   readonly partition: number
   readonly group: string
-  /** Records; `undefined` where it is not known. */
+}
+
+/** How far a lease is behind: as `supervisor.status()` says it. `undefined` where it is not known. */
+export interface MeasuredLease extends MeasuredPartition {
+  /** From the group's commit to the partition's end: `fetchLag` and `backlog` together. */
   readonly lag: number | undefined
+  /** What waits in the topic. */
+  readonly fetchLag: number | undefined
+  /** What is in hand, from the group's commit on. */
+  readonly backlog: number | undefined
+  /** How long ago the oldest unsettled record was handed over, ms; 0: all are settled. */
+  readonly oldestAge: number
+  /** How long ago it was stamped, ms; 0: all are settled. */
+  readonly timeLag: number
+  /** How long nothing more was handed over because too much was unsettled, ms, in all. */
+  readonly paused: number
 }
 
 /**
@@ -87,6 +101,15 @@ export interface Telemetry {
   append(runs: number): (failed: boolean) => void
   /** A run came into memory (1), or went out of it (-1). */
   residents(of: MeasuredRun, change: 1 | -1): void
-  /** Leases come under a supervisor: `read` tells how they stand. Call the answer when they are gone. */
-  leases(read: () => readonly MeasuredLease[]): () => void
+  /**
+   * Leases come under a supervisor: `read` asks the broker and tells how they stand; it never rejects. Call the answer when they
+   * are gone.
+   */
+  leases(read: () => Promise<readonly MeasuredLease[]>): () => void
+  /** The store refused an append, because somebody else had claimed the partition. */
+  fenced(lease: MeasuredPartition): void
+  /** A lease that the group wanted back has drained, or had to stop to, after `ms`. */
+  drained(lease: MeasuredPartition, ms: number): void
+  /** A lease was taken away. */
+  lost(lease: MeasuredPartition): void
 }

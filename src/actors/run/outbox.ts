@@ -1,4 +1,4 @@
-import type { BesideChange } from '../contracts/store.ts'
+import type { AppendOutcome, BesideChange } from '../contracts/store.ts'
 import type { NewUnit } from '../contracts/unit.ts'
 import type { Observer } from './observer.ts'
 import type { Resident } from './resident.ts'
@@ -22,6 +22,6 @@ export interface RunOutbox extends Observer {
    * @returns whether {@link due} changes with the item
    */
   enter(units: readonly NewUnit[], refused: number, beside: BesideDraft): boolean
-  /** The last item is durable, or nothing of it is. */
-  entered(durable: boolean): void
+  /** What became of the last item: only what is `appended` is durable. */
+  entered(status: AppendOutcome['status']): void
 }

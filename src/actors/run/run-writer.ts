@@ -121,7 +121,7 @@ export class RunWriter implements Writer {
     const count = this.#inFlight
     this.#inFlight = 0
     this.#appending = false
-    resident.outbox?.entered(outcome.status === 'appended')
+    resident.outbox?.entered(outcome.status)
     const attempted = this.#aftermath.settled(outcome.status === 'appended')
     this.#mailroom.entered(outcome.status === 'appended')
     if (resident.over !== undefined) return

@@ -14,6 +14,7 @@ export interface EpochHome {
   writeSoon(outbox: Outbox): void
   outputsSent(count: number): void
   deadLettered(key: string | undefined, refusal: Refusal): void
+  appendFenced(): void
   sendFailed(error: XMachinesError): void
 }
 
@@ -68,6 +69,9 @@ export class Epoch implements Driver, OutboxHome {
   }
   deadLettered(key: string | undefined, refusal: Refusal): void {
     this.#home.deadLettered(key, refusal)
+  }
+  appendFenced(): void {
+    this.#home.appendFenced()
   }
   sendFailed(error: XMachinesError): void {
     this.#home.sendFailed(error)

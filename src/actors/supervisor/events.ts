@@ -20,8 +20,12 @@ interface OfRun extends OfLease {
  * What happened under a supervisor.
  *
  * - `claimed`: the partition's epoch is this supervisor's; its records flow.
- * - `revoked`: the group wants it back; it drains. `released`: it is given back. `lost`: it was taken away.
- * - `fenced`: the store refused an append: somebody else has claimed the partition. It is claimed again, or stops.
+ * - `revoked`: the group wants it back; it drains. `released`: it is given back, after it has drained for `drainTime` ms; what was
+ *   `unsettled` by then comes again elsewhere. `lost`: it was taken away.
+ * - `expiring`: it has records that are stamped longer ago than their topic keeps records, which may delete them before they
+ *   are read. Told once for a lease.
+ * - `fenced`: the store refused an append: somebody else has claimed the partition. It is claimed again, or stops; where
+ *   it drains already, what is in hand comes again elsewhere.
  * - `stopped`: the lease stands until a person did what `error` says.
  * - `stalled`: the store or the broker failed; it is tried again for ever.
  * - `restarted`: a run could not be loaded or decided, and is tried again. `parked`: not any more.
@@ -39,8 +43,12 @@ export type SupervisorEvent = {
   readonly lost?: number
 } & (
   | ({ readonly type: 'claimed'; readonly epoch: number } & OfLease)
-  | ({ readonly type: 'revoked' | 'released' } & OfLease)
-  | ({ readonly type: 'lost' | 'fenced' | 'stopped' | 'stalled'; readonly error: XMachinesError } & OfLease)
+  | ({ readonly type: 'revoked' } & OfLease)
+  | ({ readonly type: 'released'; readonly drainTime: number; readonly unsettled: number } & OfLease)
+  | ({
+      readonly type: 'lost' | 'fenced' | 'stopped' | 'stalled' | 'expiring'
+      readonly error: XMachinesError
+    } & OfLease)
   | ({ readonly type: 'restarted'; readonly attempt: number; readonly error: XMachinesError } & OfRun)
   | ({ readonly type: 'parked' | 'ended'; readonly error: XMachinesError } & OfRun)
   | ({

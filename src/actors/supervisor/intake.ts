@@ -1,10 +1,12 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { BrokerRecord } from '../contracts/broker.ts'
 import { decodedBy, jsonOf, keyOf } from './decode.ts'
+import type { Expiry } from './expiry.ts'
 import type { Lanes } from './lanes.ts'
 import type { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
 import { RecordCommand } from './record-command.ts'
+import type { Stopwatch } from './stopwatch.ts'
 
 /** What an intake needs of its lease. */
 export interface IntakeHome {
@@ -12,6 +14,10 @@ export interface IntakeHome {
   readonly source: string
   readonly lanes: Lanes
   readonly window: OffsetWindow
+  /** Runs while there is no room. */
+  readonly paused: Stopwatch
+  /** Looks at how old records are. */
+  readonly expiry: Expiry
   /** Fires when nothing more may be decided. */
   readonly stopSignal: AbortSignal | undefined
   /** A record that names no run. */
@@ -32,13 +38,19 @@ export class Intake {
 
   /** Reads until the records end, or {@link stop}. */
   async read(records: ReadableStream<BrokerRecord>): Promise<void> {
-    const { window } = this.#home
+    const { window, expiry, settings } = this.#home
     try {
       for await (const batch of batchesOf(records)) {
+        expiry.look(batch)
+        // One look at the clock serves all that goes in without a pause.
+        let now = settings.environment.now()
         for (const record of batch) {
-          while (window.full && this.#open) await new Promise<void>(resolve => (this.#room = resolve))
+          if (window.full) {
+            await this.#roomFor()
+            now = settings.environment.now()
+          }
           if (!this.#open) return
-          this.#take(record)
+          this.#take(record, now)
         }
       }
     } catch (thrown) {
@@ -60,10 +72,17 @@ export class Intake {
     this.makeRoom()
   }
 
-  #take(record: BrokerRecord): void {
+  async #roomFor(): Promise<void> {
+    const { window, paused } = this.#home
+    paused.start()
+    while (window.full && this.#open) await new Promise<void>(resolve => (this.#room = resolve))
+    paused.stop()
+  }
+
+  #take(record: BrokerRecord, now: number): void {
     const { settings, lanes, source, window, stopSignal } = this.#home
     const { decode, time, programs, limits } = settings
-    const place = window.begin(record.offset)
+    const place = window.begin(record, now)
     try {
       let at = record.timestamp
       let lane = decode === undefined && record.key !== null ? lanes.find(record.key) : undefined

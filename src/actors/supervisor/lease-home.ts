@@ -1,3 +1,4 @@
+import type { Counts } from './counts.ts'
 import type { Happening } from './events.ts'
 import type { Settings } from './options.ts'
 import type { Outbox } from './outbox.ts'
@@ -10,10 +11,8 @@ export interface LeaseHome {
   readonly residents: Residents
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
+  readonly counts: Counts
   writeSoon(outbox: Outbox): void
-  outputsSent(count: number): void
-  deadLettered(): void
-  duplicate(): void
   tell(happening: Happening): void
   /** Something happened that whoever waits to be caught up may want to look at. */
   progressed(): void

@@ -2,22 +2,24 @@ import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
-import { nurseryOf } from '../run/nursery.ts'
-import { leaseHeld } from '../run/run-errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
+import { Claims } from './claims.ts'
 import { Committer } from './committer.ts'
 import { refusalOf } from './dead-letter.ts'
 import { Epoch } from './epoch.ts'
 import type { Happening, LeaseHappening } from './events.ts'
+import { Expiry } from './expiry.ts'
 import { asError, mayPass } from './failures.ts'
 import { Gate } from './gate.ts'
+import type { GroupOffsets } from './group-offsets.ts'
 import { Intake } from './intake.ts'
 import type { Lane } from './lane.ts'
 import type { LaneHome, LaneNames } from './lane-home.ts'
 import { Lanes } from './lanes.ts'
 import { leaseOver, leaseStopped } from './lease-errors.ts'
 import type { LeaseHome } from './lease-home.ts'
+import { standingOf } from './lease-standing.ts'
 import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
 import { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
@@ -27,6 +29,8 @@ import type { Residents } from './residents.ts'
 import type { Sender } from './sender.ts'
 import { Stall } from './stall.ts'
 import type { LeaseStatus } from './status.ts'
+import { Stopwatch } from './stopwatch.ts'
+import { Unattended } from './unattended.ts'
 import { UnkeptLetters } from './unkept-letters.ts'
 
 /** The life of one lease: its records go to their runs, and what is settled is committed. */
@@ -43,24 +47,27 @@ export class LeaseLife implements LeaseWork, LaneHome {
   /** Resolves when it is given back, or gone. */
   readonly ended: Promise<void>
   readonly parkedRuns: ParkedRuns
-  /** Kinds of child runs that nobody looks after: told once. */
-  readonly #unattended = new Set<string>()
+  readonly paused: Stopwatch
+  readonly expiry: Expiry
+  /** Runs from when the group wants it back to when it has nothing in hand, or the time for it is over. */
+  draining: Stopwatch | undefined
   halted = false
   epoch!: Epoch
   readonly #home: LeaseHome
   readonly #broker: PartitionLease
   readonly #life
+  readonly #claims: Claims
   readonly #committer: Committer
   readonly #intake: Intake
   readonly #stopping = new AbortController()
   readonly #gate = new Gate()
   #attention: Attention | undefined
-  #claiming: Promise<unknown> = Promise.resolve()
   #reading = false
   #released = false
   #error: XMachinesError | undefined
   readonly #stall: Stall
   readonly #letters: UnkeptLetters
+  readonly #unattended: Unattended
 
   constructor(broker: PartitionLease, home: LeaseHome) {
     const { settings } = home
@@ -80,6 +87,10 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.parkedRuns = new ParkedRuns(settings.maxParked)
     this.#stall = new Stall(this.pauses, settings.backoff)
     this.#letters = new UnkeptLetters(this)
+    this.#unattended = new Unattended(settings.store, happening => this.tell(happening))
+    this.#claims = new Claims(settings, { namespace: this.namespace, partition: broker.partition })
+    this.paused = new Stopwatch(settings.environment)
+    this.expiry = new Expiry(this, settings, error => this.tell({ type: 'expiring', error }))
     this.#committer = new Committer(broker, this)
     this.#intake = new Intake(this)
     const { backoff, drain, environment } = settings
@@ -139,33 +150,16 @@ export class LeaseLife implements LeaseWork, LaneHome {
     await this.epoch?.flush()
   }
 
-  status(end: number | undefined): LeaseStatus {
-    const { topic, partition, window } = this
-    const { position } = window
-    const committed = this.committedTo
-    const from = committed ?? position
-    return {
-      topic,
-      partition,
-      epoch: this.epoch?.lease.epoch,
-      state: stateOf(this.#life.getSnapshot().value),
-      position,
-      committed,
-      lag: end === undefined || from === undefined ? undefined : Math.max(0, end - from),
-      unsettled: window.open,
-      error: this.error,
-    }
+  status(offsets: GroupOffsets): LeaseStatus {
+    return standingOf(this, this.#life.getSnapshot().value, offsets)
   }
 
   // LeaseWork: what its life consists of.
 
   async claim(): Promise<void> {
-    const { settings, namespace, partition } = this
-    const { store, environment, consumer } = settings
+    const { namespace, partition } = this
     try {
-      const claimed = store.claim({ namespace, partition, owner: environment.process, group: consumer.group })
-      this.#claiming = claimed.catch(() => {})
-      const { epoch } = await claimed
+      const epoch = await this.#claims.claim()
       this.epoch = new Epoch({ namespace, partition, epoch }, this)
     } catch (thrown) {
       const error = asError(thrown, 'STORE_UNAVAILABLE')
@@ -196,6 +190,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#attention.look()
     if (this.#reading) return
     this.#reading = true
+    void this.expiry.ask()
     void this.#intake.read(this.#broker.records)
   }
 
@@ -206,13 +201,11 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   async mayClaim(): Promise<boolean> {
-    const { namespace, partition, settings } = this
     // It commits nothing new. Whom the broker does not assign the partition any more learns so.
     await this.#broker.commit(this.window.settledTo ?? 0)
-    const row = await settings.store.lease({ namespace, partition })
-    const { owner = null, group = null, epoch = 0 } = row ?? {}
-    if (owner === null || group === settings.consumer.group) return true
-    this.#error = leaseStopped(this, leaseHeld(`${namespace}/${partition}`, { epoch, owner }))
+    const hindrance = await this.#claims.hindrance()
+    if (hindrance === undefined) return true
+    this.#error = leaseStopped(this, hindrance)
     return false
   }
 
@@ -224,6 +217,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   async drain(): Promise<void> {
+    this.draining = new Stopwatch(this.settings.environment)
+    this.draining.start()
     this.#intake.stop()
     await this.window.allSettled()
     await this.epoch.flush()
@@ -234,15 +229,17 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   async release(): Promise<void> {
-    const { settings, namespace, partition } = this
+    const { draining } = this
+    draining?.stop()
+    const drainTime = draining?.time ?? 0
+    const unsettled = this.window.open
+    if (draining !== undefined) this.#home.counts.drained(this, drainTime)
     this.#halt()
     this.#end(leaseOver(this, 'was given back'))
-    await this.#claiming
-    const epoch = this.epoch?.lease.epoch
-    if (epoch !== undefined) await settings.store.release({ namespace, partition, epoch }).catch(() => false)
+    await this.#claims.release(() => this.epoch?.lease.epoch)
     this.#released = true
     await this.#broker.release()
-    this.tell({ type: 'released' })
+    this.tell({ type: 'released', drainTime, unsettled })
     this.#home.progressed()
   }
 
@@ -251,6 +248,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const error = XMachinesError.is(reason) ? reason : leaseOver(this, 'was taken away')
     this.#halt()
     this.#end(error)
+    this.#home.counts.lost(this)
     this.tell({ type: 'lost', error })
     this.#home.progressed()
   }
@@ -278,7 +276,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
 
   duplicate(): void {
-    this.#home.duplicate()
+    this.#home.counts.duplicates++
   }
 
   stalled(error: XMachinesError): void {
@@ -296,6 +294,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#send('FENCED')
     if (this.#life.getSnapshot().matches('unclaimed')) return
     // It drains, or stands: nothing of it can be settled any more.
+    this.tell({ type: 'fenced', error })
     this.#halt()
     this.epoch.end(error)
     for (const lane of this.lanes.all()) lane.halt()
@@ -355,11 +354,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#attention?.left(run)
   }
 
-  spawned(parent: LaneNames, { spawn, machine }: SentSpawn): void {
-    const name = `${spawn.namespace} ${machine}`
-    if (this.#unattended.has(name) || nurseryOf(this.store).attends(spawn.namespace, machine)) return
-    this.#unattended.add(name)
-    this.tell({ type: 'unattended', ...parent, child: { ...spawn, machine } })
+  spawned(parent: LaneNames, sent: SentSpawn): void {
+    this.#unattended.spawned(parent, sent)
   }
 
   tell(happening: LeaseHappening): void {
@@ -372,11 +368,14 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#home.writeSoon(outbox)
   }
   outputsSent(count: number): void {
-    this.#home.outputsSent(count)
+    this.#home.counts.outputsSent += count
   }
   deadLettered(key: string | undefined, { record, error }: Refusal): void {
-    this.#home.deadLettered()
+    this.#home.counts.deadLettered++
     this.tell({ type: 'dead-lettered', key, offset: Number(record.offset), code: error.code })
+  }
+  appendFenced(): void {
+    this.#home.counts.fenced(this)
   }
   /** Nothing that its runs send can be settled any more. */
   sendFailed(error: XMachinesError): void {
@@ -451,12 +450,6 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const excess = this.parkedRuns.excess(last)
     if (excess !== undefined) this.stop(excess)
   }
-}
-
-function stateOf(value: unknown): LeaseStatus['state'] {
-  if (typeof value === 'string') return value as LeaseStatus['state']
-  const { unclaimed } = value as { readonly unclaimed: string }
-  return unclaimed === 'wondering' ? 'fenced' : (unclaimed as LeaseStatus['state'])
 }
 
 function on(signal: AbortSignal, work: () => void): void {

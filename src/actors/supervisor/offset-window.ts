@@ -1,11 +1,23 @@
+import type { BrokerRecord } from '../contracts/broker.ts'
+
+/** A record that is in hand. */
+export interface UnsettledRecord {
+  /** When it was handed over, ms since 1970. */
+  readonly begun: number
+  /** The record's own time. */
+  readonly timestamp: number
+}
+
 /**
  * Which records of a lease are settled. Each record gets a place when it is handed over; records settle in any order, and
  * what counts is up to which offset all are.
  */
 export class OffsetWindow {
   readonly size: number
-  /** By place: the offset, and whether it is settled. */
+  /** By place: the offset, the record's time, when it was handed over, and whether it is settled. */
   readonly #offsets: Float64Array
+  readonly #timestamps: Float64Array
+  readonly #begun: Float64Array
   readonly #settled: Uint8Array
   /** The oldest place that is not settled, and the next one to be given out. */
   #first = 0
@@ -20,6 +32,8 @@ export class OffsetWindow {
   constructor(size: number) {
     this.size = size
     this.#offsets = new Float64Array(size)
+    this.#timestamps = new Float64Array(size)
+    this.#begun = new Float64Array(size)
     this.#settled = new Uint8Array(size)
   }
 
@@ -33,6 +47,13 @@ export class OffsetWindow {
     return this.#open
   }
 
+  /** The oldest record that is not settled; `undefined` where all are. */
+  get oldest(): UnsettledRecord | undefined {
+    if (this.#first === this.#next) return undefined
+    const slot = this.#first % this.size
+    return { begun: this.#begun[slot]!, timestamp: this.#timestamps[slot]! }
+  }
+
   /** The offset after the last record that was handed over. */
   get position(): number | undefined {
     return this.#position
@@ -43,11 +64,13 @@ export class OffsetWindow {
     return this.#settledTo
   }
 
-  /** Takes a record in; answers its place. Only while it is not {@link full}. */
-  begin(offset: number): number {
+  /** Takes a record in, at the time `now`; answers its place. Only while it is not {@link full}. */
+  begin({ offset, timestamp }: Pick<BrokerRecord, 'offset' | 'timestamp'>, now: number): number {
     const place = this.#next++
     const slot = place % this.size
     this.#offsets[slot] = offset
+    this.#timestamps[slot] = timestamp
+    this.#begun[slot] = now
     this.#settled[slot] = 0
     this.#open++
     this.#position = offset + 1

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { OutgoingRecord } from '../contracts/broker.ts'
-import type { OutputMark, Refusal, RunHead, Store } from '../contracts/store.ts'
+import type { AppendOutcome, OutputMark, Refusal, RunHead, Store } from '../contracts/store.ts'
 import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import type { AdoptedUnit } from '../run/command.ts'
@@ -19,6 +19,8 @@ export interface OutboxHome {
   writeSoon(outbox: Outbox): void
   outputsSent(count: number): void
   deadLettered(key: string | undefined, refusal: Refusal): void
+  /** The store refused an item of the run: its lease is over. */
+  appendFenced(): void
   /** The run is out of memory. */
   gone(outbox: Outbox): void
   /** The topic does not take what is to be sent, for good. */
@@ -171,11 +173,12 @@ export class Outbox implements RunOutbox {
     return true
   }
 
-  entered(durable: boolean): void {
+  entered(status: AppendOutcome['status']): void {
+    if (status === 'fenced') this.#home.appendFenced()
     const item = this.#inItem
     if (item === undefined) return
     this.#inItem = undefined
-    if (!durable) {
+    if (status !== 'appended') {
       this.#acknowledged = [...item.acknowledged, ...this.#acknowledged]
       this.due = this.#attention ? 0 : undefined
       return

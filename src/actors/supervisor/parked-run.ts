@@ -121,7 +121,7 @@ export class ParkedRun implements Writer, OutboxWriter {
   settled(outcome: AppendOutcome): void {
     const count = this.#inFlight
     this.#inFlight = 0
-    this.#outbox.entered(outcome.status === 'appended')
+    this.#outbox.entered(outcome.status)
     if (this.#over !== undefined) return
     if (outcome.status === 'fenced') return this.end(leaseLost(this.run, this.#lease, outcome))
     // Unparked, or written to by somebody else: it is looked at anew.

@@ -12,10 +12,35 @@ export interface LeaseStatus {
   readonly position: number | undefined
   /** What is committed, as far as this supervisor knows; `undefined` before its first commit, where the broker tells no earlier one. */
   readonly committed: number | undefined
-  /** Records from `committed` (or the position) to the partition's end, as it was last known. Each look asks for the next one. */
+  /**
+   * The group's lag, as every tool shows it: from `committed` (or the position) to the partition's end. It is `fetchLag` and
+   * `backlog` together. The end is the one that was last known; each look asks for the next one. Lags are in offsets: marks of
+   * transactions and what compaction has taken count, too.
+   */
   readonly lag: number | undefined
+  /** From `position` to the partition's end: what waits in the topic. It grows where records come faster than they are taken in. */
+  readonly fetchLag: number | undefined
+  /**
+   * From `committed` to `position`: what is in this process, and would come again if it died now. It stands at `window` or more
+   * where one record holds up the commit.
+   */
+  readonly backlog: number | undefined
   /** Records that were handed over and are not settled. */
   readonly unsettled: number
+  /**
+   * How long ago the oldest unsettled record was handed over, ms; `undefined` where all are settled. By this process's clock alone:
+   * what grows here is stuck, whatever time the records are of.
+   */
+  readonly oldestAge: number | undefined
+  /**
+   * How long ago the oldest unsettled record was stamped, ms: how late the runs are. Of meaning where producers stamp what they send with
+   * the time of the sending; of records that are sent again with their old times it says how old those are.
+   */
+  readonly timeLag: number | undefined
+  /** How long nothing more was handed over because `window` records were unsettled, ms, in all since the broker gave the lease. */
+  readonly paused: number
+  /** How long it has been draining, ms; `undefined` while it does not. */
+  readonly drainTime: number | undefined
   /** Why it stands stopped. */
   readonly error: XMachinesError | undefined
 }
@@ -26,6 +51,14 @@ export interface ParkedRunStatus extends Parked {
   readonly key: string | undefined
   readonly topic: string
   readonly partition: number
+}
+
+/** The drains of a supervisor: leases that the group wanted back. Times are ms. */
+export interface DrainStatus {
+  readonly count: number
+  /** The last one took so long. */
+  readonly last: number | undefined
+  readonly total: number
 }
 
 /** How a supervisor stands. Counts are since its start. */
@@ -42,4 +75,10 @@ export interface SupervisorStatus {
   readonly deadLettered: number
   /** Outputs that the result topic has acknowledged. */
   readonly outputsSent: number
+  /** Appends of runs in memory that the store refused, because somebody else had claimed the partition. */
+  readonly fencedAppends: number
+  /** Drains that are over, whether everything in hand was settled or the time for it was over. */
+  readonly drains: DrainStatus
+  /** Leases that were taken away: what was in hand came again, here or elsewhere. */
+  readonly leasesLost: number
 }

@@ -1,12 +1,15 @@
-import type { PartitionLease, PartitionOffsets } from '../contracts/broker.ts'
+import type { PartitionLease } from '../contracts/broker.ts'
 import type { AbortOptions } from '../contracts/store.ts'
+import type { MeasuredLease } from '../contracts/telemetry.ts'
 import type { TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { HostKeeper } from '../host/host.ts'
 import { childWards } from '../host/ward.ts'
 import { Pauses } from './backoff.ts'
 import { caughtUp } from './caught-up.ts'
+import { Counts } from './counts.ts'
 import { EventLog, type Happening, type SupervisorEvent } from './events.ts'
+import { GroupOffsets } from './group-offsets.ts'
 import { LeaseLife } from './lease.ts'
 import type { LeaseHome } from './lease-home.ts'
 import { type SupervisorWork, startLife, supervisorMachine } from './lifecycle.ts'
@@ -14,7 +17,7 @@ import type { Settings } from './options.ts'
 import type { Outbox } from './outbox.ts'
 import { Residents } from './residents.ts'
 import { Sender } from './sender.ts'
-import type { SupervisorStatus } from './status.ts'
+import type { LeaseStatus, SupervisorStatus } from './status.ts'
 
 /** Drives runs with the records of a broker. Made by `supervise`. */
 export interface Supervisor extends AsyncDisposable {
@@ -36,12 +39,16 @@ export interface Supervisor extends AsyncDisposable {
 /** How long an acknowledgement waits for an item of its run to go along with, ms. */
 const writeDelay = 500
 
+/** How long whoever measures waits for the broker to say where the topics end, ms. */
+const askTimeout = 2000
+
 /** A member of a group whose records drive runs. */
 export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   readonly settings: Settings
   readonly residents: Residents
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
+  readonly counts: Counts
   readonly #events: EventLog
   readonly #pauses: Pauses
   readonly #life
@@ -50,13 +57,8 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   readonly #leases = new Set<LeaseLife>()
   /** Looks after the child runs of its runs: they belong to no partition. */
   readonly #children: HostKeeper | undefined
-  /** Where the topics ended when they were last asked. */
-  readonly #ends = new Map<string, PartitionOffsets>()
-  #asking = false
+  readonly #offsets: GroupOffsets
   #failure: XMachinesError | undefined
-  #duplicates = 0
-  #deadLettered = 0
-  #outputsSent = 0
   readonly #toWrite = new Set<Outbox>()
   #writeTimer: TimeoutHandle | undefined
   #progress: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
@@ -64,16 +66,15 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   constructor(settings: Settings) {
     const { environment, backoff, results, deadLetters } = settings
     this.settings = settings
+    this.counts = new Counts(settings.consumer.group, settings.telemetry)
+    this.#offsets = new GroupOffsets(settings.consumer)
     this.residents = new Residents(settings.residents, settings.idle, environment)
     this.#events = new EventLog(environment)
     this.#pauses = new Pauses(environment)
     const sending = { pauses: this.#pauses, backoff, stalled: () => {} }
     this.results = results && new Sender(results, sending)
     this.deadLetters = deadLetters && new Sender(deadLetters, sending)
-    this.#unmeasured = settings.telemetry?.leases(() => {
-      const { group } = settings.consumer
-      return this.status().leases.map(({ topic, partition, lag }) => ({ topic, partition, group, lag }))
-    })
+    this.#unmeasured = settings.telemetry?.leases(() => this.#measure())
     this.#children = this.#attendChildren()
     const life = startLife(supervisorMachine, { work: this }, environment)
     this.#life = life
@@ -107,19 +108,20 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   }
 
   status(): SupervisorStatus {
-    void this.#askEnds()
+    void this.#askOffsets()
     const { value } = this.#life.getSnapshot()
-    const leases = [...this.#leases].sort((a, b) =>
-      a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
-    )
+    const { duplicates, deadLettered, outputsSent, fencedAppends, drains, leasesLost } = this.counts
     return {
       state: typeof value === 'string' ? value : value.open,
-      leases: leases.map(lease => lease.status(this.#ends.get(lease.topic)?.get(lease.partition))),
+      leases: this.#standings(),
       residents: this.residents.size,
-      parked: leases.flatMap(lease => lease.parkedRuns.all),
-      duplicates: this.#duplicates,
-      deadLettered: this.#deadLettered,
-      outputsSent: this.#outputsSent,
+      parked: this.#sorted().flatMap(lease => lease.parkedRuns.all),
+      duplicates,
+      deadLettered,
+      outputsSent,
+      fencedAppends,
+      drains,
+      leasesLost,
     }
   }
 
@@ -174,18 +176,6 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
       this.#toWrite.clear()
       for (const each of due) each.write()
     }, writeDelay)
-  }
-
-  outputsSent(count: number): void {
-    this.#outputsSent += count
-  }
-
-  deadLettered(): void {
-    this.#deadLettered++
-  }
-
-  duplicate(): void {
-    this.#duplicates++
   }
 
   tell(happening: Happening): void {
@@ -247,16 +237,36 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
       throw new XMachinesError('SUPERVISOR_STOPPED', 'The supervisor is closed. Start another one to go on.')
   }
 
-  async #askEnds(): Promise<void> {
-    const { consumer } = this.settings
-    if (this.#asking) return
-    this.#asking = true
-    try {
-      for (const topic of consumer.topics) this.#ends.set(topic, await consumer.endOffsets(topic))
-    } catch {
-      // The last answer stays.
-    } finally {
-      this.#asking = false
-    }
+  #sorted(): readonly LeaseLife[] {
+    return [...this.#leases].sort((a, b) =>
+      a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
+    )
+  }
+
+  #standings(): readonly LeaseStatus[] {
+    return this.#sorted().map(lease => lease.status(this.#offsets))
+  }
+
+  #askOffsets(): Promise<void> {
+    const leases = [...this.#leases]
+    return this.#offsets.ask(new Set(leases.filter(lease => lease.committedTo === undefined).map(({ topic }) => topic)))
+  }
+
+  async #measure(): Promise<readonly MeasuredLease[]> {
+    await this.#pauses.wait(askTimeout, this.#askOffsets())
+    const { group } = this.settings.consumer
+    return this.#standings().map(
+      ({ topic, partition, lag, fetchLag, backlog, oldestAge = 0, timeLag = 0, paused }) => ({
+        topic,
+        partition,
+        group,
+        lag,
+        fetchLag,
+        backlog,
+        oldestAge,
+        timeLag,
+        paused,
+      }),
+    )
   }
 }

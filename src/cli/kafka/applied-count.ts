@@ -35,4 +35,8 @@ export class AppliedCount implements Telemetry {
   leases(): () => void {
     return () => {}
   }
+
+  fenced(): void {}
+  drained(): void {}
+  lost(): void {}
 }

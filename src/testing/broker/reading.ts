@@ -124,6 +124,20 @@ export const reading: readonly Case[] = [
     },
   ],
   [
+    'how long records are kept is a time, or not told',
+    async stage => {
+      const topic = await stage.topic(1)
+      const member = stage.join(topic, stage.group())
+      await stage.until('a lease', () => member.held.length === 1)
+      const { consumer } = member
+      if (consumer.retention === undefined) return
+      const kept = await consumer.retention(topic)
+      check(kept === undefined || kept >= 0, `Records are kept for ${kept} ms.`)
+      const aborted = { signal: AbortSignal.abort() }
+      await refused(() => consumer.retention!(topic, aborted), 'ABORTED', 'Asking how long records are kept')
+    },
+  ],
+  [
     'aborted operations are refused, and do nothing',
     async stage => {
       const topic = await stage.topic(1)

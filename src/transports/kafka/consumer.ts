@@ -18,6 +18,7 @@ import { abandonable, KafkaLease, type KafkaLease as Lease, type LeaseHolder } f
 import { LeaseStart } from './lease-start.ts'
 import { Offsets } from './offsets.ts'
 import { toldOf } from './problems.ts'
+import { retentionOf } from './topic-config.ts'
 import { wait } from './wait.ts'
 
 /** Releases that come close to one another are told to the group at once, ms. */
@@ -43,6 +44,8 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   readonly #offered: Lease[] = []
   readonly #bell = new Bell()
   readonly #ended = new Bell()
+  /** Questions under way: the leases that a rebalance brings all ask. */
+  readonly #retentions = new Map<string, Promise<number | undefined>>()
   #open: Promise<Open> | undefined
   #parts: Open | undefined
   #isJoined = false
@@ -89,6 +92,16 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       return new Map(
         partitions.map(partition => [partition, committed.get(partition)?.offset ?? starts.get(partition)]),
       )
+    })
+  }
+
+  retention(topic: string, options: AbortOptions = {}): Promise<number | undefined> {
+    return this.#ask(options, `Asking how long ${topic} keeps records`, ({ cluster }) => {
+      const underWay = this.#retentions.get(topic)
+      if (underWay !== undefined) return underWay
+      const asked = retentionOf(cluster, topic).finally(() => this.#retentions.delete(topic))
+      this.#retentions.set(topic, asked)
+      return asked
     })
   }
 

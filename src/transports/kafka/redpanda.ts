@@ -1,8 +1,9 @@
 import type { ConsumerOptions } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { brokerOn, type KafkaBroker } from './broker.ts'
-import { askAny, type Cluster } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import type { KafkaBrokerOptions } from './options.ts'
+import { configOf } from './topic-config.ts'
 
 export type { KafkaBroker } from './broker.ts'
 export type { KafkaLogger } from './log.ts'
@@ -30,8 +31,6 @@ export type RedpandaBrokerOptions = KafkaBrokerOptions & RedpandaDurability
 
 /** Redpanda's own limit of a session, ms (`group_max_session_timeout_ms`). */
 const longestSession = 300_000
-/** Of a topic, in the protocol. */
-const topicResource = 2
 
 /**
  * A Redpanda cluster: as `kafkaBroker`, with what differs looked after. Sessions are kept under Redpanda's limit, and topics
@@ -62,13 +61,8 @@ export function redpandaBroker(options: RedpandaBrokerOptions): KafkaBroker {
 
 /** The topics that acknowledge what is in memory only. */
 async function cachedOf(cluster: Cluster, topics: readonly string[]): Promise<readonly string[]> {
-  const asked = topics.map(name => ({ type: topicResource, name, configNames: ['write.caching'] }))
-  const { resources } = await askAny(cluster, node => node.describeConfigs({ resources: asked }))
-  return resources
-    .filter(({ configEntries }) =>
-      configEntries.some(({ configName, configValue }) => configName === 'write.caching' && configValue === 'true'),
-    )
-    .map(({ resourceName }) => resourceName)
+  const configs = await configOf(cluster, topics, ['write.caching'])
+  return topics.filter(topic => configs.get(topic)?.get('write.caching') === 'true')
 }
 
 function unsafe(topics: readonly string[]): XMachinesError {

@@ -179,9 +179,15 @@ describe('status', () => {
           epoch: 1,
           state: 'running',
           position: 3,
-          committed: undefined,
-          lag: 7,
+          committed: 0,
+          lag: 10,
+          fetchLag: 7,
+          backlog: 3,
           unsettled: 3,
+          oldestAge: 0,
+          timeLag: 0,
+          paused: 0,
+          drainTime: undefined,
           error: undefined,
         },
       ],
@@ -190,6 +196,9 @@ describe('status', () => {
       duplicates: 0,
       deadLettered: 0,
       outputsSent: 0,
+      fencedAppends: 0,
+      drains: { count: 0, last: undefined, total: 0 },
+      leasesLost: 0,
     })
     held.release()
     await supervisor.caughtUp()

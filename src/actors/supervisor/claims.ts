@@ -1,0 +1,39 @@
+import type { LeaseKey } from '../contracts/store.ts'
+import type { XMachinesError } from '../errors.ts'
+import { leaseHeld } from '../run/run-errors.ts'
+import type { Settings } from './options.ts'
+
+/** The row of a partition in the store, as a supervisor claims it and gives it back. */
+export class Claims {
+  readonly #settings: Pick<Settings, 'store' | 'consumer' | 'environment'>
+  readonly #key: LeaseKey
+  #claiming: Promise<unknown> = Promise.resolve()
+
+  constructor(settings: Pick<Settings, 'store' | 'consumer' | 'environment'>, key: LeaseKey) {
+    this.#settings = settings
+    this.#key = key
+  }
+
+  /** Takes it over; answers the new epoch. */
+  async claim(): Promise<number> {
+    const { store, consumer, environment } = this.#settings
+    const claimed = store.claim({ ...this.#key, owner: environment.process, group: consumer.group })
+    this.#claiming = claimed.catch(() => {})
+    return (await claimed).epoch
+  }
+
+  /** Why it must not be claimed again: it has an owner of another group. */
+  async hindrance(): Promise<XMachinesError | undefined> {
+    const { store, consumer } = this.#settings
+    const { owner = null, group = null, epoch = 0 } = (await store.lease(this.#key)) ?? {}
+    if (owner === null || group === consumer.group) return undefined
+    return leaseHeld(`${this.#key.namespace}/${this.#key.partition}`, { epoch, owner })
+  }
+
+  /** Gives it back, once a claim that is under way is answered. @param epoch asked for then: the claim may bring another one */
+  async release(epoch: () => number | undefined): Promise<void> {
+    await this.#claiming
+    const held = epoch()
+    if (held !== undefined) await this.#settings.store.release({ ...this.#key, epoch: held }).catch(() => false)
+  }
+}

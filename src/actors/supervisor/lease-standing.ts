@@ -1,0 +1,34 @@
+import type { GroupOffsets } from './group-offsets.ts'
+import { lagsOf } from './lags.ts'
+import type { LeaseLife } from './lease.ts'
+import type { LeaseStatus } from './status.ts'
+
+/** How a lease stands. @param life the state of its life @param offsets what was last asked of its group */
+export function standingOf(lease: LeaseLife, life: unknown, offsets: GroupOffsets): LeaseStatus {
+  const { topic, partition, window, settings } = lease
+  const { position, oldest } = window
+  const known = offsets.committed(topic, partition)
+  const committed = lease.committedTo === undefined ? known : Math.max(lease.committedTo, known ?? 0)
+  const now = settings.environment.now()
+  return {
+    topic,
+    partition,
+    epoch: lease.epoch?.lease.epoch,
+    state: stateOf(life),
+    position,
+    committed,
+    ...lagsOf(committed, position, offsets.end(topic, partition)),
+    unsettled: window.open,
+    oldestAge: oldest && Math.max(0, now - oldest.begun),
+    timeLag: oldest && Math.max(0, now - oldest.timestamp),
+    paused: lease.paused.time,
+    drainTime: lease.draining?.time,
+    error: lease.error,
+  }
+}
+
+function stateOf(life: unknown): LeaseStatus['state'] {
+  if (typeof life === 'string') return life as LeaseStatus['state']
+  const { unclaimed } = life as { readonly unclaimed: string }
+  return unclaimed === 'wondering' ? 'fenced' : (unclaimed as LeaseStatus['state'])
+}
