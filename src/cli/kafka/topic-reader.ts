@@ -2,9 +2,10 @@ import type { BrokerRecord } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { Slabs } from '../../transports/broker/slabs.ts'
 import { Client } from '../../transports/kafka/client.ts'
-import { ask, type Cluster, type Place, stillTimers } from '../../transports/kafka/cluster.ts'
+import { ask, type Cluster, type Place } from '../../transports/kafka/cluster.ts'
 import { leadersOf, Offsets } from '../../transports/kafka/offsets.ts'
 import type { KafkaConnection } from '../../transports/kafka/options.ts'
+import { patch } from '../../transports/kafka/patches.ts'
 import { isStale, refusal, toldOf, typeOf, typeOfCode } from '../../transports/kafka/problems.ts'
 import { wait } from '../../transports/kafka/wait.ts'
 import { type FetchedPartition, fetchRequest } from '../../transports/kafka/wire/fetch.ts'
@@ -87,7 +88,7 @@ export class TopicReader {
         const [nodeId] = leadersOf(this.#cluster, [place]).keys()
         if (nodeId === undefined) throw refusal('LEADER_NOT_AVAILABLE', place)
         const node = await this.#cluster.findBroker({ nodeId })
-        stillTimers(node)
+        patch(node)
         const topics = [{ topic, partitions: [{ partition, offset }] }]
         const [answer] = await ask(node, fetchRequest, { topics, maxWait, maxBytes, maxBytesPerPartition })
         if (answer!.errorCode === 0) return answer!

@@ -1,7 +1,8 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import { askAny, type Cluster, openCluster, stillTimers } from './cluster.ts'
+import { askAny, type Cluster, openCluster } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
+import { patch } from './patches.ts'
 import type { Codecs } from './wire/compression.ts'
 
 /** How old what is known of the cluster may get, ms. */
@@ -77,7 +78,7 @@ export class Client {
     await cluster.connect()
     await cluster.addMultipleTargetTopics(topics)
     const { clusterId } = await askAny(cluster, node => {
-      stillTimers(node)
+      patch(node)
       return node.metadata(topics)
     })
     await this.check(cluster, topics)

@@ -57,7 +57,7 @@ export interface Node {
   lookupRequest(apiKey: number, definition: object): () => object
   readonly connectionPool: {
     send(request: object): Promise<unknown>
-    readonly pool: readonly { readonly requestQueue: object }[]
+    readonly pool: readonly { readonly requestQueue: object; connect(): Promise<unknown> }[]
   }
 }
 
@@ -72,7 +72,6 @@ export interface Cluster {
   findBroker(node: { readonly nodeId: number | string }): Promise<Node>
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
   findGroupCoordinator(group: { readonly groupId: string }): Promise<Node>
-  removeBroker(address: { readonly host: string; readonly port: number }): void
 }
 
 const used = [
@@ -85,7 +84,6 @@ const used = [
   'findBroker',
   'findTopicPartitionMetadata',
   'findGroupCoordinator',
-  'removeBroker',
 ] as const satisfies readonly (keyof Cluster)[]
 
 /**
@@ -164,25 +162,6 @@ export async function askAny<Answer>(cluster: Cluster, question: (node: Node) =>
     }
   }
   throw met
-}
-
-const stilled = new WeakSet<object>()
-
-/**
- * kafkajs 2.2.4 checks every connection a thousand times a second for requests that it holds back: its timer is given a
- * time long past when there are none. Here the check is left out when there is nothing to check.
- */
-export function stillTimers(node: Node): void {
-  const queue = node.connectionPool?.pool?.[0]?.requestQueue
-  const prototype = queue && Object.getPrototypeOf(queue)
-  if (!prototype || stilled.has(prototype)) return
-  stilled.add(prototype)
-  const check: unknown = prototype.scheduleCheckPendingRequests
-  if (typeof check !== 'function') return
-  prototype.scheduleCheckPendingRequests = function (this: { pending?: unknown[]; throttledUntil?: number }) {
-    if (this.pending?.length === 0 && (this.throttledUntil ?? 0) <= Date.now()) return
-    check.call(this)
-  }
 }
 
 function unsupported(why: string): XMachinesError {

@@ -7,6 +7,9 @@ import { wait } from './wait.ts'
 /** How long a commit is tried while the coordinator is silent, ms. */
 const patience = 30_000
 
+/** From one request to the next, ms: on a near coordinator they would follow each other at once, and cost more than the records. */
+const pace = 50
+
 export interface CommitterOptions {
   /** `offsets` is asked in the tick in which its answer is sent: leases may end until then. */
   commit(offsets: () => readonly OffsetToCommit[]): Promise<void>
@@ -20,11 +23,16 @@ interface Pending {
   waiters: { readonly next: number; resolve(): void; reject(error: unknown): void }[]
 }
 
-/** Commits for all leases of a member: one request at a time, whatever comes meanwhile goes into the next. */
+/**
+ * Commits for all leases of a member: one request at a time, whatever comes meanwhile goes into the next. That one follows
+ * at the {@link pace}, and at once where the group waits for a lease that it wants back.
+ */
 export class Committer {
   readonly #options: CommitterOptions
   readonly #pending = new Map<KafkaLease, Pending>()
   #isBusy = false
+  #sentAt = Number.NEGATIVE_INFINITY
+  #urgency = new AbortController()
 
   constructor(options: CommitterOptions) {
     this.#options = options
@@ -38,6 +46,7 @@ export class Committer {
       pending.next = Math.max(pending.next, next)
       pending.waiters.push({ next, resolve, reject })
       this.#pending.set(lease, pending)
+      if (lease.revoked.aborted) this.#urgency.abort()
       if (!this.#isBusy) void this.#flush()
     })
   }
@@ -53,6 +62,10 @@ export class Committer {
     await Promise.resolve()
     let tries = 0
     while (this.#pending.size > 0) {
+      const early = this.#sentAt + pace - performance.now()
+      if (early > 0) await wait(early, this.#urgency.signal)
+      this.#urgency = new AbortController()
+      this.#sentAt = performance.now()
       let sent: { readonly lease: KafkaLease; readonly next: number }[] = []
       try {
         await this.#options.commit(() => {

@@ -154,9 +154,6 @@ export class Fetcher {
 
   async #recover(error: unknown): Promise<void> {
     const { logger, cluster } = this.#options
-    const { host, port, name } = error as { host?: string; port?: number; name?: string }
-    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined)
-      cluster.removeBroker({ host, port })
     this.#failures += 1
     const level = this.#failures === 1 || isStale(typeOf(error)) ? 'debug' : 'warn'
     logger[level]('Records could not be fetched; trying again', { error: String(error), tries: this.#failures })

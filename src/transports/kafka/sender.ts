@@ -175,9 +175,6 @@ export class Sender {
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
     const { logger } = this.#client.tuning
-    const { host, port, name } = error as { host?: string; port?: number; name?: string }
-    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined)
-      this.#cluster.removeBroker({ host, port })
     const told = toldOf(error, 'Sending')
     this.#failures += 1
     logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {

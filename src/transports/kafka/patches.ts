@@ -1,0 +1,52 @@
+import type { Node } from './cluster.ts'
+
+/*
+ * What of kafkajs 2.2.4 is mended in place, for everybody in the process: it has not been released since 2023.
+ */
+
+type Connection = Node['connectionPool']['pool'][number]
+
+const patched = new WeakSet<object>()
+
+/** Mends what `node` is made of; what is mended already, or is made otherwise, is left as it is. */
+export function patch(node: Node): void {
+  const connection = node.connectionPool?.pool?.[0]
+  if (connection === undefined) return
+  once(connection, shareConnects)
+  once(connection.requestQueue, stillTimers)
+}
+
+function once<Part extends object>(part: Part, mend: (prototype: Part) => void): void {
+  const prototype = part && Object.getPrototypeOf(part)
+  if (!prototype || patched.has(prototype)) return
+  patched.add(prototype)
+  mend(prototype)
+}
+
+/** Two requests that find a connection closed each open a socket, and the first one is never closed: here they share one. */
+function shareConnects(prototype: Connection): void {
+  const { connect } = prototype
+  if (typeof connect !== 'function') return
+  const opening = new WeakMap<Connection, Promise<unknown>>()
+  prototype.connect = function (this: Connection) {
+    const shared = opening.get(this)
+    if (shared !== undefined) return shared
+    const opened = connect.call(this).finally(() => opening.delete(this))
+    opening.set(this, opened)
+    return opened
+  }
+}
+
+/**
+ * Every connection is checked a thousand times a second for requests that it holds back: the timer is given a time long
+ * past when there are none. Here the check is left out when there is nothing to check.
+ */
+function stillTimers(prototype: object): void {
+  const queue = prototype as { scheduleCheckPendingRequests?: (this: object) => void }
+  const check = queue.scheduleCheckPendingRequests
+  if (typeof check !== 'function') return
+  queue.scheduleCheckPendingRequests = function (this: { pending?: unknown[]; throttledUntil?: number }) {
+    if (this.pending?.length === 0 && (this.throttledUntil ?? 0) <= Date.now()) return
+    check.call(this)
+  }
+}
