@@ -1,4 +1,4 @@
-import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
+import type { BrokerRecord, OutgoingRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
@@ -7,7 +7,7 @@ import { leaseHeld } from '../run/run-errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
 import { Committer } from './committer.ts'
-import { refusalOf } from './dead-letter.ts'
+import { deadLetterOf, refusalOf } from './dead-letter.ts'
 import { Epoch } from './epoch.ts'
 import type { Happening, LeaseHappening } from './events.ts'
 import { asError, mayPass } from './failures.ts'
@@ -368,6 +368,9 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   // What its runs send.
 
+  letterOf(refusal: Refusal): OutgoingRecord {
+    return deadLetterOf(refusal, this.#broker)
+  }
   writeSoon(outbox: Outbox): void {
     this.#home.writeSoon(outbox)
   }

@@ -1,5 +1,5 @@
 import type { InputFrom } from 'xstate'
-import type { BrokerConsumer, BrokerProducer, BrokerRecord } from '../contracts/broker.ts'
+import type { BrokerConsumer, BrokerProducer, BrokerRecord, GroupTerms } from '../contracts/broker.ts'
 import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
@@ -93,6 +93,8 @@ export interface Settings {
   readonly results: BrokerProducer | undefined
   readonly deadLetters: BrokerProducer | undefined
   readonly namespace: string | undefined
+  /** What all supervisors of the group must have alike. */
+  readonly terms: GroupTerms
   readonly decode: ((record: BrokerRecord) => Decoded) | undefined
   readonly tombstones: 'refuse' | 'stop'
   readonly input: ((record: BrokerRecord) => unknown) | undefined
@@ -145,6 +147,12 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     results,
     deadLetters,
     namespace,
+    terms: {
+      ...(ordering === 'key' ? {} : { ordering }),
+      ...(time === 'arrival' ? {} : { time }),
+      ...(tombstones === 'refuse' ? {} : { tombstones }),
+      ...(namespace === undefined || namespace === consumer.topics[0] ? {} : { namespace }),
+    },
     decode,
     tombstones,
     input: options.input,

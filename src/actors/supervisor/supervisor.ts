@@ -62,7 +62,8 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   #progress: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
   constructor(settings: Settings) {
-    const { environment, backoff, results, deadLetters } = settings
+    const { environment, backoff, results, deadLetters, consumer, terms } = settings
+    consumer.agreeOn?.(terms)
     this.settings = settings
     this.residents = new Residents(settings.residents, settings.idle, environment)
     this.#events = new EventLog(environment)

@@ -42,6 +42,7 @@ export interface Node {
   }>
   syncGroup(request: object): Promise<{ readonly memberAssignment: Buffer }>
   heartbeat(request: object): Promise<unknown>
+  describeGroups(request: object): Promise<{ readonly groups: readonly { readonly protocol: string }[] }>
   leaveGroup(request: object): Promise<unknown>
   offsetCommit(request: object): Promise<unknown>
   offsetFetch(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>

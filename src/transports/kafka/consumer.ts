@@ -1,6 +1,7 @@
 import type {
   BrokerConsumer,
   ConsumerOptions,
+  GroupTerms,
   PartitionLease,
   PartitionOffsets,
   StartFrom,
@@ -13,10 +14,12 @@ import type { Cluster, Place } from './cluster.ts'
 import { Committer } from './committer.ts'
 import { Fetcher } from './fetcher.ts'
 import { type Member, Membership } from './group/membership.ts'
+import { protocolName } from './group/protocol.ts'
 import { nameOf, type Subscription } from './group/subscription.ts'
 import { abandonable, KafkaLease, type KafkaLease as Lease, type LeaseHolder } from './lease.ts'
 import { LeaseStart } from './lease-start.ts'
 import { Offsets } from './offsets.ts'
+import type { Asked } from './permission.ts'
 import { toldOf } from './problems.ts'
 import { wait } from './wait.ts'
 
@@ -50,6 +53,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   #gathering: ReturnType<typeof setTimeout> | undefined
   #closing: Promise<void> | undefined
   readAhead = 0
+  protocol = protocolName({})
 
   constructor(options: ConsumerOptions, home: ConsumerHome) {
     const { topic, group, from = 'earliest', drainTimeout = 30_000, sessionTimeout = 30_000 } = options
@@ -70,8 +74,16 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     )
   }
 
+  get #asked(): Asked {
+    return { topic: this.topics.join(', '), group: this.group }
+  }
+
   get clusterId(): string {
     return this.#parts?.clusterId ?? ''
+  }
+
+  agreeOn(terms: GroupTerms): void {
+    this.protocol = protocolName(terms)
   }
 
   endOffsets(topic: string, options: AbortOptions = {}): Promise<PartitionOffsets> {
@@ -179,7 +191,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
         if (!this.#closing) membership.start()
         return
       } catch (error) {
-        const told = toldOf(error, `Joining the group ${this.group}`)
+        const told = toldOf(error, `Joining the group ${this.group}`, this.#asked)
         const { patience, logger } = (await this.#home.client()).tuning
         // A topic that was made a moment ago is not known to every node yet.
         const limit = told.retryable ? patience : told.code === 'TOPIC_UNKNOWN' ? Math.min(patience, 5_000) : 0
@@ -200,7 +212,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     })
     starts
       .settle(leases, lease => this.#offer(lease))
-      .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`)))
+      .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`, this.#asked)))
   }
 
   /** The topics have as many partitions as when their leases began; or nothing of them is read any more. */
@@ -262,7 +274,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     const answer = this.#connect()
       .then(question)
       .catch(error => {
-        throw toldOf(error, doing)
+        throw toldOf(error, doing, this.#asked)
       })
     return signal ? abandonable(answer, signal) : answer
   }
@@ -300,6 +312,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     })
     const committer = new Committer({
       commit: make => membership.commit(make),
+      asked: this.#asked,
       metadataOf: ({ topic }) => starts.metadataOf(topic),
     })
     const fetcher = new Fetcher({
