@@ -1,5 +1,5 @@
 import type { PartitionOffsets, StartFrom } from '../../actors/contracts/broker.ts'
-import type { Cluster, Node, Place } from './cluster.ts'
+import { type Cluster, coordinatorOf, type Node, type Place } from './cluster.ts'
 import { byTopic } from './group/subscription.ts'
 import { refusal, typeOf, typeOfCode } from './problems.ts'
 
@@ -46,7 +46,7 @@ export class Offsets {
 
   /** What the group has committed; nothing for a partition without a commit. */
   async committed(topic: string, partitions: readonly number[]): Promise<Map<number, CommittedOffset>> {
-    const coordinator = await this.#cluster.findGroupCoordinator({ groupId: this.group })
+    const coordinator = await coordinatorOf(this.#cluster, this.group)
     const asked = {
       groupId: this.group,
       topics: [{ topic, partitions: partitions.map(partition => ({ partition })) }],

@@ -142,8 +142,20 @@ function isAuthentication(thrown: unknown): boolean {
   return false
 }
 
+/** Nobody answers, wherever was asked. */
+class Unreachable extends Error {
+  constructor(addresses: readonly string[], cause: unknown) {
+    super(`no node answers at ${addresses.join(', ')} (${innermost(cause)})`, { cause })
+  }
+}
+
+/** What a first connection failed with, with all addresses that were tried where none of them answered. */
+export function unreachable(addresses: readonly string[], thrown: unknown): unknown {
+  return toldOf(thrown, '').code === 'BROKER_UNAVAILABLE' ? new Unreachable(addresses, thrown) : thrown
+}
+
 function innermost(thrown: unknown): string {
   let problem = thrown as Problem
-  while (problem?.cause) problem = problem.cause
+  while (problem?.cause && !(problem instanceof Unreachable)) problem = problem.cause
   return messageOf(problem).replace(/\.$/, '')
 }

@@ -1,5 +1,5 @@
 import type { XMachinesError } from '../../../actors/errors.ts'
-import type { Cluster, Node, Place } from '../cluster.ts'
+import { type Cluster, coordinatorOf, type Node, type Place } from '../cluster.ts'
 import type { KafkaLogger } from '../log.ts'
 import { mayPass, toldOf, typeOf } from '../problems.ts'
 import { wait } from '../wait.ts'
@@ -264,13 +264,15 @@ export class Membership {
     const { cluster, group } = this.#options
     if (this.#coordinator === undefined) {
       await cluster.connect()
-      this.#coordinator = await cluster.findGroupCoordinator({ groupId: group })
+      this.#coordinator = await coordinatorOf(cluster, group)
     }
     return this.#coordinator
   }
 
   /** Another node may be the coordinator by now, or the connection may be gone: ask anew. */
   #seeCoordinator(error: unknown): void {
+    // It has answered, and will have to be told of the leave.
+    if (!mayPass(error)) return
     const type = typeOf(error)
     if (type !== 'REBALANCE_IN_PROGRESS' && type !== 'ILLEGAL_GENERATION' && type !== 'UNKNOWN_MEMBER_ID')
       this.#coordinator = undefined
