@@ -391,6 +391,11 @@ export const errorCodes = {
     when: 'The group is in use by another application.',
     next: 'Give this application a group of its own.',
   },
+  GROUP_MISMATCH: {
+    retryable: false,
+    when: 'The members of the group have options that this one has not, and that all must have alike: a record would mean another thing with each holder of its partition.',
+    next: 'Give all members the same options; to change them, stop the others first. Nothing was read.',
+  },
   PARTITIONS_CHANGED: {
     retryable: false,
     when: 'The topic has another number of partitions than when the group last committed, so keys have moved.',
@@ -420,6 +425,11 @@ export const errorCodes = {
     retryable: false,
     when: 'A record could not be decoded to a key and events.',
     next: 'It goes to the dead letters. Correct the producer, or pass `decode`.',
+  },
+  RECORD_GONE: {
+    retryable: false,
+    when: 'A dead letter points at its record, which was too large for it, and the topic does not keep that any more.',
+    next: 'Send it from where it came from first. `xmachines dlq replay --except RECORD_GONE` passes such letters over.',
   },
   REPLAY_SUPERSEDED: {
     retryable: true,

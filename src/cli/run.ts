@@ -17,6 +17,7 @@ interface RunOptions extends RunLogOptions {
   readonly deadLetters?: string
   readonly from?: 'earliest' | 'latest'
   readonly time?: TimeMode
+  readonly tombstones?: 'refuse' | 'stop'
   readonly untilCaughtUp?: boolean
 }
 
@@ -28,6 +29,7 @@ const ofKafka = {
   deadLetters: '--dead-letters',
   from: '--from',
   time: '--time',
+  tombstones: '--tombstones',
   untilCaughtUp: '--until-caught-up',
 } as const
 
@@ -66,6 +68,12 @@ export function runCommand(): Command {
         '--time <mode>',
         "what the runs take for the time: their records' (source, the default), or the clock (arrival)",
       ).choices(['source', 'arrival']),
+    )
+    .addOption(
+      new Option(
+        '--tombstones <what>',
+        'what a record without a value means: it is refused (default), or it stops the run of its key',
+      ).choices(['refuse', 'stop']),
     )
     .option('--until-caught-up', 'end when all that the topic holds now is settled and its outputs are sent')
     .addHelpText('after', credentialsHelp)

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import { openLetters } from '../../src/cli/kafka/letters.ts'
 import { Redrive } from '../../src/cli/kafka/redrive.ts'
+import { trim } from '../kafka/fixture.ts'
 import { describeOnKafka, sharedKafka, unique } from '../kafka/shared.ts'
 import { jsonLines, xmachines } from './command.ts'
 import { KafkaClient, type SeenRecord } from './kafka-client.ts'
@@ -11,12 +12,12 @@ const keys = ['a', 'b', 'c', 'd']
 const mended = 'test/cli/machines/counter-mended.ts'
 
 /** A topic, its dead letters, and what is done with them. */
-async function world() {
+async function world(config: Readonly<Record<string, string>> = {}) {
   const { brokers, createTopic } = await sharedKafka()
   const client = new KafkaClient(brokers)
   const topic = await createTopic('dlq-source', { partitions: 3 })
   // Of another number: where a record goes back to is told by its letter.
-  const letters = await createTopic('dlq-letters', { partitions: 2 })
+  const letters = await createTopic('dlq-letters', { partitions: 2, config })
   const [group, store] = [unique('dlq'), space.path('store')]
   const kafka = ['--kafka', brokers.join(',')]
   return {
@@ -161,6 +162,41 @@ describeOnKafka('xmachines dlq', () => {
     expect(redriven(await client.read(other, 12))).toEqual(forEachKey(texts(0, 3)))
     expect((await dlq('list', '--waiting')).summary).toMatchObject({ counts: {} })
     expect(await client.read(letters, 13)).toHaveLength(13)
+  })
+
+  test('what is too large for the letters is fetched from where it came from, as long as it is there', async () => {
+    const { brokers, client, topic, createTopic, run, dlq } = await world({ 'max.message.bytes': '4000' })
+    const padding = 'x'.repeat(5_000)
+    const value = (by: number) => JSON.stringify({ type: 'ADD', by: String(by), padding })
+    await client.send(topic, [
+      { key: 'a', value: JSON.stringify({ type: 'ADD', by: '0' }), partition: 0 },
+      { key: 'a', value: value(1), headers: { trace: ['t', 'u'] }, partition: 0 },
+      { key: 'b', value: value(2), partition: 1 },
+    ])
+    await run()
+    const listed = await dlq('list')
+    expect(listed.summary).toMatchObject({ counts: { STEP_FAILED: { waiting: 3 } }, others: 0 })
+    const pointers = listed.lines.filter(({ leftOut }) => (leftOut as string[] | undefined)?.length)
+    expect(pointers).toMatchObject([
+      { key: 'a', leftOut: ['value'] },
+      { key: 'b', leftOut: ['value'] },
+    ])
+    const shown = await dlq('show', `${pointers[0]!.partition}/${pointers[0]!.offset}`)
+    expect(shown.lines).toMatchObject([{ value: null, leftOut: ['value'], source: { topic, offset: 1 } }])
+
+    const other = await createTopic('dlq-whole', { partitions: 3 })
+    expect(await dlq('replay', '--to', other, '--limit', '2')).toMatchObject({ code: 0, summary: { sent: 2 } })
+    const sent = await client.read(other, 2)
+    expect(redriven(sent)).toEqual({ a: ['0', '1'] })
+    expect(sent[1]).toMatchObject({ value: value(1), partition: 0, headers: { trace: 't,u' } })
+
+    await trim(brokers, topic, 1, 1)
+    const gone = await dlq('replay', '--to', other)
+    expect(gone).toMatchObject({ code: 1, stderr: expect.stringMatching(/^RECORD_GONE: .*\/1\/0 has not its value/m) })
+    expect((await dlq('replay', '--to', other, '--except', 'RECORD_GONE')).summary).toMatchObject({
+      sent: 0,
+      passed: 1,
+    })
   })
 
   test('of two replays at a time one is shut out, and what it was about to send is not sent', async () => {

@@ -69,7 +69,13 @@ export async function kafkaFixture(
   }
 }
 
-async function trim(brokers: readonly string[], topic: string, partition: number, offset: number): Promise<void> {
+/** Forgets what lies before `offset`, as a retention would. */
+export async function trim(
+  brokers: readonly string[],
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {

@@ -28,6 +28,14 @@ export interface OutgoingRecord {
     | undefined
   /** @default Kafka's own choice: murmur2 of the key; without a key, in turn */
   readonly partition?: number | undefined
+  /**
+   * The place of the record that this one repeats, and how many partitions there are: it goes to the partition of that number
+   * where this topic has as many.
+   * @default `partition` says
+   */
+  readonly mirrors?: { readonly partition: number; readonly partitions: number } | undefined
+  /** What is sent in its place where the topic does not take it for its size. @default the send rejects with `RECORD_TOO_LARGE` */
+  readonly smaller?: OutgoingRecord | undefined
 }
 
 /**
@@ -40,6 +48,8 @@ export interface OutgoingRecord {
 export interface PartitionLease {
   readonly topic: string
   readonly partition: number
+  /** How many partitions the topic has. @default unknown */
+  readonly partitions?: number | undefined
   /** The group's generation, for diagnosis only. */
   readonly generation: number
   /**
@@ -66,6 +76,9 @@ export interface PartitionLease {
   readonly signal: AbortSignal
 }
 
+/** What all members of a group must have alike, by name; what is left out is as by default. */
+export type GroupTerms = Readonly<Record<string, string>>
+
 /** Offsets by partition. */
 export type PartitionOffsets = ReadonlyMap<number, number>
 
@@ -82,6 +95,12 @@ export interface BrokerConsumer {
    * `close` does, without waiting for the releases. A lease that is revoked before it was read is never delivered.
    */
   readonly leases: ReadableStream<PartitionLease>
+  /**
+   * Says, before `leases` is read, what all members of the group must have alike. Beside members that have it otherwise
+   * `leases` errors with `GROUP_MISMATCH`; they go on.
+   * @default nothing is compared
+   */
+  agreeOn?(terms: GroupTerms): void
   /** The next offset that each partition of the topic will give out: where its end is now. */
   endOffsets(topic: string, options?: AbortOptions): Promise<PartitionOffsets>
   /** What the group has committed, whichever member holds the partition; where nothing is, where `from` starts it. */

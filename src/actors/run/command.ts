@@ -45,8 +45,8 @@ export interface Command {
   readonly mail?: Mail | undefined
   /** The mail does not wait any more: another process has taken it, or this one may not. */
   readonly withdrawn?: boolean
-  /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken. */
-  readonly refusal?: ((error: XMachinesError) => Refusal | null) | undefined
+  /** Under a supervisor: what a refusal is kept as; `null`: nothing of it is written, and the position is not taken; `undefined`: only the position. */
+  readonly refusal?: ((error: XMachinesError) => Refusal | null | undefined) | undefined
   /** It is decided, and is appended next. */
   decided?(): void
   /** Called once, when it is durable, refused, or known to be a duplicate. In the order of the commands. */

@@ -64,6 +64,7 @@ export class Decider {
       origin: command.origin,
       outputs,
       ...(mail && { mail }),
+      ...(command.source && { sources: [command.source] }),
       ...command.beside,
       state: this.#ahead.hashOf(state, effects),
       creation,

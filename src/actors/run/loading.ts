@@ -1,6 +1,6 @@
 import type { AbortOptions, ParentLink, RunHead, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
-import type { Creation } from '../contracts/unit.ts'
+import type { Creation, SourcePosition } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { runId } from '../identity/commits.ts'
@@ -40,11 +40,13 @@ export async function hold(
       readonly key?: string | undefined
       readonly id?: string | undefined
       readonly create?: boolean | undefined
+      /** What the creation of a new run stands behind. */
+      readonly behind?: SourcePosition | undefined
     },
   environment: Environment,
   driver: Driver | undefined,
 ): Promise<{ readonly resident: Resident; readonly created: boolean }> {
-  const { signal, telemetry } = options
+  const { signal, telemetry, behind } = options
   const namespace = options.namespace ?? programs[0].record.id
   for (;;) {
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
@@ -66,7 +68,16 @@ export async function hold(
     const run = runId(store.objectFormat, creation.creation)
     try {
       const resident = await residencyOf(store).hold(run, async () => {
-        const made = newResident({ store, program, environment, ...creation, driver, telemetry, exclusive: true })
+        const made = newResident({
+          store,
+          program,
+          environment,
+          ...creation,
+          driver,
+          telemetry,
+          exclusive: true,
+          behind,
+        })
         await made.whenCreated()
         return made
       })
@@ -134,9 +145,10 @@ export function newResident(start: {
   readonly driver: Driver | undefined
   readonly telemetry: Telemetry | undefined
   readonly exclusive?: boolean
+  readonly behind?: SourcePosition | undefined
   readonly parent?: ParentLink
 }): Resident {
-  const { store, program, environment, creation, at, driver, telemetry, exclusive, parent = null } = start
+  const { store, program, environment, creation, at, driver, telemetry, exclusive, behind, parent = null } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -152,14 +164,14 @@ export function newResident(start: {
     seq: 0,
     at,
     revision: undefined,
-    sources: {},
+    sources: behind === undefined ? {} : { [behind.id]: behind.position },
     held: false,
     parent,
     midwife,
     lease: driver?.lease,
     outbox: driver?.outbox(run, creation.key, undefined),
     telemetry,
-    first: { creation, outputs, effects, exclusive },
+    first: { creation, outputs, effects, exclusive, behind },
   })
 }
 

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { Beside, LeaseKey, ParentLink, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
-import type { Creation, TimeMode } from '../contracts/unit.ts'
+import type { Creation, SourcePosition, TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import type { Effect } from '../machine/draft.ts'
 import type { Program } from '../machine/program.ts'
@@ -50,6 +50,8 @@ export interface ResidentStart {
         readonly effects: readonly Effect[]
         /** A run that is there already ends this one with `RUN_EXISTS`, also if it is the same: it may have begun at another time. */
         readonly exclusive?: boolean | undefined
+        /** Its creation takes this position: what stands up to there was before the run. */
+        readonly behind?: SourcePosition | undefined
       }
     | undefined
 }

@@ -141,6 +141,7 @@ export class Resident {
     const created: Command = {
       origin: { kind: 'outside' },
       events: [],
+      source: first.behind,
       settle: nothing,
       reject: nothing,
       ambient: start.lease === undefined,

@@ -1,11 +1,12 @@
-import type { BrokerRecord, OutgoingRecord } from '../contracts/broker.ts'
+import type { BrokerRecord, OutgoingRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Refusal } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 
-/** Characters of an error's message that a header takes. */
+/** Bytes of an error's message that a header takes. */
 const longestMessage = 1024
 
 const utf8 = new TextDecoder()
+const encoder = new TextEncoder()
 
 /** A refused record as its run keeps it until the dead letter is acknowledged. */
 export function refusalOf(record: BrokerRecord, source: string, at: number, error: XMachinesError): Refusal {
@@ -38,31 +39,63 @@ const names = [
   'xmachines-timestamp',
 ] as const
 
+/** Says, behind those, what a letter goes without. */
+const leftOutName = 'xmachines-left-out'
+
+/** What letters go without, one after the other, where the topic does not take them for their size. */
+const parts = ['value', 'headers', 'key'] as const
+
+/** A part of a record that its dead letter may go without. */
+export type LeftOut = (typeof parts)[number]
+
 /**
  * The dead letter of a refused record: its own bytes, key and headers, and after those, as UTF-8:
  * `xmachines-id` (`<cluster id>/<topic>/<partition>/<offset>`: the same each time it is sent), `xmachines-error-code`,
  * `xmachines-error-message`, `xmachines-topic`, `xmachines-partition`, `xmachines-offset`, `xmachines-timestamp`.
+ * Where that is over what the topic takes it points at the record instead: without the value, and `xmachines-left-out` says so.
  *
  * It is of the time at which it is sent: a topic deletes what is older than it keeps, and the record may be.
+ *
+ * @param lease what the record came through
  */
-export function deadLetterOf({ id, error, record }: Refusal): OutgoingRecord {
-  const { topic, partition, offset, timestamp, key, value, headers } = record
-  const said = [
-    `${id}/${offset}`,
-    error.code,
-    error.message.slice(0, longestMessage),
-    topic,
-    String(partition),
-    offset,
-    String(timestamp),
-  ]
+export function deadLetterOf(
+  { id, error, record }: Refusal,
+  lease: Pick<PartitionLease, 'topic' | 'partitions'>,
+): OutgoingRecord {
+  const { topic, partition, offset, timestamp } = record
+  const partitions = lease.topic === topic ? lease.partitions : undefined
+  const said = [`${id}/${offset}`, error.code, cut(error.message), topic, String(partition), offset, String(timestamp)]
+  const content = {
+    key: record.key === null ? null : fromBase64(record.key),
+    value: record.value === null ? null : fromBase64(record.value),
+    headers: record.headers.map(([name, bytes]) => [name, fromBase64(bytes)] as const),
+    mirrors: partitions === undefined ? undefined : { partition, partitions },
+  }
+  return letterOf(
+    content,
+    names.map((name, at) => [name, said[at]!]),
+    0,
+  )
+}
+
+/** What a letter holds of its record. */
+interface Content extends Pick<OutgoingRecord, 'key' | 'value' | 'mirrors'> {
+  readonly headers: readonly (readonly [string, Uint8Array])[]
+}
+
+/** @param left how many of {@link parts} it goes without */
+function letterOf(content: Content, said: readonly (readonly [string, string])[], left: number): OutgoingRecord {
+  const { key, value, headers, mirrors } = content
   return {
-    key: key === null ? null : fromBase64(key),
-    value: value === null ? null : fromBase64(value),
+    key: left < 3 ? key : null,
+    value: left < 1 ? value : null,
     headers: [
-      ...headers.map(([name, bytes]) => [name, fromBase64(bytes)] as const),
-      ...names.map((name, at) => [name, said[at]!] as const),
+      ...(left < 2 ? headers : []),
+      ...said,
+      ...(left > 0 ? [[leftOutName, parts.slice(0, left).join(' ')] as const] : []),
     ],
+    mirrors,
+    smaller: left < parts.length ? letterOf(content, said, left + 1) : undefined,
   }
 }
 
@@ -79,13 +112,19 @@ export interface DeadLetter {
   readonly value: Uint8Array | null
   /** The record's own. */
   readonly headers: BrokerRecord['headers']
+  /** What of the record is not in it: `topic`, `partition` and `offset` say where it is. */
+  readonly leftOut: readonly LeftOut[]
 }
 
 /** Reads what {@link deadLetterOf} made; `undefined`: it is no dead letter. */
 export function readDeadLetter({ key, value, headers }: BrokerRecord): DeadLetter | undefined {
-  const own = headers.length - names.length
+  const last = headers.at(-1)
+  const leftOut = last?.[0] === leftOutName ? parts.slice(0, utf8.decode(last[1]).split(' ').length) : []
+  const own = headers.length - names.length - (leftOut.length > 0 ? 1 : 0)
   if (own < 0 || names.some((name, at) => headers[own + at]![0] !== name)) return undefined
-  const [id, code, message, topic, ...numbers] = headers.slice(own).map(([, bytes]) => utf8.decode(bytes))
+  const [id, code, message, topic, ...numbers] = headers
+    .slice(own, own + names.length)
+    .map(([, bytes]) => utf8.decode(bytes))
   const [partition, offset, timestamp] = numbers.map(Number)
   if (![partition, offset, timestamp].every(Number.isSafeInteger)) return undefined
   return {
@@ -98,7 +137,13 @@ export function readDeadLetter({ key, value, headers }: BrokerRecord): DeadLette
     key,
     value,
     headers: headers.slice(0, own),
+    leftOut,
   }
+}
+
+/** As much of a message as fits, without half a character. */
+function cut(message: string): string {
+  return message.slice(0, encoder.encodeInto(message, new Uint8Array(longestMessage)).read)
 }
 
 function toBase64(bytes: Uint8Array): string {

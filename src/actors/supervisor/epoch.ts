@@ -1,3 +1,4 @@
+import type { OutgoingRecord } from '../contracts/broker.ts'
 import type { Refusal, RunHead, Store } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Driver } from '../run/loading.ts'
@@ -11,6 +12,7 @@ export interface EpochHome {
   readonly store: Store
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
+  letterOf(refusal: Refusal): OutgoingRecord
   writeSoon(outbox: Outbox): void
   outputsSent(count: number): void
   deadLettered(key: string | undefined, refusal: Refusal): void
@@ -61,6 +63,9 @@ export class Epoch implements Driver, OutboxHome {
 
   // OutboxHome
 
+  letterOf(refusal: Refusal): OutgoingRecord {
+    return this.#home.letterOf(refusal)
+  }
   writeSoon(outbox: Outbox): void {
     this.#home.writeSoon(outbox)
   }

@@ -82,6 +82,7 @@ export class Intake {
   #take(record: BrokerRecord, now: number): void {
     const { settings, lanes, source, window, stopSignal } = this.#home
     const { decode, time, programs, limits } = settings
+    const stops = settings.tombstones === 'stop' && record.value === null
     const place = window.begin(record, now)
     try {
       let at = record.timestamp
@@ -101,7 +102,9 @@ export class Intake {
         place,
         time === 'source' ? at : undefined,
         stopSignal,
+        stops,
       )
+      if (stops) return lane.take(command)
       try {
         if (decode === undefined) events = jsonOf(record)
         // Which machine version's border it is may show only when the run is there.

@@ -1,3 +1,4 @@
+import type { SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { hold } from '../run/loading.ts'
 import type { Resident } from '../run/resident.ts'
@@ -18,13 +19,14 @@ export async function bringRun(
 ): Promise<Resident> {
   const { store, programs, environment, time, telemetry } = settings
   // A record that is refused anyway makes no run.
-  const create = first !== undefined && first.refused === undefined && !first.deferred
+  const create = first !== undefined && first.refused === undefined && !first.deferred && !first.stops
   const options = {
     ...(key === undefined ? { id: run! } : { key }),
     namespace,
     time,
     at: time === 'source' && create ? first.at : undefined,
     create,
+    behind: create && settings.tombstones === 'stop' ? before(first.source) : undefined,
     telemetry,
     // Asked for only where a run is made.
     get input(): never {
@@ -32,6 +34,14 @@ export async function bringRun(
     },
   }
   return (await hold(store, programs, options, environment, epoch)).resident
+}
+
+/**
+ * What stands before the record that makes a run: were that not taken with the run, a tombstone of before it, delivered again
+ * after a crash, would end it.
+ */
+function before({ id, position }: SourcePosition): SourcePosition | undefined {
+  return position > 0 ? { id, position: Number(position) - 1 } : undefined
 }
 
 /** The input of a new run, from its first record. */

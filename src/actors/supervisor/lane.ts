@@ -228,6 +228,8 @@ export class Lane implements LaneRecordsHome, Observer, Resting {
       if (!XMachinesError.is(thrown, 'RUN_UNKNOWN')) throw thrown
       this.#wanted = false
       if (first === undefined) return
+      // There is nothing to end.
+      if (first.stops) return this.records.settleFirst()
       // There is no such run: a new one is of the first machine.
       if (first.deferred) return first.checkDeferred(settings.programs[0].definition, settings.limits)
       if (first.refused === undefined) throw thrown

@@ -1,4 +1,4 @@
-import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
+import type { BrokerRecord, OutgoingRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
@@ -6,7 +6,7 @@ import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
 import { Claims } from './claims.ts'
 import { Committer } from './committer.ts'
-import { refusalOf } from './dead-letter.ts'
+import { deadLetterOf, refusalOf } from './dead-letter.ts'
 import { Epoch } from './epoch.ts'
 import type { Happening, LeaseHappening } from './events.ts'
 import { Expiry } from './expiry.ts'
@@ -364,6 +364,9 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   // What its runs send.
 
+  letterOf(refusal: Refusal): OutgoingRecord {
+    return deadLetterOf(refusal, this.#broker)
+  }
   writeSoon(outbox: Outbox): void {
     this.#home.writeSoon(outbox)
   }

@@ -1,5 +1,5 @@
 import type { InputFrom } from 'xstate'
-import type { BrokerConsumer, BrokerProducer, BrokerRecord } from '../contracts/broker.ts'
+import type { BrokerConsumer, BrokerProducer, BrokerRecord, GroupTerms } from '../contracts/broker.ts'
 import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
@@ -53,6 +53,12 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
    * @default the key is the record's as UTF-8, the value is JSON: an event, or an array of them
    */
   readonly decode?: ((record: BrokerRecord) => Decoded) | undefined
+  /**
+   * What a record with a key and without a value means: `'stop'` ends the run of its key as `run.stop('tombstone')` does; where
+   * there is none, or where it has ended, it is settled and nothing happens. `decode` is then asked for its key alone.
+   * @default 'refuse': it is refused, as a record that says nothing
+   */
+  readonly tombstones?: 'refuse' | 'stop' | undefined
   /** The input of a new run, from its first record. */
   readonly input?: ((record: BrokerRecord) => InputFrom<MachineOf<TMachine>>) | undefined
   /** What is handed over in order: the records of each run, or one record of the partition after another. @default 'key' */
@@ -87,7 +93,10 @@ export interface Settings {
   readonly results: BrokerProducer | undefined
   readonly deadLetters: BrokerProducer | undefined
   readonly namespace: string | undefined
+  /** What all supervisors of the group must have alike. */
+  readonly terms: GroupTerms
   readonly decode: ((record: BrokerRecord) => Decoded) | undefined
+  readonly tombstones: 'refuse' | 'stop'
   readonly input: ((record: BrokerRecord) => unknown) | undefined
   readonly window: number
   readonly residents: number
@@ -105,9 +114,17 @@ export interface Settings {
 /** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
 export function settingsOf(options: SuperviseOptions, environment: Environment): Settings {
   const { store, consumer, results, deadLetters, namespace, decode, restart = {}, ordering = 'key' } = options
-  const { time = 'arrival', window = 1024, residents = 10_000, idle = 300_000, drain = 20_000 } = options
+  const {
+    tombstones = 'refuse',
+    time = 'arrival',
+    window = 1024,
+    residents = 10_000,
+    idle = 300_000,
+    drain = 20_000,
+  } = options
   const { attempts = 3, backoff = defaultBackoff, maxParked = 10 } = restart
   if (ordering !== 'key' && ordering !== 'partition') throw misuse('ordering', "'key' or 'partition'", ordering)
+  if (tombstones !== 'refuse' && tombstones !== 'stop') throw misuse('tombstones', "'refuse' or 'stop'", tombstones)
   if (time !== 'arrival' && time !== 'source') throw misuse('time', "'arrival' or 'source'", time)
   if (namespace !== undefined && consumer.topics.length > 1)
     throw new TypeError(
@@ -130,7 +147,14 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     results,
     deadLetters,
     namespace,
+    terms: {
+      ...(ordering === 'key' ? {} : { ordering }),
+      ...(time === 'arrival' ? {} : { time }),
+      ...(tombstones === 'refuse' ? {} : { tombstones }),
+      ...(namespace === undefined || namespace === consumer.topics[0] ? {} : { namespace }),
+    },
     decode,
+    tombstones,
     input: options.input,
     // One record after another is a window of one.
     window: ordering === 'partition' ? 1 : window,

@@ -5,7 +5,6 @@ import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import type { AdoptedUnit } from '../run/command.ts'
 import type { BesideDraft, RunOutbox } from '../run/outbox.ts'
-import { deadLetterOf } from './dead-letter.ts'
 import { resultsOf } from './result.ts'
 import type { Parcel, Sender } from './sender.ts'
 
@@ -15,6 +14,8 @@ export interface OutboxHome {
   /** Where outputs go, if they do. */
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
+  /** The dead letter of a refused record. */
+  letterOf(refusal: Refusal): OutgoingRecord
   /** Something is to be written of this outbox, without haste. */
   writeSoon(outbox: Outbox): void
   outputsSent(count: number): void
@@ -299,6 +300,11 @@ export class Outbox implements RunOutbox {
     this.#home.results.push(this)
   }
 
+  /** @internal */
+  letterOf(refusal: Refusal): OutgoingRecord {
+    return this.#home.letterOf(refusal)
+  }
+
   /** @internal A dead letter has arrived. */
   letterSent({ refusal, acknowledged }: Outstanding): void {
     this.#outstanding.delete(nameOf(refusal))
@@ -340,7 +346,7 @@ class DeadLetter implements Parcel {
   }
 
   records(): readonly OutgoingRecord[] {
-    return [deadLetterOf(this.#outstanding.refusal)]
+    return [this.#outbox.letterOf(this.#outstanding.refusal)]
   }
 
   sent(): void {

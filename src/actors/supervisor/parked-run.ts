@@ -76,7 +76,7 @@ export class ParkedRun implements Writer, OutboxWriter {
     const taken = this.#taken.get(id)
     if (taken !== undefined && position <= taken) return this.#push({ command, refusal: undefined })
     const refusal = command.refusal(this.#error)
-    if (refusal === null) return command.settleRefused()
+    if (refusal === null || refusal === undefined) return command.settleRefused()
     this.#taken.set(id, position)
     this.#push({ command, refusal })
   }

@@ -9,6 +9,8 @@ import type { Command, Settlement } from '../run/command.ts'
 import { traceContextOf } from '../run/trace-context.ts'
 
 const outside: Origin = Object.freeze({ kind: 'outside' })
+/** Part of a unit's identity: it never changes. */
+const tombstone: Origin = Object.freeze({ kind: 'stop', reason: 'tombstone' })
 
 /** Whoever a record was handed to. */
 export interface RecordOwner {
@@ -26,7 +28,7 @@ export interface RecordOwner {
 
 /** A record on its way into its run. It may be handed over again, where the run went out of memory before it was durable. */
 export class RecordCommand extends CheckedCommand implements Command {
-  readonly origin = outside
+  readonly origin: Origin
   readonly record: BrokerRecord
   readonly source: SourcePosition
   /** Its place in the lease's window. */
@@ -36,6 +38,8 @@ export class RecordCommand extends CheckedCommand implements Command {
   /** What is kept of it, once it is refused. */
   kept: Refusal | null = null
   readonly #owner: RecordOwner
+  /** It came to its run's end, which is what it was for. */
+  #late = false
   #unchecked: { readonly events: unknown } | undefined = undefined
 
   constructor(
@@ -45,8 +49,10 @@ export class RecordCommand extends CheckedCommand implements Command {
     place: number,
     at: number | undefined,
     signal: AbortSignal | undefined,
+    stops: boolean,
   ) {
     super()
+    this.origin = stops ? tombstone : outside
     this.#owner = owner
     this.record = record
     this.source = { id: source, position: record.offset }
@@ -79,7 +85,14 @@ export class RecordCommand extends CheckedCommand implements Command {
     this.check(definition, limits, events)
   }
 
-  refusal(error: XMachinesError): Refusal | null {
+  /** It ends its run, and makes none. */
+  get stops(): boolean {
+    return this.origin === tombstone
+  }
+
+  refusal(error: XMachinesError): Refusal | null | undefined {
+    this.#late = this.stops && error.code === 'RUN_FINISHED'
+    if (this.#late) return undefined
     this.kept = this.#owner.refusal(this, error)
     return this.kept
   }
@@ -91,7 +104,7 @@ export class RecordCommand extends CheckedCommand implements Command {
       case 'unchanged':
         return this.#owner.unchanged(this, settlement.duplicate)
       case 'refused':
-        return this.#owner.turnedAway(this)
+        return this.#late ? this.#owner.unchanged(this, false) : this.#owner.turnedAway(this)
     }
   }
 

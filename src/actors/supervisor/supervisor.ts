@@ -64,7 +64,8 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
   #progress: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
   constructor(settings: Settings) {
-    const { environment, backoff, results, deadLetters } = settings
+    const { environment, backoff, results, deadLetters, consumer, terms } = settings
+    consumer.agreeOn?.(terms)
     this.settings = settings
     this.counts = new Counts(settings.consumer.group, settings.telemetry)
     this.#offsets = new GroupOffsets(settings.consumer)

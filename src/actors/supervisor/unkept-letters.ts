@@ -1,11 +1,12 @@
+import type { OutgoingRecord } from '../contracts/broker.ts'
 import type { Refusal } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
-import { deadLetterOf } from './dead-letter.ts'
 import type { Sender } from './sender.ts'
 
 /** What becomes of dead letters that no run keeps. */
 export interface UnkeptLettersHome {
   readonly deadLetters: Sender | undefined
+  letterOf(refusal: Refusal): OutgoingRecord
   deadLettered(key: string | undefined, refusal: Refusal): void
   sendFailed(error: XMachinesError): void
 }
@@ -28,7 +29,7 @@ export class UnkeptLetters {
       this.#waiting.add(done)
       this.#home.deadLetters?.push({
         isOver: () => !this.#waiting.has(done),
-        records: () => [deadLetterOf(refusal)],
+        records: () => [this.#home.letterOf(refusal)],
         sent: () => {
           this.#home.deadLettered(undefined, refusal)
           done(true)

@@ -22,6 +22,7 @@ export interface ConsumeTopicOptions {
   readonly store: Store
   readonly machines: Machines
   readonly time: TimeMode
+  readonly tombstones: 'refuse' | 'stop' | undefined
   readonly residents: number | undefined
   /** End when all that the topic held at the start is settled, whichever member holds it. */
   readonly untilCaughtUp: boolean
@@ -58,7 +59,8 @@ async function takePart(
   broker: KafkaBroker,
   options: ConsumeTopicOptions,
 ): Promise<TopicConsumption> {
-  const { topic, group, from, store, machines, time, residents, results, deadLetters, untilCaughtUp } = options
+  const { topic, group, from, store, machines, time, tombstones, residents, results, deadLetters, untilCaughtUp } =
+    options
   const consumer = broker.consumer({ topic, group, from })
   const applied = new AppliedCount()
   const supervisor = supervise({
@@ -68,6 +70,7 @@ async function takePart(
     results: results === undefined ? undefined : broker.producer({ topic: results }),
     deadLetters: deadLetters === undefined ? undefined : broker.producer({ topic: deadLetters }),
     time,
+    tombstones,
     // As in production: docs/decisions/0009-strict-mode.md.
     strict: false,
     residents,

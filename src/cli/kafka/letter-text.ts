@@ -32,9 +32,18 @@ export function sourceText({ topic, partition, offset }: PlacedLetter): string {
 
 /** A letter without its content. */
 export function letterLine(letter: PlacedLetter) {
-  const { place, isHandled, writtenAt, id, error, topic, partition, offset, timestamp, key } = letter
+  const { place, isHandled, writtenAt, id, error, topic, partition, offset, timestamp, key, leftOut } = letter
   const source = { topic, partition, offset, timestamp }
-  return { ...place, state: isHandled ? 'replayed' : 'waiting', writtenAt, id, key: bytesJson(key), error, source }
+  return {
+    ...place,
+    state: isHandled ? 'replayed' : 'waiting',
+    writtenAt,
+    id,
+    key: bytesJson(key),
+    error,
+    source,
+    leftOut,
+  }
 }
 
 export const letterHeadings: readonly string[] = ['LETTER', 'STATE', 'WRITTEN', 'SOURCE', 'KEY', 'REASON', 'MESSAGE']

@@ -1,8 +1,10 @@
 import { XMachinesError } from '../../actors/errors.ts'
+import type { KafkaConnection } from '../../transports/kafka/options.ts'
 import { Table } from '../table.ts'
 import { type Terminal, usage } from '../terminal.ts'
 import { counted, printable } from '../text.ts'
 import { kafkaConnection } from './connection.ts'
+import { LeftOutParts } from './left-out.ts'
 import { letterHeadings, letterLine, letterRow, sourceText } from './letter-text.ts'
 import { type Letters, lettersOf, openLetters, type PlacedLetter, replayGroup } from './letters.ts'
 import { Redrive } from './redrive.ts'
@@ -31,7 +33,7 @@ export async function replayLetters(terminal: Terminal, options: ReplayLettersOp
   try {
     const redrive = dryRun ? undefined : await Redrive.open(connection, { topic, group, to, originalTime })
     try {
-      return await new Replay(terminal, opened, redrive, options).run()
+      return await new Replay(terminal, connection, opened, redrive, options).run()
     } finally {
       await redrive?.close()
     }
@@ -47,12 +49,20 @@ class Replay {
   readonly #redrive: Redrive | undefined
   readonly #options: ReplayLettersOptions
   readonly #table: Table
+  readonly #leftOut: LeftOutParts
   readonly #partitions = new Map<string, readonly number[]>()
   #sent = 0
   #passed = 0
   #others = 0
 
-  constructor(terminal: Terminal, opened: Letters, redrive: Redrive | undefined, options: ReplayLettersOptions) {
+  constructor(
+    terminal: Terminal,
+    connection: KafkaConnection,
+    opened: Letters,
+    redrive: Redrive | undefined,
+    options: ReplayLettersOptions,
+  ) {
+    this.#leftOut = new LeftOutParts(connection)
     this.#terminal = terminal
     this.#opened = opened
     this.#redrive = redrive
@@ -64,6 +74,7 @@ class Replay {
     try {
       for (const [partition] of await this.#opened.ranges()) await this.#replay(partition)
     } finally {
+      await this.#leftOut.close()
       await this.#table.end()
     }
     await this.#summarise()
@@ -90,20 +101,34 @@ class Replay {
     for await (const found of lettersOf(this.#opened.reader, partition, range)) {
       if (found.next <= range.handled) continue
       if (this.#isOver) return flush()
-      const { letter } = found
-      if (letter === undefined) this.#others++
-      else if (this.#options.except?.includes(letter.error.code)) this.#passed++
+      const letter = found.letter && (await this.#whole(found.letter))
+      if (found.letter === undefined) this.#others++
+      else if (letter === undefined) this.#passed++
       else {
         await this.#checkPlace(letter)
+        const size = (letter.value?.length ?? 0) + (letter.key?.length ?? 0)
+        // A large one goes alone: together they would be over what the topic takes at once.
+        if (letters.length >= mostLetters || bytes + size > mostBytes) await flush()
         letters.push(letter)
-        bytes += (letter.value?.length ?? 0) + (letter.key?.length ?? 0)
+        bytes += size
         this.#sent++
       }
       next = found.next
-      if (letters.length >= mostLetters || bytes >= mostBytes) await flush()
     }
     if (!this.#isOver) next = Math.max(next, range.end)
     await flush()
+  }
+
+  /** The letter with all of its record; `undefined`: it is passed over. */
+  async #whole(letter: PlacedLetter): Promise<PlacedLetter | undefined> {
+    const { except = [] } = this.#options
+    if (except.includes(letter.error.code)) return undefined
+    try {
+      return await this.#leftOut.restore(letter)
+    } catch (thrown) {
+      if (XMachinesError.is(thrown, 'RECORD_GONE') && except.includes(thrown.code)) return undefined
+      throw thrown
+    }
   }
 
   /** Whether the topic still has the partition that the record was in: elsewhere, its key would not be in its order. */

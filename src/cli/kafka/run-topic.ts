@@ -17,6 +17,7 @@ export interface RunTopicOptions {
   readonly deadLetters?: string
   readonly from?: 'earliest' | 'latest'
   readonly time?: TimeMode
+  readonly tombstones?: 'refuse' | 'stop'
   readonly residents?: number
   readonly objectFormat?: ObjectFormat
   readonly untilCaughtUp?: boolean
@@ -24,7 +25,7 @@ export interface RunTopicOptions {
 
 /** Applies the records of a topic to durable runs, as a member of a group; answers the exit code. */
 export async function runTopic(terminal: Terminal, options: RunTopicOptions): Promise<number> {
-  const { topic, group, results, deadLetters, residents, objectFormat } = options
+  const { topic, group, results, deadLetters, residents, objectFormat, tombstones } = options
   const { from = 'earliest', time = 'source', untilCaughtUp = false } = options
   const names = [topic, results, deadLetters].filter(name => name !== undefined)
   if (new Set(names).size < names.length)
@@ -33,8 +34,9 @@ export async function runTopic(terminal: Terminal, options: RunTopicOptions): Pr
   const machines = await loadMachines(options.machine)
   return withStore(terminal, options.store, { access: 'create', objectFormat }, async store => {
     const began = performance.now()
-    const consuming = { connection, topic, group, results, deadLetters, from, store, machines, time, residents }
-    const done = await consumeTopic(terminal, { ...consuming, untilCaughtUp })
+    const read = { connection, topic, group, from, tombstones }
+    const consuming = { ...read, results, deadLetters, store, machines, time, residents, untilCaughtUp }
+    const done = await consumeTopic(terminal, consuming)
     await summarise(terminal, topic, group, done, (performance.now() - began) / 1000)
     return done.refused + done.failed === 0 ? 0 : 1
   })

@@ -45,9 +45,14 @@ async function print(terminal: Terminal, letter: PlacedLetter): Promise<void> {
       ['key', bytesText(letter.key)],
       ['reason', `${printable(letter.error.code)}: ${printable(letter.error.message)}`],
       ...letter.headers.map(([name, bytes]) => [`header ${printable(name)}`, bytesText(bytes)]),
-      ['value', letter.value === null ? 'none: a tombstone' : bytesText(letter.value)],
+      ['value', valueText(letter)],
     ]
     const width = Math.max(...rows.map(([name]) => name!.length))
     return rows.map(([name, text]) => `${name!.padEnd(width)}  ${text}`).join('\n')
   })
+}
+
+function valueText({ value, leftOut }: PlacedLetter): string {
+  if (leftOut.length > 0) return `left out (${leftOut.join(', ')}): too large for this topic; the source has it`
+  return value === null ? 'none: a tombstone' : bytesText(value)
 }

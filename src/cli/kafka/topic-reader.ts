@@ -38,7 +38,7 @@ export class TopicReader {
       const { cluster } = await client.connect([topic])
       return new TopicReader(topic, await new Offsets(cluster, '').partitionsOf(topic), client, cluster)
     } catch (error) {
-      throw toldOf(error, `Reading ${topic}`)
+      throw toldOf(error, `Reading ${topic}`, { topic })
     }
   }
 
@@ -94,7 +94,7 @@ export class TopicReader {
         if (answer!.errorCode === 0) return answer!
         throw refusal(typeOfCode(answer!.errorCode), place)
       } catch (error) {
-        const told = toldOf(error, `Reading ${topic}/${partition}`)
+        const told = toldOf(error, `Reading ${topic}/${partition}`, { topic })
         const mayPass = isStale(typeOf(error)) || (told.retryable && typeOf(error) !== 'OFFSET_OUT_OF_RANGE')
         if (!mayPass || tries === mostTries) throw told
         await wait(100 * tries)
@@ -107,7 +107,7 @@ export class TopicReader {
     try {
       return await question(new Offsets(this.#cluster, group))
     } catch (error) {
-      throw XMachinesError.is(error) ? error : toldOf(error, `Reading ${this.topic}`)
+      throw XMachinesError.is(error) ? error : toldOf(error, `Reading ${this.topic}`, { topic: this.topic, group })
     }
   }
 }

@@ -44,7 +44,7 @@ export function brokerOn(options: KafkaBrokerOptions, check?: ClusterCheck): Kaf
   const senderOf = (topic: string): Promise<Sender> => {
     sender ??= openSender(clientOf, topic).catch(error => {
       sender = undefined
-      throw toldOf(error, `Sending to ${topic}`)
+      throw toldOf(error, `Sending to ${topic}`, { topic, writes: true })
     })
     return sender
   }

@@ -3,6 +3,7 @@ import { askAny, type Cluster, openCluster } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
 import { patch } from './patches.ts'
+import { unreachable } from './problems.ts'
 import type { Codecs } from './wire/compression.ts'
 
 /** How old what is known of the cluster may get, ms. */
@@ -29,10 +30,19 @@ export class Client {
   readonly tuning: Tuning
   readonly codecs: Codecs
   readonly #kafka: KafkaLike
+  /** As far as they are known. */
+  readonly #addresses: readonly string[]
   readonly #check: ClusterCheck | undefined
 
-  private constructor(kafka: KafkaLike, tuning: Tuning, codecs: Codecs, check: ClusterCheck | undefined) {
+  private constructor(
+    kafka: KafkaLike,
+    addresses: readonly string[],
+    tuning: Tuning,
+    codecs: Codecs,
+    check: ClusterCheck | undefined,
+  ) {
     this.#kafka = kafka
+    this.#addresses = addresses
     this.#check = check
     this.tuning = tuning
     this.codecs = codecs
@@ -43,7 +53,7 @@ export class Client {
     const tuning = tuningOf(options)
     const kafkajs = await loadKafkajs()
     const codecs: Codecs = type => kafkajs.CompressionCodecs[type as 2]?.() as ReturnType<Codecs>
-    if (options.kafka) return new Client(options.kafka, tuning, codecs, check)
+    if (options.kafka) return new Client(options.kafka, [], tuning, codecs, check)
     const { brokers, clientId = 'xmachines', ssl, sasl } = options
     const kafka = new kafkajs.Kafka({
       brokers: [...brokers],
@@ -55,7 +65,7 @@ export class Client {
       logLevel: kafkajs.logLevel.INFO,
       logCreator: () => entry => hear(tuning.logger, entry),
     })
-    return new Client(kafka, tuning, codecs, check)
+    return new Client(kafka, brokers, tuning, codecs, check)
   }
 
   /** Connections of their own, which know where `topics` are. Rejects as the cluster does for a topic that is not there. */
@@ -75,7 +85,9 @@ export class Client {
   }
 
   async #meet(cluster: Cluster, topics: readonly string[]): Promise<Connected> {
-    await cluster.connect()
+    await cluster.connect().catch((error: unknown) => {
+      throw this.#addresses.length > 0 ? unreachable(this.#addresses, error) : error
+    })
     await cluster.addMultipleTargetTopics(topics)
     const { clusterId } = await askAny(cluster, node => {
       patch(node)

@@ -42,6 +42,8 @@ export interface Node {
   }>
   syncGroup(request: object): Promise<{ readonly memberAssignment: Buffer }>
   heartbeat(request: object): Promise<unknown>
+  findGroupCoordinator(request: object): Promise<unknown>
+  describeGroups(request: object): Promise<{ readonly groups: readonly { readonly protocol: string }[] }>
   leaveGroup(request: object): Promise<unknown>
   offsetCommit(request: object): Promise<unknown>
   offsetFetch(request: object): Promise<{ readonly responses: readonly TopicOffsets[] }>
@@ -162,6 +164,18 @@ export async function askAny<Answer>(cluster: Cluster, question: (node: Node) =>
     }
   }
   throw met
+}
+
+/** The node that coordinates a group. */
+export async function coordinatorOf(cluster: Cluster, groupId: string): Promise<Node> {
+  try {
+    return await cluster.findGroupCoordinator({ groupId })
+  } catch (error) {
+    // kafkajs says that no node knows, whatever they have answered: that a user may not ask, above all.
+    if ((error as Error).name === 'KafkaJSGroupCoordinatorNotFound')
+      await askAny(cluster, node => node.findGroupCoordinator({ groupId, coordinatorType: 0 }))
+    throw error
+  }
 }
 
 function unsupported(why: string): XMachinesError {

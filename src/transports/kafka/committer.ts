@@ -1,6 +1,7 @@
 import type { XMachinesError } from '../../actors/errors.ts'
 import type { OffsetToCommit } from './group/membership.ts'
 import type { KafkaLease } from './lease.ts'
+import type { Asked } from './permission.ts'
 import { toldOf, typeOf } from './problems.ts'
 import { wait } from './wait.ts'
 
@@ -13,6 +14,8 @@ const pace = 50
 export interface CommitterOptions {
   /** `offsets` is asked in the tick in which its answer is sent: leases may end until then. */
   commit(offsets: () => readonly OffsetToCommit[]): Promise<void>
+  /** What a commit is of. */
+  readonly asked: Asked
   /** What is written beside the offset. */
   metadataOf(lease: KafkaLease): string
 }
@@ -99,7 +102,7 @@ export class Committer {
   }
 
   #failed(error: unknown): void {
-    const told = toldOf(error, 'Committing')
+    const told = toldOf(error, 'Committing', this.#options.asked)
     const type = typeOf(error)
     // The next join tells whether the lease goes on.
     const mayGoOn = type === 'REBALANCE_IN_PROGRESS' || type === 'ILLEGAL_GENERATION' || type === 'UNKNOWN_MEMBER_ID'

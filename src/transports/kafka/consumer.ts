@@ -1,6 +1,7 @@
 import type {
   BrokerConsumer,
   ConsumerOptions,
+  GroupTerms,
   PartitionLease,
   PartitionOffsets,
   StartFrom,
@@ -10,13 +11,13 @@ import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { Bell } from '../broker/bell.ts'
 import type { Client } from './client.ts'
 import type { Cluster, Place } from './cluster.ts'
-import { Committer } from './committer.ts'
-import { Fetcher } from './fetcher.ts'
-import { type Member, Membership } from './group/membership.ts'
+import { type ConsumerParts, openParts } from './consumer-parts.ts'
+import type { Member } from './group/membership.ts'
+import { protocolName } from './group/protocol.ts'
 import { nameOf, type Subscription } from './group/subscription.ts'
 import { abandonable, KafkaLease, type KafkaLease as Lease, type LeaseHolder } from './lease.ts'
-import { LeaseStart } from './lease-start.ts'
-import { Offsets } from './offsets.ts'
+import type { LeaseStart } from './lease-start.ts'
+import type { Asked } from './permission.ts'
 import { toldOf } from './problems.ts'
 import { retentionOf } from './topic-config.ts'
 import { wait } from './wait.ts'
@@ -46,13 +47,14 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   readonly #ended = new Bell()
   /** Questions under way: the leases that a rebalance brings all ask. */
   readonly #retentions = new Map<string, Promise<number | undefined>>()
-  #open: Promise<Open> | undefined
-  #parts: Open | undefined
+  #open: Promise<ConsumerParts> | undefined
+  #parts: ConsumerParts | undefined
   #isJoined = false
   #failure: XMachinesError | undefined
   #gathering: ReturnType<typeof setTimeout> | undefined
   #closing: Promise<void> | undefined
   readAhead = 0
+  protocol = protocolName({})
 
   constructor(options: ConsumerOptions, home: ConsumerHome) {
     const { topic, group, from = 'earliest', drainTimeout = 30_000, sessionTimeout = 30_000 } = options
@@ -73,8 +75,16 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     )
   }
 
+  get #asked(): Asked {
+    return { topic: this.topics.join(', '), group: this.group }
+  }
+
   get clusterId(): string {
     return this.#parts?.clusterId ?? ''
+  }
+
+  agreeOn(terms: GroupTerms): void {
+    this.protocol = protocolName(terms)
   }
 
   endOffsets(topic: string, options: AbortOptions = {}): Promise<PartitionOffsets> {
@@ -192,7 +202,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
         if (!this.#closing) membership.start()
         return
       } catch (error) {
-        const told = toldOf(error, `Joining the group ${this.group}`)
+        const told = toldOf(error, `Joining the group ${this.group}`, this.#asked)
         const { patience, logger } = (await this.#home.client()).tuning
         // A topic that was made a moment ago is not known to every node yet.
         const limit = told.retryable ? patience : told.code === 'TOPIC_UNKNOWN' ? Math.min(patience, 5_000) : 0
@@ -213,7 +223,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     })
     starts
       .settle(leases, lease => this.#offer(lease))
-      .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`)))
+      .catch(error => this.failed(toldOf(error, `Taking over partitions of ${this.topics.join(', ')}`, this.#asked)))
   }
 
   /** The topics have as many partitions as when their leases began; or nothing of them is read any more. */
@@ -268,19 +278,19 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   async #ask<Answer>(
     { signal }: AbortOptions,
     doing: string,
-    question: (parts: Open) => Promise<Answer>,
+    question: (parts: ConsumerParts) => Promise<Answer>,
   ): Promise<Answer> {
     if (signal?.aborted) throw aborted(signal)
     if (this.#closing) throw new XMachinesError('BROKER_CLOSED', 'The consumer is closed. Make a new one.')
     const answer = this.#connect()
       .then(question)
       .catch(error => {
-        throw toldOf(error, doing)
+        throw toldOf(error, doing, this.#asked)
       })
     return signal ? abandonable(answer, signal) : answer
   }
 
-  #connect(): Promise<Open> {
+  #connect(): Promise<ConsumerParts> {
     this.#open ??= this.#openCluster().catch(error => {
       this.#open = undefined
       throw error
@@ -288,53 +298,17 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     return this.#open
   }
 
-  async #openCluster(): Promise<Open> {
+  async #openCluster(): Promise<ConsumerParts> {
     const client = await this.#home.client()
-    const { tuning } = client
-    const { cluster, clusterId } = await client.connect(this.topics)
-    this.readAhead = tuning.maxBytesPerPartition
-    const offsets = new Offsets(cluster, this.group)
-    const membership = new Membership(
-      {
-        cluster,
-        group: this.group,
-        sessionTimeout: this.#sessionTimeout,
-        heartbeatInterval: Math.min(tuning.heartbeatInterval, this.#sessionTimeout / 3),
-        patience: tuning.patience,
-        logger: tuning.logger,
-      },
-      this,
+    const { topics, group } = this
+    const options = { topics, group, from: this.#from, sessionTimeout: this.#sessionTimeout, asked: this.#asked }
+    const parts = await openParts(client, options, this, ({ cluster, starts }) =>
+      this.#checkPartitions(cluster, starts),
     )
-    const starts = new LeaseStart({
-      offsets,
-      from: this.#from,
-      commit: make => membership.commit(make),
-      logger: tuning.logger,
-    })
-    const committer = new Committer({
-      commit: make => membership.commit(make),
-      metadataOf: ({ topic }) => starts.metadataOf(topic),
-    })
-    const fetcher = new Fetcher({
-      cluster,
-      codecs: client.codecs,
-      ...tuning,
-      check: () => this.#checkPartitions(cluster, starts),
-    })
-    this.#parts = { clusterId, cluster, offsets, membership, committer, fetcher, starts }
-    return this.#parts
+    this.readAhead = client.tuning.maxBytesPerPartition
+    this.#parts = parts
+    return parts
   }
-}
-
-/** What a consumer is made of once it is connected. */
-interface Open {
-  readonly clusterId: string
-  readonly cluster: Cluster
-  readonly offsets: Offsets
-  readonly membership: Membership
-  readonly committer: Committer
-  readonly fetcher: Fetcher
-  readonly starts: LeaseStart
 }
 
 function beyondEnd({ topic, partition, end }: Lease, offset: number): XMachinesError {

@@ -112,7 +112,7 @@ export class Fetcher {
       lease.fail(
         type === 'OFFSET_OUT_OF_RANGE'
           ? outOfRange(lease, from)
-          : toldOf(refusal(type, lease), `Fetching ${nameOf(lease)}`),
+          : toldOf(refusal(type, lease), `Fetching ${nameOf(lease)}`, lease),
       )
       return undefined
     }

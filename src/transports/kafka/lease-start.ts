@@ -51,7 +51,8 @@ export class LeaseStart {
         for (const lease of leases) settled(lease)
         return
       } catch (error) {
-        if (!mayPass(error)) throw toldOf(error, `Taking over partitions of ${topic}`)
+        const { group } = this.#options.offsets
+        if (!mayPass(error)) throw toldOf(error, `Taking over partitions of ${topic}`, { topic, group })
         this.#options.logger.warn('Where a lease begins cannot be told; trying again', {
           topic,
           error: String(error),
@@ -96,6 +97,7 @@ export class LeaseStart {
       const before = committed.get(partition)
       const position = before?.offset ?? first.get(partition)!
       lease.end = Math.max(lease.end, ends.get(partition)!)
+      lease.partitions = all.length
       lease.committed = before || fresh.includes(lease) ? position : -1
       if (!inRange(partition, position))
         lease.fail(outOfRange(lease, position, starts.get(partition), ends.get(partition)))

@@ -28,6 +28,8 @@ interface Fetched {
 export class KafkaLease implements PartitionLease {
   readonly topic: string
   readonly partition: number
+  /** Known once it has begun. */
+  partitions: number | undefined
   readonly generation: number
   readonly records: ReadableStream<BrokerRecord>
   /** Who gets copies of what is fetched for this lease. */

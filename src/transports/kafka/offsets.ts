@@ -1,5 +1,5 @@
 import type { PartitionOffsets, StartFrom } from '../../actors/contracts/broker.ts'
-import type { Cluster, Node, Place } from './cluster.ts'
+import { type Cluster, coordinatorOf, type Node, type Place } from './cluster.ts'
 import { byTopic } from './group/subscription.ts'
 import { refusal, typeOf, typeOfCode } from './problems.ts'
 
@@ -17,11 +17,11 @@ const earliest = -2
 /** Asks a cluster where things are. */
 export class Offsets {
   readonly #cluster: Cluster
-  readonly #group: string
+  readonly group: string
 
   constructor(cluster: Cluster, group: string) {
     this.#cluster = cluster
-    this.#group = group
+    this.group = group
   }
 
   /** The partitions of `topic`, in order. Rejects as the cluster does for a topic that is not there. */
@@ -46,9 +46,9 @@ export class Offsets {
 
   /** What the group has committed; nothing for a partition without a commit. */
   async committed(topic: string, partitions: readonly number[]): Promise<Map<number, CommittedOffset>> {
-    const coordinator = await this.#cluster.findGroupCoordinator({ groupId: this.#group })
+    const coordinator = await coordinatorOf(this.#cluster, this.group)
     const asked = {
-      groupId: this.#group,
+      groupId: this.group,
       topics: [{ topic, partitions: partitions.map(partition => ({ partition })) }],
     }
     const { responses } = await coordinator.offsetFetch(asked).catch(error => {

@@ -13,8 +13,14 @@ export interface Batch extends Place {
   readonly bytes: Uint8Array
 }
 
+/** A record that waits to be sent. */
+export interface QueuedRecord extends EncodableRecord {
+  /** What is sent in its place where it is too large. */
+  readonly smaller?: QueuedRecord
+}
+
 interface Entry {
-  readonly record: EncodableRecord
+  readonly record: QueuedRecord
   readonly size: number
   /** ms since 1970: when it is given up. */
   readonly until: number
@@ -49,7 +55,7 @@ export class PartitionQueue {
   }
 
   /** Queues a record in this tick; resolves with its offset. */
-  push(record: EncodableRecord, until: number): Promise<number> {
+  push(record: QueuedRecord, until: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const size = mostBytesOf(record)
       this.#entries.push({ record, size, until, resolve, reject })
@@ -83,6 +89,7 @@ export class PartitionQueue {
   acknowledged(baseOffset: number): void {
     const { count } = this.#batch!
     const entries = this.#take(count)
+    this.#mostRecords *= 2
     // Sequences of 31 bits begin anew, as the brokers count them.
     this.#sequence = (this.#sequence + count) % 2 ** 31
     entries.forEach(({ resolve }, at) => {
@@ -90,7 +97,7 @@ export class PartitionQueue {
     })
   }
 
-  /** The batch is over the topic's limit: half of it, or, when it is a single record, not at all. */
+  /** The batch is over the topic's limit: half of it is next, or, of a single record, what is smaller; without such, it is refused. */
   tooLarge(): void {
     const { count, bytes } = this.#batch!
     this.#batch = undefined
@@ -99,6 +106,14 @@ export class PartitionQueue {
       return
     }
     const { topic, partition } = this
+    const [first] = this.#entries
+    const { smaller } = first!.record
+    if (smaller !== undefined) {
+      const size = mostBytesOf(smaller)
+      this.#changed(size - first!.size)
+      this.#entries[0] = { ...first!, record: smaller, size }
+      return
+    }
     const [entry] = this.#take(1)
     entry!.reject(
       new XMachinesError(

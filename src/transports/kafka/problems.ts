@@ -1,5 +1,6 @@
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import type { Place } from './cluster.ts'
+import { type Asked, missingPermission } from './permission.ts'
 
 /** What kafkajs throws: an error of the protocol has a `type`, one of the connection only a name. */
 interface Problem {
@@ -66,8 +67,11 @@ export function isStale(type: string | undefined): boolean {
   )
 }
 
-/** What a caller is told: what another try cannot help has a code of its own, all else is `BROKER_UNAVAILABLE`. */
-export function toldOf(thrown: unknown, doing: string): XMachinesError {
+/**
+ * What a caller is told: what another try cannot help has a code of its own, all else is `BROKER_UNAVAILABLE`.
+ * @param asked names what may be refused
+ */
+export function toldOf(thrown: unknown, doing: string, asked: Asked = {}): XMachinesError {
   if (XMachinesError.is(thrown)) return thrown
   const type = typeOf(thrown)
   const details = { ...(type === undefined ? {} : { type }) }
@@ -76,6 +80,23 @@ export function toldOf(thrown: unknown, doing: string): XMachinesError {
       'TOPIC_UNKNOWN',
       `${doing}: the cluster has no such topic (${type}). Create it, with as many partitions as the fleet will ever need: ` +
         'kafka-topics.sh --create --topic NAME --partitions N --replication-factor 3',
+      { cause: thrown, details },
+    )
+  }
+  const missing = missingPermission(type, asked)
+  if (missing !== undefined) {
+    const { operation, resource, name } = missing
+    return new XMachinesError(
+      'BROKER_REFUSED',
+      `${doing}: the cluster refuses this user, who has no ${operation} on the ${resource} ${name} (${type}). Grant it: ` +
+        `kafka-acls.sh --add --allow-principal User:NAME --operation ${operation} --${resource} ${name}`,
+      { cause: thrown, details: { ...details, ...missing } },
+    )
+  }
+  if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') {
+    return new XMachinesError(
+      'RECORD_TOO_LARGE',
+      `${doing}: a record is over what the topic takes (${type}). Raise its max.message.bytes, or send less in one record.`,
       { cause: thrown, details },
     )
   }
@@ -121,8 +142,20 @@ function isAuthentication(thrown: unknown): boolean {
   return false
 }
 
+/** Nobody answers, wherever was asked. */
+class Unreachable extends Error {
+  constructor(addresses: readonly string[], cause: unknown) {
+    super(`no node answers at ${addresses.join(', ')} (${innermost(cause)})`, { cause })
+  }
+}
+
+/** What a first connection failed with, with all addresses that were tried where none of them answered. */
+export function unreachable(addresses: readonly string[], thrown: unknown): unknown {
+  return toldOf(thrown, '').code === 'BROKER_UNAVAILABLE' ? new Unreachable(addresses, thrown) : thrown
+}
+
 function innermost(thrown: unknown): string {
   let problem = thrown as Problem
-  while (problem?.cause) problem = problem.cause
+  while (problem?.cause && !(problem instanceof Unreachable)) problem = problem.cause
   return messageOf(problem).replace(/\.$/, '')
 }

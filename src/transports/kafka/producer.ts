@@ -1,6 +1,7 @@
 import type { BrokerProducer, OutgoingRecord } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { mirrored } from '../broker/mirrored.ts'
 import { partitionOf } from '../broker/murmur2.ts'
 import { abandonable } from './lease.ts'
 import { toldOf } from './problems.ts'
@@ -52,7 +53,8 @@ export class KafkaProducer implements BrokerProducer {
     try {
       const count = await sender.partitionsOf(this.topic)
       const placed = encoded.map((record, at): PlacedRecord => {
-        const partition = records[at]!.partition ?? this.#choose(record.key, count)
+        const sent = records[at]!
+        const partition = sent.partition ?? mirrored(sent, count) ?? this.#choose(record.key, count)
         if (!Number.isInteger(partition) || partition < 0 || partition >= count)
           throw noPartition(this.topic, partition, count)
         return { ...record, partition }
@@ -60,7 +62,7 @@ export class KafkaProducer implements BrokerProducer {
       await sender.room()
       return { places: sender.send(this.topic, placed) }
     } catch (error) {
-      throw toldOf(error, `Sending to ${this.topic}`)
+      throw toldOf(error, `Sending to ${this.topic}`, { topic: this.topic, writes: true })
     }
   }
 
@@ -69,7 +71,10 @@ export class KafkaProducer implements BrokerProducer {
   }
 }
 
-function encode({ key, value, timestamp, headers }: OutgoingRecord, now: number): Omit<PlacedRecord, 'partition'> {
+function encode(
+  { key, value, timestamp, headers, smaller }: OutgoingRecord,
+  now: number,
+): Omit<PlacedRecord, 'partition'> {
   const pairs = headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
   return {
     key: key === undefined || key === null ? null : bytesOf(key),
@@ -78,6 +83,7 @@ function encode({ key, value, timestamp, headers }: OutgoingRecord, now: number)
     headers: pairs.map(
       ([name, bytes]: readonly [string, Uint8Array | string]) => [encoder.encode(name), bytesOf(bytes)] as const,
     ),
+    ...(smaller && { smaller: encode(smaller, now) }),
   }
 }
 

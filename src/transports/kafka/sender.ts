@@ -3,10 +3,9 @@ import type { Client } from './client.ts'
 import { ask, askAny, type Cluster, type Place } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
 import { leadersOf, Offsets } from './offsets.ts'
-import { type Batch, PartitionQueue, type ProducerIdentity } from './partition-queue.ts'
+import { type Batch, PartitionQueue, type ProducerIdentity, type QueuedRecord } from './partition-queue.ts'
 import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
 import { wait } from './wait.ts'
-import type { EncodableRecord } from './wire/encode-batch.ts'
 import { produceRequest } from './wire/produce.ts'
 
 /** Bytes that may wait to be sent, before a send waits for room. */
@@ -14,7 +13,7 @@ const mostQueued = 32 * 1024 * 1024
 /** How long a node may wait for its replicas, ms. */
 const replicaTimeout = 10_000
 
-export interface PlacedRecord extends EncodableRecord {
+export interface PlacedRecord extends QueuedRecord {
   readonly partition: number
 }
 
@@ -47,7 +46,7 @@ export class Sender {
   async partitionsOf(topic: string): Promise<number> {
     const known = this.#counts.get(topic)
     if (known !== undefined) return known
-    const count = await this.#patiently(async () => {
+    const count = await this.#patiently(topic, async () => {
       const partitions = await this.#offsets.partitionsOf(topic)
       await this.#client.check(this.#cluster, [topic])
       return partitions.length
@@ -139,7 +138,9 @@ export class Sender {
         else if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') queue.tooLarge()
         else if (needsIdentity(type)) this.#identity = undefined
         else if (isLasting(type))
-          queue.refused(toldOf(refusal(type, { topic, partition }), `Sending to ${topic}/${partition}`))
+          queue.refused(
+            toldOf(refusal(type, { topic, partition }), `Sending to ${topic}/${partition}`, { topic, writes: true }),
+          )
         else problem = refusal(type, { topic, partition })
       }
       if (problem) throw problem
@@ -175,7 +176,8 @@ export class Sender {
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
     const { logger } = this.#client.tuning
-    const told = toldOf(error, 'Sending')
+    const topic = [...new Set(places.map(place => place.topic))].join(', ')
+    const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
     this.#failures += 1
     logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {
       error: String(error),
@@ -208,13 +210,13 @@ export class Sender {
     return { producerId: Number(producerId), producerEpoch }
   }
 
-  async #patiently<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  async #patiently<Answer>(topic: string, question: () => Promise<Answer>): Promise<Answer> {
     const until = Date.now() + this.#client.tuning.deliveryTimeout
     for (let tries = 1; ; tries++) {
       try {
         return await question()
       } catch (error) {
-        const told = toldOf(error, 'Sending')
+        const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
         if (!told.retryable || Date.now() > until || this.#closing.signal.aborted) throw told
         await wait(Math.min(1_000, 20 * 2 ** Math.min(tries, 6)), this.#closing.signal)
       }

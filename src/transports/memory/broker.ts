@@ -93,7 +93,7 @@ function sessionOptions(options: ConsumerOptions): SessionOptions {
   const { topic, from = 'earliest', drainTimeout = 30_000, sessionTimeout = 30_000 } = options
   const topics = typeof topic === 'string' ? [topic] : [...new Set(topic)]
   if (topics.length === 0) throw new TypeError('Expected `topic` to name a topic, got an empty list.')
-  return { topics, from, drainTimeout, sessionTimeout }
+  return { topics, from, drainTimeout, sessionTimeout, terms: '' }
 }
 
 function checkCount(name: string, count: number): void {

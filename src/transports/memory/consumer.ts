@@ -1,7 +1,8 @@
-import type { BrokerConsumer, PartitionLease, PartitionOffsets } from '../../actors/contracts/broker.ts'
+import type { BrokerConsumer, GroupTerms, PartitionLease, PartitionOffsets } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { Bell } from '../broker/bell.ts'
+import { termsText } from '../broker/terms.ts'
 import { fires, unavailable } from './fault-points.ts'
 import type { Group } from './group.ts'
 import type { MemoryLease } from './lease.ts'
@@ -22,11 +23,12 @@ export class MemoryConsumer implements BrokerConsumer, LeaseTaker {
   readonly group: string
   readonly leases: ReadableStream<PartitionLease>
   readonly #home: ConsumerHome
-  readonly #options: SessionOptions
+  #options: SessionOptions
   /** Leases that nobody has read yet. */
   readonly #offered: MemoryLease[] = []
   readonly #bell = new Bell()
   #session: Session | undefined
+  #failure: unknown
   #closing: Promise<void> | undefined
 
   constructor(options: SessionOptions, home: ConsumerHome) {
@@ -46,6 +48,10 @@ export class MemoryConsumer implements BrokerConsumer, LeaseTaker {
 
   get topics(): readonly string[] {
     return this.#options.topics
+  }
+
+  agreeOn(terms: GroupTerms): void {
+    this.#options = { ...this.#options, terms: termsText(terms) }
   }
 
   async endOffsets(topic: string, options: AbortOptions = {}): Promise<PartitionOffsets> {
@@ -98,6 +104,7 @@ export class MemoryConsumer implements BrokerConsumer, LeaseTaker {
     for (;;) {
       if (this.#closing) return controller.close()
       if (!this.#session) this.#join()
+      if (this.#failure !== undefined) throw this.#failure
       const lease = this.#offered.shift()
       if (lease) return controller.enqueue(lease)
       await this.#bell.wait()
@@ -106,10 +113,15 @@ export class MemoryConsumer implements BrokerConsumer, LeaseTaker {
 
   #join(): void {
     this.#session = new Session(this.#options, this)
-    this.#home.group.join(
-      this.#session,
-      this.topics.map(topic => this.#home.topic(topic)),
-    )
+    try {
+      this.#home.group.join(
+        this.#session,
+        this.topics.map(topic => this.#home.topic(topic)),
+      )
+    } catch (thrown) {
+      this.#failure = thrown
+      this.#bell.ring()
+    }
   }
 
   async #leave(): Promise<void> {

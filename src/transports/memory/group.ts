@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted } from '../../actors/errors.ts'
 import { assign } from '../broker/assign.ts'
+import { groupMismatch } from '../broker/terms.ts'
 import { type FaultPoints, unavailable } from './fault-points.ts'
 import { type LeaseKeeper, MemoryLease } from './lease.ts'
 import type { Timers } from './options.ts'
@@ -39,7 +40,11 @@ export class Group implements LeaseKeeper {
     this.#faults = faults
   }
 
+  /** @throws XMachinesError `GROUP_MISMATCH` */
   join(session: Session, topics: readonly Topic[]): void {
+    const { terms } = session.options
+    const other = this.#sessions.find(({ options }) => options.terms !== terms)
+    if (other !== undefined) throw groupMismatch(this.name, terms, other.options.terms)
     for (const topic of topics) this.partitionsOf(topic)
     this.#sessions.push(session)
     this.#rebalance()
@@ -127,7 +132,8 @@ export class Group implements LeaseKeeper {
     const start = partition.committed ?? log.startOf(session.options.from)
     // Kept, so that 'latest' means the same to the next owner.
     if (log.has(start)) partition.committed ??= start
-    const lease = new MemoryLease(log, start, this.#generation, session, this)
+    const { length: partitions } = this.#topics.get(log.topic)!
+    const lease = new MemoryLease(log, { partitions, start, generation: this.#generation }, session, this)
     partition.held = { lease, session }
     session.give(lease)
   }

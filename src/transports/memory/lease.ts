@@ -24,10 +24,19 @@ export interface LeaseHolder {
   ended(lease: MemoryLease): void
 }
 
+/** What a lease begins with. */
+export interface LeaseTerms {
+  /** How many partitions the topic has. */
+  readonly partitions: number
+  readonly start: number
+  readonly generation: number
+}
+
 /** A partition, held by one session: a cursor over its log and two signals. */
 export class MemoryLease implements PartitionLease {
   readonly topic: string
   readonly partition: number
+  readonly partitions: number
   readonly generation: number
   readonly records: ReadableStream<BrokerRecord>
   readonly #log: PartitionLog
@@ -41,9 +50,15 @@ export class MemoryLease implements PartitionLease {
   readonly #unwatch: () => void
   #position: number
 
-  constructor(log: PartitionLog, start: number, generation: number, holder: LeaseHolder, keeper: LeaseKeeper) {
+  constructor(
+    log: PartitionLog,
+    { partitions, start, generation }: LeaseTerms,
+    holder: LeaseHolder,
+    keeper: LeaseKeeper,
+  ) {
     this.topic = log.topic
     this.partition = log.partition
+    this.partitions = partitions
     this.generation = generation
     this.#log = log
     this.#position = start

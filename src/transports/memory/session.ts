@@ -11,6 +11,8 @@ export interface LeaseTaker {
 /** How a member behaves in its group. */
 export interface SessionOptions extends Required<Pick<ConsumerOptions, 'from' | 'drainTimeout' | 'sessionTimeout'>> {
   readonly topics: readonly string[]
+  /** What all members of the group must have alike, as text. */
+  readonly terms: string
 }
 
 /**

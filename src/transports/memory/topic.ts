@@ -1,5 +1,6 @@
 import type { BrokerRecord, OutgoingRecord, StartFrom } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { mirrored } from '../broker/mirrored.ts'
 import { partitionOf } from '../broker/murmur2.ts'
 import { Slabs } from '../broker/slabs.ts'
 
@@ -130,7 +131,8 @@ export class Topic {
   append(records: readonly OutgoingRecord[]): { readonly partition: number; readonly offset: number }[] {
     const placed = records.map(record => {
       const stored = this.#store(record)
-      return { stored, log: record.partition === undefined ? this.#choose(stored.key) : this.at(record.partition) }
+      const partition = record.partition ?? mirrored(record, this.partitions.length)
+      return { stored, log: partition === undefined ? this.#choose(stored.key) : this.at(partition) }
     })
     return placed.map(({ stored, log }) => ({ partition: log.partition, offset: log.append(stored) }))
   }

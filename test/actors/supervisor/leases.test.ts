@@ -227,6 +227,23 @@ describe('fencing', () => {
     expect(await world.store.lease(lease)).toMatchObject({ epoch: 2, owner: 'other' })
   })
 
+  test('beside members with other options it takes nothing over, and says so; they go on', async () => {
+    const world = new World()
+    const first = world.supervise()
+    await world.send(['a', add(1)])
+    await first.supervisor.caughtUp()
+    for (const options of [{ ordering: 'partition' }, { time: 'source' }, { namespace: 'n' }] as const) {
+      const { event } = world.supervise(options)
+      expect((await event('failed')).error).toMatchObject({ code: 'GROUP_MISMATCH' })
+    }
+    await world.send(['a', add(2)])
+    await first.supervisor.caughtUp()
+    const alike = world.supervise({ namespace: 't', store: otherProcess(world.store) })
+    await first.supervisor.close()
+    await alike.event('claimed')
+    expect(await world.added('a')).toEqual([1, 2])
+  })
+
   test('fenced while it drains: it gives back what it has, and what was not settled comes again', async () => {
     const store = faultyStore(memoryStore())
     const world = new World({ store })

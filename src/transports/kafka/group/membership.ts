@@ -1,8 +1,9 @@
 import type { XMachinesError } from '../../../actors/errors.ts'
-import type { Cluster, Node, Place } from '../cluster.ts'
+import { type Cluster, coordinatorOf, type Node, type Place } from '../cluster.ts'
 import type { KafkaLogger } from '../log.ts'
 import { mayPass, toldOf, typeOf } from '../problems.ts'
 import { wait } from '../wait.ts'
+import { strangerIn } from './protocol.ts'
 import { shareOut } from './share-out.ts'
 import {
   decodeAssignment,
@@ -11,9 +12,6 @@ import {
   encodeSubscription,
   type Subscription,
 } from './subscription.ts'
-
-/** The protocol that all members of a group must speak: how partitions are shared out, and what `userData` holds. */
-const protocol = 'xmachines-cooperative'
 
 /** A commit, as it goes to the coordinator. */
 export interface OffsetToCommit extends Place {
@@ -35,6 +33,8 @@ export interface MembershipOptions {
 
 /** Who is told what the group decides. All calls are synchronous. */
 export interface Member {
+  /** The name of what all members of the group must speak. */
+  readonly protocol: string
   /** Asked right before each join. */
   subscription(): Subscription
   /** Called after each join. */
@@ -155,7 +155,7 @@ export class Membership {
       sessionTimeout,
       rebalanceTimeout: sessionTimeout,
       memberId: this.#memberId,
-      groupProtocols: [{ name: protocol, metadata: encodeSubscription(subscription) }],
+      groupProtocols: [{ name: this.#member.protocol, metadata: encodeSubscription(subscription) }],
     })
     if (isOver()) return
     this.#memberId = joined.memberId
@@ -214,8 +214,9 @@ export class Membership {
   }
 
   /** Whether life goes on. */
-  async #recover(error: unknown): Promise<boolean> {
+  async #recover(thrown: unknown): Promise<boolean> {
     if (this.#leaving.signal.aborted) return false
+    const error = await this.#explain(thrown)
     const { logger, group, patience } = this.#options
     const type = typeOf(error)
     if (type === 'REBALANCE_IN_PROGRESS') return true
@@ -233,7 +234,7 @@ export class Membership {
     }
     const isTooLate = !this.#everJoined && Date.now() > this.#startedAt + patience
     if (!mayPass(error) || isTooLate) {
-      const told = toldOf(error, `Joining the group ${group}`)
+      const told = toldOf(error, `Joining the group ${group}`, { group })
       this.#member.expelled('its member cannot go on.')
       this.#member.failed(told)
       return false
@@ -249,17 +250,29 @@ export class Membership {
     return !this.#leaving.signal.aborted
   }
 
+  /** Who is in the group, where its coordinator has refused how this member speaks. */
+  async #explain(error: unknown): Promise<unknown> {
+    if (typeOf(error) !== 'INCONSISTENT_GROUP_PROTOCOL' || this.#coordinator === undefined) return error
+    try {
+      return (await strangerIn(this.#coordinator, this.#options.group, this.#member.protocol)) ?? new Unsettled(error)
+    } catch {
+      return error
+    }
+  }
+
   async #findCoordinator(): Promise<Node> {
     const { cluster, group } = this.#options
     if (this.#coordinator === undefined) {
       await cluster.connect()
-      this.#coordinator = await cluster.findGroupCoordinator({ groupId: group })
+      this.#coordinator = await coordinatorOf(cluster, group)
     }
     return this.#coordinator
   }
 
   /** Another node may be the coordinator by now, or the connection may be gone: ask anew. */
   #seeCoordinator(error: unknown): void {
+    // It has answered, and will have to be told of the leave.
+    if (!mayPass(error)) return
     const type = typeOf(error)
     if (type !== 'REBALANCE_IN_PROGRESS' && type !== 'ILLEGAL_GENERATION' && type !== 'UNKNOWN_MEMBER_ID')
       this.#coordinator = undefined
@@ -312,6 +325,13 @@ export class Membership {
 
 /** The session is over, by the group's word or by the clock. */
 class Expelled extends Error {}
+
+/** The group does not take this member now, and has not settled whom it takes. */
+class Unsettled extends Error {
+  constructor(cause: unknown) {
+    super(`its members are changing (${String(cause)})`)
+  }
+}
 
 /** The member leaves while it waits for an answer. */
 class Left extends Error {}
