@@ -216,10 +216,12 @@ function amendRefusals(refusals: Beside['refusals'], change: BesideChange): Besi
 
 function amendAttempts(attempts: Beside['attempts'], change: BesideChange['attempts']): Beside['attempts'] {
   if (change === undefined) return attempts
-  const next = table(attempts)
-  for (const [key, count] of Object.entries(change)) {
-    if (count === null) delete next[key]
-    else next[key] = count
+  // Not a `table`: no key comes twice, and each would make a shape of its own.
+  const next = Object.create(null) as Record<string, number>
+  for (const key in attempts) if (!Object.hasOwn(change, key)) next[key] = attempts[key]!
+  for (const key of Object.keys(change)) {
+    const count = change[key]!
+    if (count !== null) next[key] = count
   }
   return Object.freeze(next)
 }
