@@ -230,7 +230,8 @@ function without<T extends K, K>(list: readonly T[], gone: readonly K[], same: (
   return Object.freeze(list.filter(entry => !gone.some(other => same(entry, other))))
 }
 
-function sameMail(a: MailKey, b: MailKey): boolean {
+/** Whether both name one mail. */
+export function sameMail(a: MailKey, b: MailKey): boolean {
   return (
     a.sender === b.sender && a.seq === b.seq && a.index === b.index && (a.failure === true) === (b.failure === true)
   )
