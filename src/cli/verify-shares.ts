@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setImmediate } from 'node:timers/promises'
 import { XMachinesError } from '../actors/errors.ts'
 import type { VerifiedRun } from './verify.ts'
 
@@ -11,18 +12,19 @@ export interface Share {
 }
 
 /**
- * Starts this command `jobs` times, each with its share of the runs, and yields what they find as it comes.
- * Processes and not threads: a machine's module may be anything, and a reader of a store needs no more than its directory.
+ * Starts this command for every share of the runs but the first, which is this process's `own`, and yields what they find as it
+ * comes. Processes and not threads: a machine's module may be anything, and a reader of a store needs no more than its directory.
  */
 export async function* inShares(
   jobs: number,
   command: readonly string[],
+  own: AsyncIterable<VerifiedRun>,
   signal: AbortSignal,
 ): AsyncGenerator<VerifiedRun> {
-  const children = Array.from({ length: jobs }, (_, index) =>
+  const children = Array.from({ length: jobs - 1 }, (_, index) =>
     spawn(
       process.execPath,
-      [...process.execArgv, process.argv[1]!, ...command, '--json', '--share', `${index}/${jobs}`],
+      [...process.execArgv, process.argv[1]!, ...command, '--json', '--share', `${index + 1}/${jobs}`],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     ),
   )
@@ -31,10 +33,18 @@ export async function* inShares(
   }
   signal.addEventListener('abort', stop)
   try {
-    yield* merged(children.map(foundBy))
+    yield* merged([listening(own), ...children.map(foundBy)])
   } finally {
     signal.removeEventListener('abort', stop)
     stop()
+  }
+}
+
+/** Between two runs the other processes are listened to: one that nobody reads stands still. */
+async function* listening(own: AsyncIterable<VerifiedRun>): AsyncGenerator<VerifiedRun> {
+  for await (const found of own) {
+    yield found
+    await setImmediate()
   }
 }
 

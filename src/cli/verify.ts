@@ -58,10 +58,13 @@ async function verifyStore(terminal: Terminal, location: string, options: Verify
   return withStore(terminal, location, { access: 'read' }, async store => {
     const { share } = options
     const jobs = share === undefined ? (options.jobs ?? (await jobsFor(store, options, terminal.signal))) : 1
-    const found =
-      jobs > 1
-        ? inShares(jobs, ['verify', location, ...flagsOf(options)], terminal.signal)
-        : verified(store, machines!, options, terminal.signal)
+    const own = verified(
+      store,
+      machines!,
+      jobs > 1 ? { ...options, share: { index: 0, of: jobs } } : options,
+      terminal.signal,
+    )
+    const found = jobs > 1 ? inShares(jobs, ['verify', location, ...flagsOf(options)], own, terminal.signal) : own
     const wrong = await report(terminal, found, share === undefined)
     return wrong === 0 ? 0 : 1
   })

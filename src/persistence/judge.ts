@@ -229,10 +229,12 @@ function amendRefusals(refusals: Beside['refusals'], change: BesideChange): Besi
 
 function amendAttempts(attempts: Beside['attempts'], change: BesideChange['attempts']): Beside['attempts'] {
   if (change === undefined) return attempts
-  const next = table(attempts)
-  for (const [key, count] of Object.entries(change)) {
-    if (count === null) delete next[key]
-    else next[key] = count
+  // Not a `table`: no key comes twice, and each would make a shape of its own.
+  const next = Object.create(null) as Record<string, number>
+  for (const key in attempts) if (!Object.hasOwn(change, key)) next[key] = attempts[key]!
+  for (const key of Object.keys(change)) {
+    const count = change[key]!
+    if (count !== null) next[key] = count
   }
   return Object.freeze(next)
 }
@@ -241,7 +243,8 @@ function without<T extends K, K>(list: readonly T[], gone: readonly K[], same: (
   return Object.freeze(list.filter(entry => !gone.some(other => same(entry, other))))
 }
 
-function sameMail(a: MailKey, b: MailKey): boolean {
+/** Whether both name one mail. */
+export function sameMail(a: MailKey, b: MailKey): boolean {
   return (
     a.sender === b.sender && a.seq === b.seq && a.index === b.index && (a.failure === true) === (b.failure === true)
   )

@@ -19,7 +19,7 @@ import type {
 import type { ObjectFormat, Unit } from '../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../actors/errors.ts'
 import { AttentionIndex, type DueQuery, partitionName } from './attention.ts'
-import { judge, judgeMail, validateItem } from './judge.ts'
+import { judge, judgeMail, mailId, validateItem } from './judge.ts'
 import { MemoryRun } from './memory/run.ts'
 
 /** How {@link memoryStore} is made. */
@@ -132,9 +132,10 @@ class MemoryStore implements Store {
     return this.#do(options?.signal, () =>
       mail.map(entry => {
         const run = this.#runs.get(entry.receiver)
-        const outcome = judgeMail(run, run?.knows(entry) ?? false)
+        const name = mailId(entry)
+        const outcome = judgeMail(run, run?.knows(name) ?? false)
         if (outcome === 'taken' && run !== undefined) {
-          run.receive(entry)
+          run.receive(entry, name)
           this.#attend(run)
         }
         return outcome

@@ -1,5 +1,5 @@
 import type { MailKey } from '../actors/contracts/store.ts'
-import { mailId } from './judge.ts'
+import { mailId, sameMail } from './judge.ts'
 
 /** Mails of an inbox that a head shows at most: the oldest. */
 export const inboxPage = 256
@@ -35,11 +35,10 @@ export class Waiting<T extends MailKey> {
 
   /** Without these. Mail is taken in its order, but for what another process took. */
   without(keys: readonly MailKey[]): Waiting<T> {
-    const names = keys.map(mailId)
-    const from = this.#from + names.length
-    const inOrder = from <= this.#to && names.every((name, at) => mailId(this.#list[this.#from + at]!) === name)
+    const from = this.#from + keys.length
+    const inOrder = from <= this.#to && keys.every((key, at) => sameMail(this.#list[this.#from + at]!, key))
     if (!inOrder) {
-      const gone = new Set(names)
+      const gone = new Set(keys.map(mailId))
       return new Waiting(this.first().filter(mail => !gone.has(mailId(mail))))
     }
     const isMostlyGone = from > slack && from > this.#to - from

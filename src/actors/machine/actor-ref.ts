@@ -23,6 +23,8 @@ export interface ActorRef extends LiveRef {
   readonly stepped: boolean
   /** Its last state, once it is over (or will never start) and no table holds it any more. */
   last: { readonly snapshot: LiveSnapshot; readonly status: ProcessingStatus } | undefined
+  /** The hash of the snapshot that was hashed last. */
+  hashed?: { readonly snapshot: LiveSnapshot; readonly hash: number }
 }
 
 /** The path of an actor in its run. */

@@ -19,7 +19,9 @@ function findFlawInActors(draft: Draft): Flaw | undefined {
   if (draft.rootOnly) return undefined
   for (const { ref, before, now } of draft.changed()) {
     for (const part of ['context', 'input', 'output'] as const) {
-      const flaw = findFlaw(now[part] ?? null, before?.[part], `children.${ref.id}.${part}`)
+      const value = now[part]
+      if (value === undefined || value === null) continue
+      const flaw = findFlaw(value, before?.[part], `children.${ref.id}.${part}`)
       if (flaw !== undefined) return flaw
     }
   }

@@ -93,17 +93,14 @@ function hashSystem({ status, output }: LiveMachineSnapshot, table: ActorTable):
 }
 
 /** Snapshots of actors are values: one that nothing happened to is the same object. */
-const actors = new WeakMap<LiveSnapshot, number>()
-
 function hashActor(ref: ActorRef, snapshot: LiveSnapshot): number {
-  let hash = actors.get(snapshot)
-  if (hash === undefined) {
+  if (ref.hashed?.snapshot !== snapshot) {
     const { status, context, input, output } = snapshot
-    hash = hashValue({ status, context, input, output })
+    let hash = hashValue({ status, context, input, output })
     if (isMachine(ref.behaviour)) hash = mix(hash, hashNodes(snapshot as LiveMachineSnapshot))
-    actors.set(snapshot, hash)
+    ref.hashed = { snapshot, hash }
   }
-  return mix(hash, hashPath(ref))
+  return mix(ref.hashed.hash, hashPath(ref))
 }
 
 function hashTimer({ source, target, event, due, armed, index }: Timer): number {

@@ -76,18 +76,9 @@ export function replay<TMachine extends AnyMachine>(
   return new Replay(machine, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep<TMachine>>
 }
 
-/** As {@link replay}, of a history whose machines are known by name. */
-export function replayOf(
-  lineage: Lineage,
-  units: ReadableStream<Unit>,
-  options: ReplayOptions,
-): AsyncIterableIterator<ReplayStep> {
-  return new Replay(lineage, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep>
-}
-
 /** An iterator by hand: a generator costs as much as a third of a step. */
 class Replay implements AsyncIterableIterator<Step> {
-  readonly #machine: Machines | Lineage
+  readonly #machine: Machines
   readonly #batches: AsyncGenerator<readonly Unit[], void, void>
   readonly #until: number
   readonly #comparison: UnitComparison | undefined
@@ -97,7 +88,7 @@ class Replay implements AsyncIterableIterator<Step> {
   #over = false
 
   constructor(
-    machine: Machines | Lineage,
+    machine: Machines,
     batches: AsyncGenerator<readonly Unit[], void, void>,
     { until = Number.POSITIVE_INFINITY, verify = false }: ReplayOptions,
   ) {
@@ -244,11 +235,8 @@ function shownEffect(effect: Effect): StepEffect {
 }
 
 /** What decides a history: with its own machines where they are known, else with the first that was given. */
-export function foldOf(machine: Machines | Lineage, first: Unit): HistoryFold {
-  const lineage =
-    machine instanceof Lineage
-      ? machine
-      : new Lineage(programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false))
+export function foldOf(machine: Machines, first: Unit): HistoryFold {
+  const lineage = new Lineage(programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false))
   return new HistoryFold(lineage, { fallback: lineage.programs[0] })
 }
 

@@ -1,14 +1,16 @@
+import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
 import type { RunHead, Store } from '../contracts/store.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
-import type { Divergence } from '../run/divergence.ts'
-import { learnMachines } from '../run/history.ts'
+import type { LiveMachineSnapshot } from '../machine/xstate.ts'
+import { type Divergence, UnitComparison } from '../run/divergence.ts'
+import { HistoryFold, learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
 import { programsOf } from '../run/versions.ts'
-import { replayOf } from './replay.ts'
+import { decideAgain } from './replay.ts'
 
 /** What verifying one run found. */
 export interface Verification {
@@ -31,7 +33,7 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
   const { run } = head
   let units = 0
   try {
-    let last: { readonly value: JsonValue; readonly status: string; readonly seq: number } | undefined
+    let last: LiveMachineSnapshot | undefined
     const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
     await learnMachines(store, head, lineage)
     const { definition } = lineage.programs[0]
@@ -41,11 +43,17 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
       await decideMigration(store, head, lineage, head.at)
       return { run, units: head.seq, migratesTo: definition.version }
     }
-    for await (const step of replayOf(lineage, store.read(run), { until: head.seq, verify: true })) {
-      if (step.divergence !== undefined) return { run, units, divergence: step.divergence }
-      if (step.seq > 0) units++
-      if (step.seq === head.seq)
-        last = { value: step.snapshot.value as JsonValue, status: step.snapshot.status, seq: step.seq }
+    const fold = new HistoryFold(lineage, { fallback: lineage.programs[0] })
+    const comparison = new UnitComparison()
+    // By batches: a step of `replay` is awaited, which costs as much as deciding it.
+    for await (const batch of batchesOf(store.read(run, { to: head.seq }))) {
+      for (const unit of batch) {
+        const decided = decideAgain(fold, unit)
+        const divergence = fold.seenFromLater ? undefined : comparison.compare(unit, decided)
+        if (divergence !== undefined) return { run, units, divergence }
+        if (unit.seq > 0) units++
+        if (unit.seq === head.seq) last = decided.state.snapshot
+      }
     }
     if (last === undefined)
       throw new XMachinesError('RUN_DAMAGED', `The history of run ${run} ends before its head, unit ${head.seq}.`, {
@@ -54,7 +62,7 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
     // A fork that was made without its machine knows no value before it is opened.
     const known = head.value !== undefined
     const expected = { status: head.status, value: known ? head.value : null }
-    const actual = { status: last.status, value: known ? last.value : null }
+    const actual = { status: last.status, value: known ? (last.value as JsonValue) : null }
     const path = firstDifference(expected, actual, '$')
     if (path !== undefined) return { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
     if (!migrates) return { run, units }

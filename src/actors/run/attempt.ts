@@ -4,16 +4,17 @@ import type { ActorRef } from '../machine/actor-ref.ts'
 import { kindOfLogic } from '../machine/logic-kind.ts'
 import type { Told } from '../machine/outcome.ts'
 import type { Invocation } from '../machine/state.ts'
-import type { ActorSystem } from '../machine/system.ts'
 import type { LiveScope, LiveSnapshot } from '../machine/xstate.ts'
 import { failureOf } from './outcome-record.ts'
+import { type Relaying, relayingSystem, standInFor } from './stand-in.ts'
 
 /** One attempt of an invocation, live: the logic, what it is started with, and how it is stopped. */
-export class Attempt {
+export class Attempt implements Relaying {
+  readonly state: LiveSnapshot
   readonly #invocation: Invocation
-  readonly #state: LiveSnapshot
   readonly #scope: LiveScope
   readonly #hear: (told: Told) => void
+  readonly #hand: ((over: () => void) => void) | undefined
   /** Made for logic that asks for it. */
   #abort: AbortController | undefined
   #stopped: Error | undefined
@@ -21,16 +22,14 @@ export class Attempt {
 
   /**
    * @param hear is told what the logic tells, until {@link end} or {@link stop}
-   * @param hand how it comes there
+   * @param hand how it comes there @default at once
    */
-  constructor(invocation: Invocation, hear: (told: Told) => void, hand: (over: () => void) => void = atOnce) {
+  constructor(invocation: Invocation, hear: (told: Told) => void, hand?: (over: () => void) => void) {
     const { actor } = invocation
     this.#invocation = invocation
-    this.#state = { ...actor.getSnapshot() }
-    this.#hear = told =>
-      hand(() => {
-        if (!this.#over) hear(told)
-      })
+    this.state = { ...actor.getSnapshot() }
+    this.#hear = hear
+    this.#hand = hand
     this.#scope = this.#scopeOf(actor)
   }
 
@@ -50,16 +49,16 @@ export class Attempt {
       },
     }
     try {
-      withinInvocation(info, () => behaviour.start!(this.#state, this.#scope))
+      withinInvocation(info, () => behaviour.start!(this.state, this.#scope))
     } catch (thrown) {
       // XState errors an actor whose start throws: the same words as a promise that rejects.
-      this.#hear(failureOf(this.#invocation, thrown))
+      this.#tell(failureOf(this.#invocation, thrown))
     }
   }
 
   /** Hands an event to a callback's listeners. */
   receive(event: EventObject): void {
-    this.#invocation.actor.behaviour.transition(this.#state, event, this.#scope)
+    this.#invocation.actor.behaviour.transition(this.state, event, this.#scope)
   }
 
   /** It has told its end: whatever it tells later is not heard. */
@@ -73,7 +72,16 @@ export class Attempt {
     this.#over = true
     this.#stopped = reason
     this.#abort?.abort(reason)
-    this.#invocation.actor.behaviour.transition(this.#state, { type: 'xstate.stop' }, this.#scope)
+    this.#invocation.actor.behaviour.transition(this.state, { type: 'xstate.stop' }, this.#scope)
+  }
+
+  #tell(told: Told): void {
+    if (this.#hand !== undefined) this.#hand(() => this.#heard(told))
+    else this.#heard(told)
+  }
+
+  #heard(told: Told): void {
+    if (!this.#over) this.#hear(told)
   }
 
   #signal(): AbortSignal {
@@ -87,58 +95,26 @@ export class Attempt {
   /** What its logic relays, as if it were its actor. */
   relay(target: unknown, event: EventObject): void {
     const { actor } = this.#invocation
-    if (target === this.#scope.self) this.#hear({ to: 'self', event })
-    else if (target === actor._parent) this.#hear({ to: 'parent', event })
+    if (target === this.#scope.self) this.#tell({ to: 'self', event })
+    else if (target === actor._parent) this.#tell({ to: 'parent', event })
     else actor.system.sendFromAction(target as ActorRef, event)
   }
 
   /** What the logic is started with: a stand-in for its actor, whose mail comes here instead of to an actor. */
   #scopeOf(actor: ActorRef): LiveScope {
     const { scope } = actor
-    const self = Object.create(actor) as StandIn
-    self.getSnapshot = () => this.#state
-    self.system = relayingSystem(actor.system)
-    self.send = (event: EventObject) => this.relay(self, event)
-    self[attemptOf] = this
     return {
-      self,
+      self: standInFor(actor, this),
       id: scope.id,
       sessionId: scope.sessionId,
       logger: scope.logger,
-      system: self.system,
+      system: relayingSystem(actor.system),
       defer: atOnce,
       stopChild: scope.stopChild,
       emit: nothing,
       actionExecutor: scope.actionExecutor,
     }
   }
-}
-
-const attemptOf = Symbol('attempt')
-
-/** The stand-in for an actor that runs outside. */
-interface StandIn extends ActorRef {
-  [attemptOf]: Attempt
-  system: ActorSystem
-  getSnapshot(): LiveSnapshot
-  send(event: EventObject): void
-}
-
-const relaying = new WeakMap<ActorSystem, ActorSystem>()
-
-/** A system as the logic of attempts sees it: what they relay comes to them. One for all attempts of a run, which is cheaper. */
-function relayingSystem(system: ActorSystem): ActorSystem {
-  let seen = relaying.get(system)
-  if (seen === undefined) {
-    const relay = (source: Partial<StandIn> | undefined, target: unknown, event: EventObject): void => {
-      const attempt = source?.[attemptOf]
-      if (attempt === undefined) system.sendFromAction(target as ActorRef, event)
-      else attempt.relay(target, event)
-    }
-    seen = Object.create(system, { _relay: { value: relay } }) as ActorSystem
-    relaying.set(system, seen)
-  }
-  return seen
 }
 
 function nothing(): void {}

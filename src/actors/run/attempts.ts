@@ -16,7 +16,7 @@ function encodeName(name: string): string {
 /** Which attempts of a run's invocations are durable, and what the item that is on its way says of them. */
 export class Attempts {
   #made: Map<string, number>
-  #offered: Map<string, number | null> | undefined
+  #offered: Record<string, number | null> | undefined
 
   constructor(made: Readonly<Record<string, number>>) {
     this.#made = new Map(Object.entries(made))
@@ -29,22 +29,17 @@ export class Attempts {
 
   /** The next item says that this attempt is made. */
   offer(key: string, attempt: number): void {
-    this.#offered ??= new Map()
-    this.#offered.set(key, attempt)
+    this.#offer(key, attempt)
   }
 
   /** The next item removes the entries of all other invocations: they are not pending any more. */
   keepOnly(keys: ReadonlySet<string>): void {
-    for (const key of this.#made.keys()) {
-      if (keys.has(key)) continue
-      this.#offered ??= new Map()
-      this.#offered.set(key, null)
-    }
+    for (const key of this.#made.keys()) if (!keys.has(key)) this.#offer(key, null)
   }
 
   /** What the item says of attempts, or nothing. */
   get change(): BesideChange['attempts'] {
-    return this.#offered === undefined ? undefined : Object.fromEntries(this.#offered)
+    return this.#offered
   }
 
   /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
@@ -53,12 +48,19 @@ export class Attempts {
     this.#offered = undefined
     if (offered === undefined) return false
     if (durable) {
-      for (const [key, attempt] of offered) {
+      for (const key in offered) {
+        const attempt = offered[key]!
         if (attempt === null) this.#made.delete(key)
         else this.#made.set(key, attempt)
       }
     }
     return true
+  }
+
+  #offer(key: string, attempt: number | null): void {
+    // Keys are never seen twice: as shapes of objects they would cost more than twice of this.
+    this.#offered ??= Object.create(null) as Record<string, number | null>
+    this.#offered[key] = attempt
   }
 
   /** Somebody else wrote: what is durable now. */

@@ -50,7 +50,7 @@ export class PendingInvocation implements Identified {
   #live: Attempt | undefined
   #span: MeasuredAttemptSpan | undefined
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
-  #release = (): void => {}
+  #release = nothing
   #closing = false
 
   constructor(home: InvocationHome, { invocation, key, rules }: Identified) {
@@ -193,7 +193,7 @@ export class PendingInvocation implements Identified {
     this.#live = undefined
     this.#phase = phase
     const release = this.#release
-    this.#release = () => {}
+    this.#release = nothing
     release()
     if (phase !== 'waiting') this.#home.ended()
   }
@@ -207,3 +207,5 @@ export class PendingInvocation implements Identified {
     }
   }
 }
+
+function nothing(): void {}

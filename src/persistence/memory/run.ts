@@ -11,7 +11,7 @@ import type {
 } from '../../actors/contracts/store.ts'
 import type { Creation, ObjectFormat } from '../../actors/contracts/unit.ts'
 import { Attention } from '../attention.ts'
-import { amend, emptyBeside, frozenMail, mailId, withInbox } from '../judge.ts'
+import { amend, emptyBeside, frozenMail, withInbox } from '../judge.ts'
 import { inboxPage, Waiting } from '../waiting.ts'
 import { History } from './history.ts'
 
@@ -71,15 +71,15 @@ export class MemoryRun {
     }
   }
 
-  /** Whether this mail was ever put into the inbox. */
-  knows(mail: Mail): boolean {
-    return this.#mail?.has(mailId(mail)) ?? false
+  /** Whether a mail of this name was ever put into the inbox. */
+  knows(name: string): boolean {
+    return this.#mail?.has(name) ?? false
   }
 
-  /** Puts a mail into the inbox. */
-  receive(mail: Mail): void {
+  /** Puts a mail into the inbox. @param name as `mailId` tells it */
+  receive(mail: Mail, name: string): void {
     this.#mail ??= new Set()
-    this.#mail.add(mailId(mail))
+    this.#mail.add(name)
     this.#waiting = (this.#waiting ?? new Waiting()).push(frozenMail(mail))
     this.revision++
     if (!this.beside.held && this.beside.parked === null) this.due = 0
