@@ -59,7 +59,7 @@ export interface Node {
   lookupRequest(apiKey: number, definition: object): () => object
   readonly connectionPool: {
     send(request: object): Promise<unknown>
-    readonly pool: readonly { readonly requestQueue: object; connect(): Promise<unknown> }[]
+    readonly pool: readonly { readonly requestQueue: object; isConnected(): boolean; connect(): Promise<unknown> }[]
   }
 }
 

@@ -12,7 +12,7 @@ const patched = new WeakSet<object>()
 export function patch(node: Node): void {
   const connection = node.connectionPool?.pool?.[0]
   if (connection === undefined) return
-  once(connection, shareConnects)
+  once(connection, mendConnects)
   once(connection.requestQueue, stillTimers)
 }
 
@@ -23,19 +23,28 @@ function once<Part extends object>(part: Part, mend: (prototype: Part) => void):
   mend(prototype)
 }
 
-/** Two requests that find a connection closed each open a socket, and the first one is never closed: here they share one. */
-function shareConnects(prototype: Connection): void {
+/**
+ * Two requests that find a connection closed each open a socket, and the first one is never closed: here they share one.
+ * And what a broken socket had begun to say is taken for the beginning of what the next one says, so that no answer is
+ * understood any more: here it is forgotten.
+ */
+function mendConnects(prototype: Connection): void {
   const { connect } = prototype
   if (typeof connect !== 'function') return
   const opening = new WeakMap<Connection, Promise<unknown>>()
   prototype.connect = function (this: Connection) {
     const shared = opening.get(this)
     if (shared !== undefined) return shared
+    if (this.isConnected()) return Promise.resolve(true)
+    Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: sizeOfLength })
     const opened = connect.call(this).finally(() => opening.delete(this))
     opening.set(this, opened)
     return opened
   }
 }
+
+/** Of the number before each answer that says how long it is, bytes. */
+const sizeOfLength = 4
 
 /**
  * Every connection is checked a thousand times a second for requests that it holds back: the timer is given a time long
