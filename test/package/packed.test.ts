@@ -49,12 +49,12 @@ describe('the packed package', () => {
   })
 
   test('says how to install a library that is missing', async () => {
-    const script = `const { postgresStore } = await import('xmachines/persistence/postgres')
-      const store = postgresStore({ connectionString: 'postgres://localhost/db' })
+    const script = `const { valkeyStore } = await import('xmachines/persistence/valkey')
+      const store = valkeyStore({ url: 'redis://localhost' })
       await store.head('a').catch(error => console.log(error.code, error.message))
       await store.close()`
     const printed = await succeed(process.execPath, ['--input-type=module', '--eval', script], { cwd: pack.folder })
-    expect(printed).toMatch(/^LIBRARY_MISSING .*npm install pg/)
+    expect(printed).toMatch(/^LIBRARY_MISSING .*npm install iovalkey/)
   }, 300_000)
 
   test.each(Object.keys(entries))(

@@ -103,7 +103,7 @@ function tuningOf(options: KafkaBrokerOptions): Tuning {
     logger = silent,
     heartbeatInterval = 500,
     patience = 60_000,
-    maxWait = 250,
+    maxWait = 500,
     maxBytes = 10 * 1024 * 1024,
     maxBytesPerPartition = 1024 * 1024,
     maxBatchBytes = 512 * 1024,

@@ -53,7 +53,6 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
   #failure: XMachinesError | undefined
   #gathering: ReturnType<typeof setTimeout> | undefined
   #closing: Promise<void> | undefined
-  readAhead = 0
   protocol = protocolName({})
 
   constructor(options: ConsumerOptions, home: ConsumerHome) {
@@ -113,6 +112,10 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
       this.#retentions.set(topic, asked)
       return asked
     })
+  }
+
+  get readAhead(): number {
+    return this.#parts?.fetcher.readAhead ?? 0
   }
 
   close(): Promise<void> {
@@ -305,7 +308,6 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     const parts = await openParts(client, options, this, ({ cluster, starts }) =>
       this.#checkPartitions(cluster, starts),
     )
-    this.readAhead = client.tuning.maxBytesPerPartition
     this.#parts = parts
     return parts
   }

@@ -22,6 +22,9 @@ export interface FetcherOptions {
   check(): void
 }
 
+/** What a lease may read ahead however many there are, bytes. */
+const leastReadAhead = 64 * 1024
+
 /**
  * Fetches for the leases that want records, and for no other: one request a node at a time. A lease that nobody reads,
  * or whose reader is slow, is left out, and holds nobody up.
@@ -36,6 +39,13 @@ export class Fetcher {
 
   constructor(options: FetcherOptions) {
     this.#options = options
+  }
+
+  /** Bytes that each lease may read ahead: many share what one answer may hold. */
+  get readAhead(): number {
+    const { maxBytes, maxBytesPerPartition } = this.#options
+    const share = Math.floor(maxBytes / Math.max(1, this.#leases.size))
+    return Math.min(maxBytesPerPartition, Math.max(leastReadAhead, share))
   }
 
   add(lease: KafkaLease): void {
@@ -78,7 +88,7 @@ export class Fetcher {
 
   async #fetchFrom(nodeId: number, places: readonly Place[]): Promise<void> {
     await this.#once(nodeId, async () => {
-      const { cluster, maxWait, maxBytes, maxBytesPerPartition } = this.#options
+      const { cluster, maxWait, maxBytes } = this.#options
       await cluster.refreshMetadataIfNecessary()
       this.#options.check()
       const node = await cluster.findBroker({ nodeId })
@@ -90,7 +100,12 @@ export class Fetcher {
           return offset === undefined ? [] : { partition, offset }
         }),
       }))
-      const answers = await ask(node, fetchRequest, { topics, maxWait, maxBytes, maxBytesPerPartition })
+      const answers = await ask(node, fetchRequest, {
+        topics,
+        maxWait,
+        maxBytes,
+        maxBytesPerPartition: this.readAhead,
+      })
       this.#failures = 0
       let stale: string | undefined
       for (const answer of answers) {

@@ -31,11 +31,11 @@ export interface KafkaTuning {
   readonly heartbeatInterval?: number
   /** How long a consumer tries to join for the first time, ms, before `leases` errors with `BROKER_UNAVAILABLE`. @default 60_000 */
   readonly patience?: number
-  /** How long a node may wait for new records before it answers a fetch with none, ms. @default 250 */
+  /** How long a node may wait for new records before it answers a fetch with none, ms. @default 500 */
   readonly maxWait?: number
-  /** Most bytes of one answer. @default 10 MiB */
+  /** Most bytes of one answer, and what the leases of a consumer read ahead together, if that is 64 KiB for each. @default 10 MiB */
   readonly maxBytes?: number
-  /** Most bytes that a lease reads ahead of its reader. A larger record passes alone. @default 1 MiB */
+  /** Most bytes that a lease reads ahead of its reader; less where many share `maxBytes`. A larger record passes alone. @default 1 MiB */
   readonly maxBytesPerPartition?: number
   /** Most bytes of one batch of records that are sent; below the topic's `max.message.bytes`. @default 512 KiB */
   readonly maxBatchBytes?: number

@@ -215,13 +215,12 @@ describe('records that are older than their topic keeps', () => {
   /** A supervisor whose broker says how long it keeps records. */
   function keeping(world: World, retention: BrokerConsumer['retention']) {
     const consumer = world.broker.consumer({ topic: 't', group: 'g' })
-    const keeps: BrokerConsumer = Object.create(consumer, {
-      leases: { get: () => consumer.leases },
-      topics: { get: () => consumer.topics },
-      endOffsets: { value: consumer.endOffsets.bind(consumer) },
-      committedOffsets: { value: consumer.committedOffsets.bind(consumer) },
-      close: { value: consumer.close.bind(consumer) },
-      retention: { value: retention },
+    const keeps = new Proxy(consumer, {
+      get(target, name) {
+        if (name === 'retention') return retention
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
     })
     return world.supervise({ consumer: keeps })
   }
