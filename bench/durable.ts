@@ -2,12 +2,13 @@ import { closeSync, fdatasync, mkdtempSync, openSync, rmSync, statSync, write } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { openRun, replay, type Store } from 'xmachines'
+import { openRun, replay } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { createActor } from 'xstate'
 import { bareSend } from './apply.ts'
 import { type Comparison, compare } from './compare.ts'
 import { type OrderEvent, order, orderEvents } from './machines.ts'
+import { overlapping } from './overlapping.ts'
 
 const [writeAsync, datasync] = [promisify(write), promisify(fdatasync)]
 
@@ -61,30 +62,22 @@ export async function durable(): Promise<Comparison[]> {
     },
     5,
   )
-  let store: Store | undefined
-  let runs: Awaited<ReturnType<typeof openRun<typeof order>>>[] = []
-  const overlapped = await compare('durable: 1,000 runs, overlapped', 0.5, bareSend(100_000), {
-    name: 'run.apply on 1,000 runs',
-    async prepare() {
-      place = scratch()
-      store = fileStore(place.path)
-      const opened = store
-      runs = await Promise.all(Array.from({ length: 1000 }, (_, i) => openRun(order, { store: opened, key: `o-${i}` })))
-    },
-    async run() {
-      let next = 0
-      await Promise.all(
-        runs.map(async run => {
-          while (next < events.length) await run.apply(events[next++]!)
-        }),
-      )
-      return events.length
-    },
-    async after() {
-      await store?.close()
-      place.remove()
-    },
-  })
+  const overlapped = await compare(
+    'durable: 1,000 runs, overlapped',
+    0.5,
+    bareSend(100_000),
+    overlapping(
+      events,
+      () => {
+        place = scratch()
+        return fileStore(place.path)
+      },
+      async store => {
+        await store.close()
+        place.remove()
+      },
+    ),
+  )
   return [awaited, overlapped]
 }
 

@@ -6,6 +6,7 @@ import { PostgresServer } from '../test/servers/postgres.ts'
 import { type Comparison, compare, type Side } from './compare.ts'
 import { emmettAppends } from './emmett.ts'
 import { order, orderEvents } from './machines.ts'
+import { overlapping } from './overlapping.ts'
 
 const events = orderEvents(20_000)
 const runCount = 1000
@@ -49,29 +50,12 @@ export async function postgres(): Promise<Comparison[]> {
       awaiting,
       5,
     )
-    let runs: Awaited<ReturnType<typeof openRun<typeof order>>>[] = []
-    const overlapping: Side = {
-      name: 'run.apply on 1,000 runs',
-      async prepare() {
-        store = open()
-        runs = await Promise.all(Array.from({ length: runCount }, (_, i) => openRun(order, { store, key: `o-${i}` })))
-      },
-      async run() {
-        let next = 0
-        await Promise.all(
-          runs.map(async run => {
-            while (next < events.length) await run.apply(events[next++]!)
-          }),
-        )
-        return events.length
-      },
-      after: () => store.close(),
-    }
+    const manyRuns = overlapping(events, open)
     const overlapped = await compare(
       'postgres: 1,000 runs, overlapped',
       0.5,
       bareInsert(pool, rows, events.length, runCount),
-      overlapping,
+      manyRuns,
       5,
     )
     let written: TestRun[] = []
@@ -107,7 +91,7 @@ export async function postgres(): Promise<Comparison[]> {
     const few = events.slice(0, emmettUnits)
     const toEmmett = [
       await compare('postgres: awaited, Emmett', 5, emmettAppends(server.url(), few, 1), awaiting, 3),
-      await compare('postgres: overlapped, Emmett', 5, emmettAppends(server.url(), few, runCount), overlapping, 3),
+      await compare('postgres: overlapped, Emmett', 5, emmettAppends(server.url(), few, runCount), manyRuns, 3),
     ]
     return [awaited, overlapped, appended, ...toEmmett]
   } finally {

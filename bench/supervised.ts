@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { supervise } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryBroker } from 'xmachines/transports/memory'
-import { type Actor, createActor } from 'xstate'
 import { type Comparison, compare } from './compare.ts'
 import { order, orderEvents } from './machines.ts'
+import { OrderActors } from './order-actors.ts'
 
 const keys = 1000
 const records = orderEvents(100_000).map((event, i) => ({
@@ -25,17 +25,8 @@ export async function supervised(): Promise<Comparison[]> {
     {
       name: 'a loop with actor.send',
       run() {
-        const actors = new Map<string, Actor<typeof order>>()
-        for (const { key, value } of records) {
-          let actor = actors.get(key)
-          if (actor === undefined) {
-            actor = createActor(order)
-            actor.subscribe(() => {})
-            actor.start()
-            actors.set(key, actor)
-          }
-          actor.send(JSON.parse(value))
-        }
+        const actors = new OrderActors()
+        for (const { key, value } of records) actors.send(key, JSON.parse(value))
         return records.length
       },
     },

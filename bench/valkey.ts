@@ -4,6 +4,7 @@ import { valkeyStore } from 'xmachines/persistence/valkey'
 import { program, ValkeyServer } from '../test/servers/valkey.ts'
 import { type Comparison, compare } from './compare.ts'
 import { order, orderEvents } from './machines.ts'
+import { overlapping } from './overlapping.ts'
 
 const awaitedUnits = 2_000
 const overlappedUnits = 40_000
@@ -50,7 +51,6 @@ export async function valkey(): Promise<Comparison[]> {
     5,
   )
 
-  let runs: Awaited<ReturnType<typeof openRun<typeof order>>>[] = []
   const overlapped = await compare(
     'valkey: 1,000 runs, overlapped',
     0.8,
@@ -66,27 +66,10 @@ export async function valkey(): Promise<Comparison[]> {
       },
       after: async () => void (await client.flushall()),
     },
-    {
-      name: 'run.apply on 1,000 runs',
-      async prepare() {
-        store = fresh()
-        const keys = Array.from({ length: runCount }, (_, i) => `o-${i}`)
-        runs = await Promise.all(keys.map(key => openRun(order, { store, key })))
-      },
-      async run() {
-        let next = 0
-        await Promise.all(
-          runs.map(async run => {
-            while (next < events.length) await run.apply(events[next++]!)
-          }),
-        )
-        return events.length
-      },
-      async after() {
-        await store.close()
-        await client.flushall()
-      },
-    },
+    overlapping(events, fresh, async store => {
+      await store.close()
+      await client.flushall()
+    }),
     5,
   )
   await client.quit()
