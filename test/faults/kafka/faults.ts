@@ -5,7 +5,7 @@ import type { KafkaNode } from '../../kafka/launcher/index.ts'
 import { coordinatorOf, leaderOf, whenLedElsewhere } from './cluster-facts.ts'
 import { Doom } from './doom.ts'
 import type { Fleet } from './fleet.ts'
-import type { LinkState } from './link.ts'
+import type { Link, LinkState } from './link.ts'
 import { joinFleet } from './member.ts'
 import { places } from './orders.ts'
 import { standsStill } from './process-state.ts'
@@ -96,7 +96,7 @@ async function storm({ fleet, brokers }: Scene): Promise<void> {
 function link(state: LinkState): Fault {
   return async ({ fleet, brokers }, random) => {
     const victim = random.pick(fleet.running)
-    const way = victim.links.get(random.pick(brokers))!
+    const way = random.pick(await used(brokers.map(broker => victim.links.get(broker)!)))
     const before = way.hurt
     way.state = state
     // Longer than a session.
@@ -104,6 +104,13 @@ function link(state: LinkState): Fault {
     way.state = 'whole'
     demand(way.hurt > before, `The link of ${victim.name} that was ${state} hurt nobody`)
   }
+}
+
+/** Those that carry something: a worker has nothing to say to a node that leads none of its partitions. */
+async function used(links: readonly Link[]): Promise<readonly Link[]> {
+  const before = links.map(({ passed }) => passed)
+  await sleep(1_000)
+  return links.filter(({ passed }, at) => passed > before[at]!)
 }
 
 async function killLeader(scene: Scene, random: Random): Promise<void> {

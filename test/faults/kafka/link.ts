@@ -14,6 +14,8 @@ export class Link {
   #state: LinkState = 'whole'
   /** Connections that were broken or refused, and pieces that were held back or came late. */
   hurt = 0
+  /** Pieces that came to either end. */
+  passed = 0
 
   private constructor(server: Server, to: string) {
     this.#server = server
@@ -72,6 +74,7 @@ export class Link {
   }
 
   #pass(bytes: Buffer, to: Socket): void {
+    this.passed++
     if (this.#state === 'whole') return void to.write(bytes)
     this.hurt++
     if (this.#state === 'slow') setTimeout(() => to.destroyed || to.write(bytes), delay)
