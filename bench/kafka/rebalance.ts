@@ -53,7 +53,7 @@ export async function rebalance(cluster: KafkaCluster): Promise<Measure[]> {
     }
 
     stands.look()
-    const redelivered = first.status().duplicates + second.status().duplicates
+    const { duplicates } = second.status()
     await second.close()
     await wait(look)
     const left = {
@@ -62,7 +62,7 @@ export async function rebalance(cluster: KafkaCluster): Promise<Measure[]> {
     }
     traffic.abort()
     await sending
-    const again = first.status().duplicates + redelivered
+    const again = first.status().duplicates + duplicates
     await first.close()
 
     const note = `${usual} ms is the longest without a rebalance; ${moved.size} of ${partitions} partitions moved within ${took} ms; ${residents} runs in memory`
