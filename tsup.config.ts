@@ -1,6 +1,11 @@
 import { defineConfig } from 'tsup'
 import { binaries, entries } from './entries.ts'
 
+/** The native compiler has written these; to bundle them takes a tenth of what it takes to make them with the old one. */
+const declarations = Object.fromEntries(
+  Object.entries(entries).map(([door, source]) => [door, source.replace(/^src\/(.*)\.ts$/, '.types/$1.d.ts')]),
+)
+
 export default defineConfig({
   entry: { ...entries, ...binaries },
   format: ['esm'],
@@ -9,6 +14,6 @@ export default defineConfig({
   splitting: true,
   clean: true,
   removeNodeProtocol: false,
-  dts: { entry: entries },
+  dts: { entry: declarations },
   external: [/^node:/, 'xstate', 'rxjs', 'pg', 'iovalkey', 'kafkajs', '@opentelemetry/api'],
 })

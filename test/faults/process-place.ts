@@ -2,11 +2,10 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect } from 'vitest'
 import type { Store } from 'xmachines'
-import { entries } from '../../entries.ts'
-import { ended, isBuilt } from '../cli/command.ts'
+import { ended } from '../cli/command.ts'
+import { nodeScript } from '../node-script.ts'
 import type { Program } from './counters.ts'
 import type { CrashPoint } from './crash-points.ts'
 import { type Kept, type Kind, openKept } from './kept.ts'
@@ -21,14 +20,7 @@ export interface Place {
   effects(): readonly Effect[]
 }
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-/** Workers import the package by its name: as it was built, or else from its sources. */
-const alias = Object.fromEntries(
-  Object.entries(entries).map(([door, source]) => [
-    door === 'index' ? 'xmachines' : `xmachines/${door}`,
-    join(root, source),
-  ]),
-)
+const script = nodeScript(new URL('./worker.ts', import.meta.url))
 const folders: string[] = []
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
@@ -43,9 +35,7 @@ export function inProcesses(kind: Kind, url?: string): Place & { readonly kept: 
     kept,
     async live(program, point, hit) {
       const told = [JSON.stringify(kept), JSON.stringify(program), point ?? '', `${hit}`]
-      const args = ['--import', 'jiti/register', 'test/faults/worker.ts', ...told]
-      const env = isBuilt() ? process.env : { ...process.env, JITI_ALIAS: JSON.stringify(alias) }
-      const { code, signal, stderr } = await ended(spawn(process.execPath, args, { cwd: root, env, stdio: 'pipe' }))
+      const { code, signal, stderr } = await ended(spawn(process.execPath, [script, ...told], { stdio: 'pipe' }))
       expect([0, null], stderr).toContain(code)
       return signal === 'SIGKILL'
     },

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { verifyRun } from 'xmachines'
 import { collect } from '../../src/testing/store-conformance/test-run.ts'
+import { nodeScript } from '../node-script.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
 import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
 import { openAt, type StoreAt } from './opened.ts'
@@ -13,7 +13,7 @@ import type { Task } from './worker.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
-const script = fileURLToPath(new URL('./worker.ts', import.meta.url))
+const script = nodeScript(new URL('./worker.ts', import.meta.url))
 
 interface Report {
   readonly name: string
@@ -26,7 +26,7 @@ const children: ChildProcess[] = []
 afterEach(() => children.splice(0).forEach(child => void child.kill('SIGKILL')))
 
 function start(task: Task): { readonly child: ChildProcess; readonly report: Promise<Report> } {
-  const child = spawn(process.execPath, ['--import', 'jiti/register', script, JSON.stringify(task)], {
+  const child = spawn(process.execPath, [script, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.push(child)

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -7,6 +6,7 @@ import { type Store, verifyRun, watchRun } from 'xmachines'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { valkeyStore } from 'xmachines/persistence/valkey'
 import { collect } from '../../src/testing/store-conformance/test-run.ts'
+import { nodeScript } from '../node-script.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
 import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
 import { tally } from './tally.ts'
@@ -14,7 +14,7 @@ import type { Order } from './writer.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
-const script = fileURLToPath(new URL('./writer.ts', import.meta.url))
+const script = nodeScript(new URL('./writer.ts', import.meta.url))
 
 interface Receipt {
   readonly run: string
@@ -24,8 +24,9 @@ interface Receipt {
 }
 
 async function write(order: Order): Promise<Receipt[]> {
-  const args = ['--import', 'jiti/register', script, JSON.stringify(order)]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 26 })
+  const { stdout } = await promisify(execFile)(process.execPath, [script, JSON.stringify(order)], {
+    maxBuffer: 1 << 26,
+  })
   return JSON.parse(stdout) as Receipt[]
 }
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { nodeScript } from '../../node-script.ts'
 import type { Link } from './link.ts'
 import type { Counts, WorkerLine, WorkerOrder, WorkerTask } from './orders.ts'
 
-const script = fileURLToPath(new URL('./worker.ts', import.meta.url))
+const script = nodeScript(new URL('./worker.ts', import.meta.url))
 
 /** A worker of the fleet, as its parent sees it. */
 export class WorkerProcess {
@@ -22,7 +22,7 @@ export class WorkerProcess {
   constructor(task: WorkerTask, links: ReadonlyMap<string, Link>, heard: (worker: WorkerProcess) => void) {
     this.name = task.name
     this.links = links
-    this.#child = spawn(process.execPath, ['--import', 'jiti/register', script, JSON.stringify(task)], {
+    this.#child = spawn(process.execPath, [script, JSON.stringify(task)], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, NODE_ENV: 'production' },
     })

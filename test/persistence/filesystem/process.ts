@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { nodeScript } from '../../node-script.ts'
 
 /** Another process with the store of a directory; see child.ts. */
 export class StoreProcess {
@@ -8,8 +8,8 @@ export class StoreProcess {
   readonly #lines: AsyncIterator<string>
 
   constructor(dir: string, ...more: string[]) {
-    const script = fileURLToPath(new URL('./child.ts', import.meta.url))
-    this.process = spawn(process.execPath, ['--import', 'jiti/register', script, dir, ...more], {
+    const script = nodeScript(new URL('./child.ts', import.meta.url))
+    this.process = spawn(process.execPath, [script, dir, ...more], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#lines = createInterface({ input: this.process.stdout! })[Symbol.asyncIterator]()

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import { readdirSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { openFilePlace } from '../../../src/persistence/git/file-place.ts'
@@ -12,6 +11,7 @@ import { archive, gitStore, openClone } from '../../../src/persistence/git/index
 import { GitStore } from '../../../src/persistence/git/store.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { nodeScript } from '../../node-script.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git, gitTries } from './stock-git.ts'
@@ -104,9 +104,9 @@ test('commits follow in the background', async () => {
 describe('a crash', () => {
   test('of the process at any time loses nothing that was acknowledged', async () => {
     const gitdir = place()
-    const script = fileURLToPath(new URL('./child.ts', import.meta.url))
+    const script = nodeScript(new URL('./child.ts', import.meta.url))
     for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, ['--import', 'jiti/register', script, gitdir, `round ${round}`], {
+      const child = spawn(process.execPath, [script, gitdir, `round ${round}`], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const gone = new Promise(resolve => child.once('exit', resolve))
