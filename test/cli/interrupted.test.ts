@@ -5,7 +5,7 @@ import { createWriteStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
-import { ended, jsonLines, start, xmachines } from './command.ts'
+import { ended, jsonLines, start, startIn, xmachines } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -27,7 +27,9 @@ async function longLog(): Promise<string> {
 }
 
 function run(log: string, store: string) {
-  const child = start('run', log, '--machine', counter, '--store', store, '--topic', 'long', '--json')
+  // As in production: deciding everything twice is not what this is about.
+  const production = { NODE_ENV: 'production' }
+  const child = startIn(production, 'run', log, '--machine', counter, '--store', store, '--topic', 'long', '--json')
   child.stdin!.end()
   return { child, ended: ended(child) }
 }

@@ -95,6 +95,14 @@ function warn({ code, message }: XMachinesError): void {
   process.emitWarning(message, { type: 'XMachinesWarning', code })
 }
 
+interface WriterOptions {
+  readonly bare: boolean
+  readonly source: Pick<Store, 'objectFormat'>
+  readonly files?: GitFiles
+  /** Whether all branches are known to be ours: else each is looked at. */
+  readonly areOurs?: (repository: NodeRepository) => boolean
+}
+
 /** The one of our processes that writes to a repository. */
 export class RepositoryWriter {
   readonly repository: NodeRepository
@@ -108,14 +116,8 @@ export class RepositoryWriter {
   }
 
   /** Makes the repository if there is none. @throws STORE_LOCKED, STORE_FOREIGN, OBJECT_FORMAT_MISMATCH */
-  static async open(
-    gitdir: string,
-    {
-      bare,
-      source,
-      files = systemFiles,
-    }: { readonly bare: boolean; readonly source: Pick<Store, 'objectFormat'>; readonly files?: GitFiles },
-  ): Promise<RepositoryWriter> {
+  static async open(gitdir: string, options: WriterOptions): Promise<RepositoryWriter> {
+    const { bare, source, files = systemFiles, areOurs = () => false } = options
     const { objectFormat } = source
     await initRepository(gitdir, { bare, objectFormat }, files)
     const repository = openRepository(gitdir, { files })
@@ -125,7 +127,7 @@ export class RepositoryWriter {
     const lock = await takeLock(folder)
     try {
       const archiver = new Archiver(repository, packDepot(repository, repository.refs, files))
-      await archiver.begin()
+      await archiver.begin({ areOurs: areOurs(repository) })
       return new RepositoryWriter(repository, archiver, lock)
     } catch (error) {
       await lock.release()

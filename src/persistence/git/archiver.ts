@@ -53,12 +53,17 @@ export class Archiver {
     this.#flush = new Flush(repository, depot)
   }
 
-  /** Takes over what a process left that ended in the middle, and refuses branches that are not ours. @throws STORE_FOREIGN */
-  async begin(): Promise<void> {
+  /**
+   * Takes over what a process left that ended in the middle, and refuses branches that are not ours.
+   *
+   * @param areOurs the branches are known to be
+   * @throws STORE_FOREIGN
+   */
+  async begin({ areOurs = false } = {}): Promise<void> {
     const { gitdir, objectFormat, refs, shallow } = this.#repository
     if (shallow.size > 0) throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
     await this.#depot.begin()
-    checkBranches(gitdir, objectFormat, refs.all().keys())
+    if (!areOurs) checkBranches(gitdir, objectFormat, refs.all().keys())
   }
 
   /** Whether nothing has happened to a run since it was taken. */

@@ -5,8 +5,9 @@ import { RepositoryWriter } from './archive.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { branchSeqs, catchUp, fill } from './fill.ts'
 import { journalFolder } from './layout.ts'
+import type { NodeRepository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
-import { settled } from './settled.ts'
+import { type Settled, settled } from './settled.ts'
 import type { OpenPlace } from './store.ts'
 
 /** What {@link openFilePlace} opens. */
@@ -22,10 +23,16 @@ export interface FilePlaceSettings {
 /** A repository in files of Node, with a file store as its journal. */
 export async function openFilePlace(settings: FilePlaceSettings): Promise<OpenPlace> {
   const { gitdir, bare, objectFormat, fsync, files = systemFiles, onWarning } = settings
-  const writer = await RepositoryWriter.open(gitdir, { bare, source: { objectFormat }, files })
-  const { archiver, repository } = writer
   const dir = join(gitdir, journalFolder)
-  const inStep = settled(gitdir, dir, repository.refs)
+  const stepOf = ({ refs }: NodeRepository): Settled => settled(gitdir, dir, refs)
+  const writer = await RepositoryWriter.open(gitdir, {
+    bare,
+    source: { objectFormat },
+    files,
+    areOurs: opened => stepOf(opened).holds(),
+  })
+  const { archiver, repository } = writer
+  const inStep = stepOf(repository)
   const journal = fileStore(dir, { objectFormat, fsync, onWarning })
   try {
     await journal.append([])

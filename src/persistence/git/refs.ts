@@ -39,16 +39,14 @@ export class Refs {
   all(): ReadonlyMap<string, string> {
     const loose = this.#loose(['refs/heads', 'refs/remotes'])
     // Git packs a ref before it removes the loose one: reading in this order misses none.
-    const packed = this.#packed.read()
-    if (loose.size === 0) return packed
-    const all = new Map(packed)
+    const all = this.#packed.all()
     for (const [name, oid] of loose) all.set(name, oid)
     return all
   }
 
   /** What a ref is. */
   get(name: string): string | undefined {
-    return readLoose(join(this.#gitdir, name)) ?? this.#packed.read().get(name)
+    return readLoose(join(this.#gitdir, name)) ?? this.#packed.get(name)
   }
 
   /** Whether refs of ours lie outside of packed-refs. */
@@ -63,14 +61,14 @@ export class Refs {
     const loose = this.#loose(ownFolders)
     const next = new Map<string, string>()
     try {
-      const packed = this.#packed.read()
       for (const change of changes) {
-        const found = loose.get(change.name) ?? packed.get(change.name)
+        const found = loose.get(change.name) ?? this.#packed.get(change.name)
         if (found !== change.from) throw new RefMoved(change, found)
         next.set(change.name, change.to)
       }
-      await this.#replace(Buffer.from(this.#packed.textWith(next), 'latin1'))
-      this.#packed.adopt(next)
+      const bytes = this.#packed.bytesWith(next)
+      await this.#replace(bytes)
+      this.#packed.adopt(bytes)
       await this.#files.syncFolder(this.#gitdir)
     } finally {
       await this.#files.remove(lock)

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from './failures.ts'
 import type { GitFiles } from './files.ts'
@@ -44,7 +44,7 @@ function identityOf(path: string): string {
 
 /** A log only grows: its length says whether it did. */
 function logsOf(journal: string): string {
-  const logs = readdirSync(journal).filter(name => name.startsWith('log-'))
+  const logs = (existsSync(journal) ? readdirSync(journal) : []).filter(name => name.startsWith('log-'))
   return logs.map(name => `${name} ${statSync(join(journal, name)).size}`).join(', ')
 }
 
