@@ -47,5 +47,7 @@ describeOnKafka('connections', () => {
     await broker.close()
     await Promise.all(sockets.map(socket => (socket.closed ? undefined : once(socket, 'close'))))
     expect(sockets.length).toBeGreaterThan(10)
+    // To unref a socket that was closed is put off until it connects: a listener for each time.
+    expect(Math.max(...sockets.map(socket => socket.listenerCount('connect')))).toBeLessThanOrEqual(1)
   }, 60_000)
 })

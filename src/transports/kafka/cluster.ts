@@ -59,8 +59,17 @@ export interface Node {
   lookupRequest(apiKey: number, definition: object): () => object
   readonly connectionPool: {
     send(request: object): Promise<unknown>
-    readonly pool: readonly { readonly requestQueue: object; isConnected(): boolean; connect(): Promise<unknown> }[]
+    readonly pool: readonly Connection[]
   }
+}
+
+/** One way to a node. */
+export interface Connection {
+  readonly requestQueue: object
+  socket?: { readonly destroyed: boolean }
+  isConnected(): boolean
+  connect(): Promise<unknown>
+  disconnect(): Promise<unknown>
 }
 
 /** Connections to the nodes of a cluster, as kafkajs 2.2.4 hands them to a partition assigner. */

@@ -1,10 +1,8 @@
-import type { Node } from './cluster.ts'
+import type { Connection, Node } from './cluster.ts'
 
 /*
  * What of kafkajs 2.2.4 is mended in place, for everybody in the process: it has not been released since 2023.
  */
-
-type Connection = Node['connectionPool']['pool'][number]
 
 const patched = new WeakSet<object>()
 
@@ -12,7 +10,7 @@ const patched = new WeakSet<object>()
 export function patch(node: Node): void {
   const connection = node.connectionPool?.pool?.[0]
   if (connection === undefined) return
-  once(connection, mendConnects)
+  once(connection, mendConnection)
   once(connection.requestQueue, stillTimers)
 }
 
@@ -21,6 +19,11 @@ function once<Part extends object>(part: Part, mend: (prototype: Part) => void):
   if (!prototype || patched.has(prototype)) return
   patched.add(prototype)
   mend(prototype)
+}
+
+function mendConnection(prototype: Connection): void {
+  mendConnects(prototype)
+  mendDisconnects(prototype)
 }
 
 /**
@@ -40,6 +43,19 @@ function mendConnects(prototype: Connection): void {
     const opened = connect.call(this).finally(() => opening.delete(this))
     opening.set(this, opened)
     return opened
+  }
+}
+
+/**
+ * A socket that was closed is told to keep no process alive, each time that its connection is given up; Node puts that
+ * off until the socket connects, in one more listener each time: here such a socket is let go.
+ */
+function mendDisconnects(prototype: Connection): void {
+  const { disconnect } = prototype
+  if (typeof disconnect !== 'function') return
+  prototype.disconnect = function (this: Connection) {
+    if (this.socket?.destroyed) delete this.socket
+    return disconnect.call(this)
   }
 }
 
