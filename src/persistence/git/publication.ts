@@ -22,7 +22,9 @@ export async function publishPack(
   const temporary = join(folder, `${temporaryPack}${name}`)
   await files.write(temporary, pack, { exclusive: false })
   await files.write(`${temporary}_idx`, index, { exclusive: false })
-  await files.write(`${path}.keep`, keepMark, { exclusive: false })
+  // Never there in part: what is not marked as ours is not ours to remove.
+  await files.write(`${temporary}_keep`, keepMark, { exclusive: false })
+  await files.rename(`${temporary}_keep`, `${path}.keep`)
   await files.rename(temporary, `${path}.pack`)
   await files.rename(`${temporary}_idx`, `${path}.idx`)
   await files.syncFolder(folder)

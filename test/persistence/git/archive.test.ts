@@ -268,6 +268,8 @@ test('a crash at any step leaves a whole repository, and the next archive ends w
     const heads = git(gitdir, 'for-each-ref', '--format=%(refname:lstrip=3) %(objectname)', 'refs/heads/r').split('\n')
     expect([older, loose.history().at(-1)!.id]).toContain(heads.find(line => line.startsWith(loose.id))?.split(' ')[1])
 
+    // The next pack is another one, and takes nothing of the first one's place.
+    await loose.goOn(store)
     const archived = started(store, gitdir)
     await archived.caughtUp()
     expectWhole(gitdir, runs)
