@@ -17,34 +17,35 @@ const xstate = {
     fileURLToPath(new URL('node_modules/xstate-oldest/dist/xstate.development.cjs.mjs', import.meta.url)),
 }
 
-const every = {
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
-  setupFiles: ['test/seed.ts'],
-  // Files share their worker's modules: to load them anew for each file takes a fifth of the whole time, and nothing here keeps a state of its own.
-  isolate: false,
-}
+const every = { testTimeout: 30_000, hookTimeout: 60_000, setupFiles: ['test/seed.ts'] }
+
+/** Tests that start no process and no server. */
+const ofOneProcess = ['test/{actors,property,testing,transports}/**/*.test.ts']
+/** They share their worker's modules: to load these anew for each file takes half of the time. The others do not: the larger a process, the longer it takes to start one from it. */
+const shared = { ...every, isolate: false }
 
 export default defineConfig({
   test: {
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
-    // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle, and two a sixth.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
+      { resolve: { alias: doors }, test: { ...shared, name: 'one-process', include: ofOneProcess } },
       {
         resolve: { alias: doors },
         test: {
           ...every,
-          name: 'all',
+          name: 'processes',
           globalSetup: ['test/kafka/launcher/lending.ts'],
           include: ['test/**/*.test.ts'],
+          exclude: ofOneProcess,
         },
       },
       {
         resolve: { alias: [...doors, xstate] },
         test: {
-          ...every,
+          ...shared,
           name: 'another-xstate',
           env: { XSTATE_ENTRY: xstate.replacement },
           include: [

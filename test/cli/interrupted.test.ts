@@ -10,10 +10,10 @@ import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
 /** XM_LONG=1: a million lines. The short log is over within a few flushes, so that some of the kills come too late. */
-const { length, leastKills, timeout } =
+const { length, turns, leastKills, timeout } =
   process.env.XM_LONG === '1'
-    ? { length: 1_000_000, leastKills: 10, timeout: 1_800_000 }
-    : { length: 12_000, leastKills: 4, timeout: 180_000 }
+    ? { length: 1_000_000, turns: 10, leastKills: 10, timeout: 1_800_000 }
+    : { length: 12_000, turns: 6, leastKills: 3, timeout: 180_000 }
 
 /** A long log, written piece by piece. */
 async function longLog(): Promise<string> {
@@ -117,7 +117,7 @@ describe(
       expect(summary!.events).toBeLessThan(length)
 
       let kills = 0
-      for (let turn = 0; turn < 10; turn++) {
+      for (let turn = 0; turn < turns; turn++) {
         const next = run(log, disturbed)
         await progress(disturbed, Math.random() * (size / 14), next.ended)
         next.child.kill('SIGKILL')
