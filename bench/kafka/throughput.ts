@@ -42,7 +42,7 @@ export async function throughput(cluster: KafkaCluster): Promise<Comparison[]> {
         rmSync(dir, { recursive: true, force: true })
       },
     },
-    3,
+    7,
   )
   return [result]
 }

@@ -14,13 +14,23 @@ export function unitRest(unit: NewUnit): string {
   if (unit.origin.kind !== 'outside') rest += `,"origin":${JSON.stringify(unit.origin)}`
   if (unit.outputs.length > 0) rest += `,"outputs":${JSON.stringify(unit.outputs)}`
   if (unit.mail !== undefined) rest += `,"mail":${JSON.stringify(unit.mail)}`
-  if (unit.sources !== undefined) rest += `,"sources":${JSON.stringify(unit.sources.map(withPosition))}`
+  if (unit.sources !== undefined) rest += `,"sources":${sourcesText(unit.sources)}`
   if (unit.requestId !== undefined) rest += `,"requestId":${JSON.stringify(unit.requestId)}`
   if (unit.trace !== undefined) rest += `,"trace":${JSON.stringify(unit.trace)}`
   if (unit.attempts !== undefined) rest += `,"attempts":${unit.attempts}`
   if (unit.creation !== undefined) rest += `,"creation":${JSON.stringify(unit.creation)}`
   if (unit.machine !== undefined) rest += `,"machine":${JSON.stringify(unit.machine)}`
   return rest
+}
+
+/** Written piece by piece: every unit of a supervised run has one, and an object to be written would only be made for it. */
+function sourcesText(sources: readonly SourcePosition[]): string {
+  let text = ''
+  for (const { id, position } of sources) {
+    const written = typeof position === 'bigint' ? `"${position}"` : position
+    text += `${text === '' ? '[' : ','}{"id":${JSON.stringify(id)},"position":${written}}`
+  }
+  return `${text}]`
 }
 
 /** The epoch that a unit is recorded under. @param lease that of its item */
