@@ -25,10 +25,10 @@ export function unitRest(unit: NewUnit): string {
 
 /** Written piece by piece: every unit of a supervised run has one, and an object to be written would only be made for it. */
 function sourcesText(sources: readonly SourcePosition[]): string {
-  let text = ''
+  let text = '['
   for (const { id, position } of sources) {
     const written = typeof position === 'bigint' ? `"${position}"` : position
-    text += `${text === '' ? '[' : ','}{"id":${JSON.stringify(id)},"position":${written}}`
+    text += `${text === '[' ? '' : ','}{"id":${JSON.stringify(id)},"position":${written}}`
   }
   return `${text}]`
 }
