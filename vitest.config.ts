@@ -19,9 +19,9 @@ const xstate = {
 
 const every = { testTimeout: 30_000, hookTimeout: 60_000, setupFiles: ['test/seed.ts'] }
 
-/** Tests that start no process and no server. */
+/** Tests that start no server, and no process but stock Git. */
 const ofOneProcess = ['test/{actors,property,testing,transports}/**/*.test.ts']
-/** They share their worker's modules: to load these anew for each file takes half of the time. The others do not: the larger a process, the longer it takes to start one from it. */
+/** They share their worker's modules: to load these anew for each file takes a third of the processor's time. The others do not: the larger a process, the longer it takes to start one from it. */
 const shared = { ...every, isolate: false }
 
 export default defineConfig({

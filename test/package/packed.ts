@@ -52,7 +52,9 @@ function isBuilt(): boolean {
     ...Object.keys(binaries).map(name => `dist/${name}.js`),
   ]
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(path => join('src', path))
-  const newest = Math.max(...[...sources, 'entries.ts', 'tsup.config.ts', 'package.json'].map(changed))
+  const newest = Math.max(
+    ...[...sources, 'entries.ts', 'tsup.config.ts', 'tsconfig.types.json', 'package.json'].map(changed),
+  )
   return built.every(path => existsSync(join(root, path)) && changed(path) >= newest)
 }
 

@@ -150,7 +150,8 @@ export class PackedRefs {
   }
 }
 
-function identityOf(path: string): string {
+/** What tells a file from another one that took its place, or has changed since. */
+export function identityOf(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true })
   return found === undefined ? 'none' : `${found.ino} ${found.mtimeNs} ${found.size}`
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { errnoOf } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { ownFolder } from './layout.ts'
+import { identityOf } from './packed-refs.ts'
 import type { Refs } from './refs.ts'
 
 /*
@@ -35,11 +36,6 @@ export function settled(gitdir: string, journal: string, refs: Refs): Settled {
       else if (text !== textOf(path)) await files.write(path, text, { exclusive: false })
     },
   }
-}
-
-function identityOf(path: string): string {
-  const found = statSync(path, { throwIfNoEntry: false, bigint: true })
-  return found === undefined ? 'none' : `${found.ino} ${found.mtimeNs} ${found.size}`
 }
 
 /** A log only grows: its length says whether it did. */

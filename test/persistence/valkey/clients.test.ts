@@ -13,7 +13,7 @@ const clients = {
 }
 
 /** What differs by the client: what is asked of it, and what it answers. XM_LONG=1: all. */
-const subjects = process.env.XM_LONG === '1' ? /^/ : /^(append|content|fence|mail|reopen|snapshot)\b/
+const subjects = process.env.XM_LONG === '1' ? /^/ : /^(append|content|lease|mail|reopen|snapshot)\b/
 
 describeOnValkey('valkeyStore with a client of its caller', () => {
   let server: ValkeyServer
