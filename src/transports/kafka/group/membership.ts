@@ -13,6 +13,11 @@ import {
   type Subscription,
 } from './subscription.ts'
 
+/** How long a leave waits for its answer, ms. */
+const goodbye = 2_000
+/** And before, for that of a first join: an empty group waits for others, by default 3 s. */
+const admission = 5_000
+
 /** A commit, as it goes to the coordinator. */
 export interface OffsetToCommit extends Place {
   readonly offset: number
@@ -65,6 +70,9 @@ export class Membership {
   #watch: ReturnType<typeof setTimeout> | undefined
   #interrupt: ((error: Error) => void) | undefined
   #life: Promise<void> | undefined
+  /** The last join, which may have been interrupted. */
+  #joining: Promise<void> = Promise.resolve()
+  #isGone = false
   #failures = 0
   #attempt = 0
   #everJoined = false
@@ -127,7 +135,8 @@ export class Membership {
   async #live(): Promise<void> {
     while (!this.#leaving.signal.aborted) {
       try {
-        await this.#within(this.#join())
+        this.#joining = this.#join()
+        await this.#within(this.#joining)
         await this.#stay()
       } catch (error) {
         if (!(await this.#recover(error))) break
@@ -150,14 +159,19 @@ export class Membership {
     this.#wake = new AbortController()
     this.#joined = this.#unsettle()
     const subscription = this.#member.subscription()
+    const memberId = this.#memberId
     const joined = await coordinator.joinGroup({
       groupId: group,
       sessionTimeout,
       rebalanceTimeout: sessionTimeout,
-      memberId: this.#memberId,
+      memberId,
       groupProtocols: [{ name: this.#member.protocol, metadata: encodeSubscription(subscription) }],
     })
-    if (isOver()) return
+    if (isOver()) {
+      // The group has taken somebody in who is no more.
+      if (memberId === '' && !this.#isGone) await this.#tellLeave(coordinator, joined.memberId)
+      return
+    }
     this.#memberId = joined.memberId
     this.#generation = joined.generationId
     const groupAssignment = joined.leaderId === joined.memberId ? await this.#shareOut(joined.members) : []
@@ -305,14 +319,20 @@ export class Membership {
   }
 
   async #sayGoodbye(): Promise<void> {
+    // Who leaves before its first join is answered does not know yet whom the group takes it for.
+    if (this.#memberId === '') await Promise.race([this.#joining, wait(admission)]).catch(() => {})
+    else if (this.#coordinator !== undefined) await this.#tellLeave(this.#coordinator, this.#memberId)
+    this.#memberId = ''
+    this.#isGone = true
+  }
+
+  async #tellLeave(coordinator: Node, memberId: string): Promise<void> {
     const { group, logger } = this.#options
-    if (this.#memberId === '' || this.#coordinator === undefined) return
-    const left = this.#coordinator.leaveGroup({ groupId: group, memberId: this.#memberId })
+    const left = coordinator.leaveGroup({ groupId: group, memberId })
     // Who cannot be told learns it from the silence.
-    await Promise.race([left, wait(2_000)]).catch(error => {
+    await Promise.race([left, wait(goodbye)]).catch(error => {
       logger.debug('The group could not be told of the leave', { group, error: String(error) })
     })
-    this.#memberId = ''
   }
 
   #unsettle(): Promise<void> {
