@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import { XMachinesError } from '../errors.ts'
-import { walkJson } from './json-walk.ts'
+import { walkJson, walkParsed } from './json-walk.ts'
 import { describeNotJson } from './not-json.ts'
 import type { JsonLimits, WalkOptions } from './walk-options.ts'
 
@@ -19,19 +19,28 @@ export const defaultEventLimits: EventLimits = Object.freeze({ maxBytes: 1_048_5
 
 /** The event as a history records it: a deep-frozen copy. Whatever JSON text would change or lose is refused with its path. */
 export function copyEvent(value: unknown, limits: EventLimits): RecordedEvent {
-  return copyAt(value, walkOptions(limits), '$')
+  return copyAt(walkJson, value, walkOptions(limits), '$')
 }
 
 /** One event, or an array of them as a batch: see {@link copyEvent}. */
 export function copyEvents(value: unknown, limits: EventLimits): readonly RecordedEvent[] {
+  return eventsOf(walkJson, value, limits)
+}
+
+/** As {@link copyEvents}, but of what `JSON.parse` has just made and nobody else has: frozen where it lies. */
+export function freezeParsedEvents(value: unknown, limits: EventLimits): readonly RecordedEvent[] {
+  return eventsOf(walkParsed, value, limits)
+}
+
+function eventsOf(walk: typeof walkJson, value: unknown, limits: EventLimits): readonly RecordedEvent[] {
   const options = walkOptions(limits)
-  if (!isArray(value)) return Object.freeze([copyAt(value, options, '$')])
+  if (!isArray(value)) return Object.freeze([copyAt(walk, value, options, '$')])
   if (value.length > limits.maxBatch) {
     const text = `The batch has ${value.length} events where ${limits.maxBatch} are allowed. Send several batches, or raise \`limits\`.`
     throw new XMachinesError('EVENT_TOO_LARGE', text, { details: { path: '$', maxBatch: limits.maxBatch } })
   }
   const batch: RecordedEvent[] = []
-  for (let index = 0; index < value.length; index++) batch.push(copyAt(value[index], options, `$[${index}]`))
+  for (let index = 0; index < value.length; index++) batch.push(copyAt(walk, value[index], options, `$[${index}]`))
   return Object.freeze(batch)
 }
 
@@ -52,9 +61,9 @@ function walkOptions(limits: EventLimits): WalkOptions {
   return known
 }
 
-function copyAt(value: unknown, options: WalkOptions, path: string): RecordedEvent {
+function copyAt(walk: typeof walkJson, value: unknown, options: WalkOptions, path: string): RecordedEvent {
   if (typeof value !== 'object' || value === null) throw notAnObject(value, path)
-  const copy = walkJson(value, options, path) as Partial<RecordedEvent>
+  const copy = walk(value, options, path) as Partial<RecordedEvent>
   if (Array.isArray(copy)) throw notAnObject(copy, path)
   const { type } = copy
   if (typeof type !== 'string' || type === '') {

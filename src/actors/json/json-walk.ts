@@ -9,9 +9,20 @@ import { isWellFormed } from './well-formed.ts'
  * @param root the value's place in the paths of errors
  */
 export function walkJson(value: unknown, options: WalkOptions, root = '$'): JsonValue {
-  const walk = new Walk(options)
+  return walked(new Walk(options, false), value, options, root)
+}
+
+/**
+ * As {@link walkJson}, for what `JSON.parse` has just made: that is plain data and nobody else has it, so it is frozen
+ * where it lies. JSON text can say what a history does not hold: `-0`, `1e999`, half of a surrogate pair, `__proto__`.
+ */
+export function walkParsed(value: unknown, options: WalkOptions, root = '$'): JsonValue {
+  return walked(new Walk(options, true), value, options, root)
+}
+
+function walked(walk: Walk, value: unknown, options: WalkOptions, root: string): JsonValue {
   try {
-    const copy = walk.copy(value, 0)
+    const copy = walk.take(value, 0)
     walk.checkBytes(copy)
     return copy
   } catch (thrown) {
@@ -47,12 +58,14 @@ class Walk {
   private chars = 0
   private values = 0
   private readonly options: WalkOptions
+  private readonly isParsed: boolean
 
-  constructor(options: WalkOptions) {
+  constructor(options: WalkOptions, isParsed: boolean) {
     this.options = options
+    this.isParsed = isParsed
   }
 
-  copy(value: unknown, depth: number): JsonValue {
+  take(value: unknown, depth: number): JsonValue {
     this.values++
     if (this.chars + this.values > this.options.limits.maxBytes) throw this.tooManyBytes()
     switch (typeof value) {
@@ -68,7 +81,11 @@ class Walk {
       case 'object':
         if (value === null) return null
         if (depth >= this.options.limits.maxDepth) throw new Finding('deep', '', '', value)
-        return Array.isArray(value) ? this.copyArray(value, depth + 1) : this.copyObject(value, depth + 1)
+        if (Array.isArray(value))
+          return this.isParsed ? this.freezeArray(value, depth + 1) : this.copyArray(value, depth + 1)
+        return this.isParsed
+          ? this.freezeObject(value as Record<string, unknown>, depth + 1)
+          : this.copyObject(value, depth + 1)
     }
     throw notJson(value)
   }
@@ -92,12 +109,10 @@ class Walk {
       for (key in source) {
         const property = Object.getOwnPropertyDescriptor(source, key)
         if (property === undefined) continue // inherited: somebody extended Object.prototype
-        if (isReservedKey(key)) throw new Finding('not-json', `the reserved key \`${key}\``, 'Rename the key.')
         if (property.get !== undefined || property.set !== undefined) throw accessor()
         if (property.value === undefined && this.options.undefinedIsAbsent) continue
-        if (!isWellFormed(key)) throw new Finding('not-json', 'a key with a lone surrogate', 'Rename the key.')
-        this.chars += key.length
-        copy[key] = this.copy(property.value, depth)
+        this.checkKey(key)
+        copy[key] = this.take(property.value, depth)
       }
     } catch (thrown) {
       throw Finding.of(thrown).inside(source, key)
@@ -115,12 +130,42 @@ class Walk {
     try {
       for (; index < length; index++) {
         if (lookupGetter.call(source, index) !== undefined) throw accessor()
-        copy.push(this.copy(source[index], depth))
+        copy.push(this.take(source[index], depth))
       }
     } catch (thrown) {
       throw Finding.of(thrown).inside(source, index)
     }
     return Object.freeze(copy)
+  }
+
+  private freezeArray(parsed: unknown[], depth: number): JsonValue {
+    let index = 0
+    try {
+      for (; index < parsed.length; index++) this.take(parsed[index], depth)
+    } catch (thrown) {
+      throw Finding.of(thrown).inside(parsed, index)
+    }
+    return Object.freeze(parsed) as JsonValue
+  }
+
+  private freezeObject(parsed: Record<string, unknown>, depth: number): JsonValue {
+    let key = ''
+    try {
+      for (key in parsed) {
+        if (!Object.hasOwn(parsed, key)) continue // inherited: somebody extended Object.prototype
+        this.checkKey(key)
+        this.take(parsed[key], depth)
+      }
+    } catch (thrown) {
+      throw Finding.of(thrown).inside(parsed, key)
+    }
+    return Object.freeze(parsed) as JsonValue
+  }
+
+  private checkKey(key: string): void {
+    if (isReservedKey(key)) throw new Finding('not-json', `the reserved key \`${key}\``, 'Rename the key.')
+    if (!isWellFormed(key)) throw new Finding('not-json', 'a key with a lone surrogate', 'Rename the key.')
+    this.chars += key.length
   }
 
   private tooManyBytes(measured = ''): Finding {

@@ -1,19 +1,21 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
-import { copyEvent, copyEvents, type EventLimits } from '../json/event-copy.ts'
+import { copyEvent, copyEvents, type EventLimits, freezeParsedEvents } from '../json/event-copy.ts'
 import { type EventSchema, isSchema, type MachineDefinition } from '../machine/definition.ts'
 
 /**
  * The border that events from outside cross, once: copied, frozen, JSON; then the schema, whose output is what is recorded.
+ * @param isParsed `JSON.parse` has just made the value, and nobody else has it: it needs no copy
  * @throws (or rejects with) `EVENT_INVALID`, `EVENT_RESERVED`, `EVENT_TOO_LARGE`, `EVENT_REJECTED_BY_SCHEMA`
  */
 export function checkEvents(
   definition: MachineDefinition,
   limits: EventLimits,
   value: unknown,
+  isParsed = false,
 ): readonly RecordedEvent[] | Promise<readonly RecordedEvent[]> {
-  const events = copyEvents(value, limits)
+  const events = isParsed ? freezeParsedEvents(value, limits) : copyEvents(value, limits)
   if (definition.events === undefined || events.length === 0) return events
   const checked: (RecordedEvent | Promise<RecordedEvent>)[] = []
   let waits = false

@@ -10,10 +10,10 @@ export abstract class CheckedCommand {
   checking: Promise<void> | undefined = undefined
   refused: XMachinesError | undefined = undefined
 
-  /** Brings these over the border. */
-  check(definition: MachineDefinition, limits: EventLimits, events: unknown): void {
+  /** Brings these over the border. @param isParsed `JSON.parse` has just made them, and nobody else has them */
+  check(definition: MachineDefinition, limits: EventLimits, events: unknown, isParsed = false): void {
     try {
-      const checked = checkEvents(definition, limits, events)
+      const checked = checkEvents(definition, limits, events, isParsed)
       if (checked instanceof Promise) this.checking = this.#await(checked)
       else this.events = checked
     } catch (thrown) {

@@ -106,11 +106,12 @@ export class Intake {
       )
       if (stops) return lane.take(command)
       try {
-        if (decode === undefined) events = jsonOf(record)
+        const isParsed = decode === undefined
+        if (isParsed) events = jsonOf(record)
         // Which machine version's border it is may show only when the run is there.
         const definition = programs.length === 1 ? programs[0].definition : lane.definition
-        if (definition === undefined) command.defer(events)
-        else command.check(definition, limits, events)
+        if (definition === undefined) command.defer(events, isParsed)
+        else command.check(definition, limits, events, isParsed)
       } catch (thrown) {
         command.refuse(thrown)
       }

@@ -40,7 +40,7 @@ export class RecordCommand extends CheckedCommand implements Command {
   readonly #owner: RecordOwner
   /** It came to its run's end, which is what it was for. */
   #late = false
-  #unchecked: { readonly events: unknown } | undefined = undefined
+  #unchecked: { readonly events: unknown; readonly isParsed: boolean } | undefined = undefined
 
   constructor(
     owner: RecordOwner,
@@ -68,8 +68,8 @@ export class RecordCommand extends CheckedCommand implements Command {
   }
 
   /** Keeps what it says until it is known which machine version its run is of. */
-  defer(events: unknown): void {
-    this.#unchecked = { events }
+  defer(events: unknown, isParsed: boolean): void {
+    this.#unchecked = { events, isParsed }
   }
 
   /** Whether its events still have to be brought over the border. */
@@ -80,9 +80,9 @@ export class RecordCommand extends CheckedCommand implements Command {
   /** Brings what was deferred over the border. */
   checkDeferred(definition: MachineDefinition, limits: EventLimits): void {
     if (this.#unchecked === undefined) return
-    const { events } = this.#unchecked
+    const { events, isParsed } = this.#unchecked
     this.#unchecked = undefined
-    this.check(definition, limits, events)
+    this.check(definition, limits, events, isParsed)
   }
 
   /** It ends its run, and makes none. */

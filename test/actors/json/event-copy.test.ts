@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { XMachinesError } from '../../../src/actors/errors.ts'
-import { copyEvent, copyEvents, defaultEventLimits, type EventLimits } from '../../../src/actors/json/event-copy.ts'
+import {
+  copyEvent,
+  copyEvents,
+  defaultEventLimits,
+  type EventLimits,
+  freezeParsedEvents,
+} from '../../../src/actors/json/event-copy.ts'
 import { refusalOf } from './refusal-of.ts'
 
 const copy = (value: unknown, limits: Partial<EventLimits> = {}) =>
@@ -56,6 +62,59 @@ describe('laws', () => {
         expect(error.code).toBe('EVENT_TOO_LARGE')
         expect(error.details.maxBytes).toBe(bytes - 1)
       }),
+    )
+  })
+})
+
+describe('what was just parsed is frozen where it lies', () => {
+  const outcome = (take: typeof copyEvents, text: string, limits: EventLimits) => {
+    try {
+      return { events: take(JSON.parse(text), limits) }
+    } catch (thrown) {
+      const { code, message, details } = thrown as XMachinesError
+      return { code, message, details }
+    }
+  }
+  /** What JSON text can say and a history does not hold, among what it does. */
+  const odd = fc.constantFrom(
+    '-0',
+    '1e999',
+    '"\\ud800"',
+    '{"__proto__":1}',
+    '{"\\udc00":[]}',
+    '{"type":"A"}',
+    '[[1],[]]',
+  )
+  const text = fc.letrec(tie => ({
+    value: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      odd,
+      fc.jsonValue().map(value => JSON.stringify(value)),
+      fc.array(tie('value')).map(values => `[${values}]`),
+      fc
+        .array(fc.tuple(fc.oneof(fc.constantFrom('type', 'constructor'), fc.string()), tie('value')))
+        .map(entries => `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`)}}`),
+    ),
+  })).value
+  const events = fc.oneof(
+    text,
+    fc.tuple(fc.string(), text).map(([type, value]) => `{"type":${JSON.stringify(type)},"value":${value}}`),
+    fc.array(text.map(value => `{"type":"A","value":${value}}`)).map(values => `[${values}]`),
+  )
+
+  test('into the same events, or the same refusal, as a copy', () => {
+    fc.assert(
+      fc.property(
+        events,
+        fc.record({ maxBytes: fc.nat(200), maxDepth: fc.nat(5), maxBatch: fc.nat(3) }),
+        (text, limits) => {
+          for (const each of [defaultEventLimits, limits]) {
+            const frozen = outcome(freezeParsedEvents, text, each)
+            expect(frozen).toEqual(outcome(copyEvents, text, each))
+            for (const part of everything(frozen.events)) expect(Object.isFrozen(part)).toBe(true)
+          }
+        },
+      ),
     )
   })
 })
