@@ -4,25 +4,13 @@ import type { ActorPath, SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
 import { type ActorRef, pathOf } from './actor-ref.ts'
+import type { Effect } from './effect.ts'
 import { kindOfLogic } from './logic-kind.ts'
 import type { Spawning } from './send-action.ts'
 import { type ActorTable, emptyTable, type Invocation, isPath, type RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
 import { type Timer, Timers } from './timers.ts'
-import { type ExecutableAction, type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
-
-/** What a step leaves to be done once its unit is durable, in order. */
-export type Effect =
-  | { readonly kind: 'action'; readonly actor: ActorRef; readonly action: ExecutableAction }
-  | { readonly kind: 'receive'; readonly actor: ActorRef; readonly event: EventObject }
-  | ({ readonly kind: 'mail'; readonly actor: ActorRef } & SentMail)
-  | ({ readonly kind: 'spawn'; readonly actor: ActorRef } & Spawning)
-
-/** What an effect is called where it is only shown. */
-export function nameOfEffect(effect: Effect): string {
-  if (effect.kind === 'action') return effect.action.type
-  return effect.kind === 'spawn' ? `spawn ${effect.spawn.namespace}/${effect.spawn.key}` : effect.event.type
-}
+import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
 
 /** An actor that the step has touched: what becomes of it, its mailbox, and what it does after its transition. */
 class Acting {
