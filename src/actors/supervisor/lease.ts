@@ -1,11 +1,10 @@
-import type { BrokerRecord, OutgoingRecord, PartitionLease } from '../contracts/broker.ts'
+import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
 import { Claims } from './claims.ts'
-import { deadLetterOf } from './dead-letter.ts'
 import { Epoch } from './epoch.ts'
 import type { Happening, LeaseHappening } from './events.ts'
 import { asError } from './failures.ts'
@@ -17,27 +16,23 @@ import { Lanes } from './lanes.ts'
 import { leaseOver, leaseStopped } from './lease-errors.ts'
 import type { LeaseHome } from './lease-home.ts'
 import { LeaseRecords, type LeaseRecordsHome } from './lease-records.ts'
+import { LeaseSending, type LeaseSendingHome } from './lease-sending.ts'
 import { standingOf } from './lease-standing.ts'
 import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
 import type { Settings } from './options.ts'
-import type { Outbox } from './outbox.ts'
 import { ParkedRuns } from './parked-runs.ts'
 import type { Residents } from './residents.ts'
-import type { Sender } from './sender.ts'
 import { Stall } from './stall.ts'
 import type { LeaseStatus } from './status.ts'
 import { Stopwatch } from './stopwatch.ts'
 import { Unattended } from './unattended.ts'
-import { UnkeptLetters } from './unkept-letters.ts'
 
 /** The life of one lease: from claim to claim its records flow, until it is given back or gone. */
-export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
+export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSendingHome {
   readonly settings: Settings
   readonly namespace: string
   readonly source: string
   readonly residents: Residents
-  readonly results: Sender | undefined
-  readonly deadLetters: Sender | undefined
   readonly pauses: Pauses
   readonly lanes: Lanes
   readonly records: LeaseRecords
@@ -60,7 +55,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
   #released = false
   #error: XMachinesError | undefined
   readonly #stall: Stall
-  readonly #letters: UnkeptLetters
+  readonly #sending: LeaseSending
   readonly #unattended: Unattended
 
   constructor(broker: PartitionLease, home: LeaseHome) {
@@ -69,8 +64,6 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     this.#home = home
     this.settings = settings
     this.residents = home.residents
-    this.results = home.results
-    this.deadLetters = home.deadLetters
     this.namespace = settings.namespace ?? broker.topic
     const { consumer } = settings
     this.source =
@@ -81,7 +74,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     this.records = new LeaseRecords(broker, this)
     this.parkedRuns = new ParkedRuns(settings.maxParked)
     this.#stall = new Stall(this.pauses, settings.backoff)
-    this.#letters = new UnkeptLetters(this)
+    this.#sending = new LeaseSending(broker, home, this)
     this.#unattended = new Unattended(settings.store, happening => this.tell(happening))
     this.#claims = new Claims(settings, { namespace: this.namespace, partition: broker.partition })
     const { backoff, drain, environment } = settings
@@ -90,9 +83,6 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     this.ended = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
   }
 
-  get store(): Settings['store'] {
-    return this.settings.store
-  }
   get topic(): string {
     return this.#broker.topic
   }
@@ -103,7 +93,6 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
   get committedTo(): number | undefined {
     return this.records.committedTo
   }
-
   /** Whether the commit may move without a word of this supervisor. */
   get commitMoves(): boolean {
     return this.#broker.committed !== undefined
@@ -142,7 +131,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     const { namespace, partition } = this
     try {
       const epoch = await this.#claims.claim()
-      this.epoch = new Epoch({ namespace, partition, epoch }, this)
+      this.epoch = new Epoch({ namespace, partition, epoch }, this.#sending)
     } catch (thrown) {
       const error = asError(thrown, 'STORE_UNAVAILABLE')
       if (error.retryable) this.tell({ type: 'stalled', error })
@@ -283,7 +272,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
   }
 
   sendDeadLetter(refusal: Refusal): Promise<boolean> {
-    return this.#letters.send(refusal)
+    return this.#sending.sendDeadLetter(refusal)
   }
 
   parked(run: string, key: string | undefined, parked: Parked): void {
@@ -330,31 +319,12 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     this.#home.tell({ ...happening, topic: this.topic, partition: this.partition } as Happening)
   }
 
-  // What its runs send.
+  // LeaseRecordsHome, LeaseSendingHome
 
-  letterOf(refusal: Refusal): OutgoingRecord {
-    return deadLetterOf(refusal, this.#broker)
-  }
-  writeSoon(outbox: Outbox): void {
-    this.#home.writeSoon(outbox)
-  }
-  outputsSent(count: number): void {
-    this.#home.counts.outputsSent += count
-  }
-  deadLettered(key: string | undefined, { record, error }: Refusal): void {
-    this.#home.counts.deadLettered++
-    this.tell({ type: 'dead-lettered', key, offset: Number(record.offset), code: error.code })
-  }
-  appendFenced(): void {
-    this.#home.counts.fenced(this)
-  }
-  /** Nothing that its runs send can be settled any more. */
   sendFailed(error: XMachinesError): void {
     this.stop(error)
     this.epoch?.end(error)
   }
-
-  // LeaseRecordsHome
 
   progressed(): void {
     this.#home.progressed()
@@ -384,7 +354,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome {
     this.pauses.end()
     this.epoch?.end(error)
     this.lanes.halt()
-    this.#letters.end()
+    this.#sending.end()
   }
 
   async #wake(run: string): Promise<void> {
