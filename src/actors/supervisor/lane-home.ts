@@ -22,7 +22,7 @@ export interface LaneHome {
   /** The source id of the partition. */
   readonly source: string
   readonly residents: Residents
-  /** Learn what becomes of those that were handed over. */
+  /** Is told what becomes of records that were handed over. */
   readonly records: Pick<LeaseRecords, 'settled' | 'dropped'>
   /** The claim that holds now. */
   readonly epoch: Epoch

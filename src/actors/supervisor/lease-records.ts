@@ -99,7 +99,7 @@ export class LeaseRecords implements IntakeHome, CommitterHome {
     this.#committer.end()
   }
 
-  /** The record of this place is. */
+  /** The record of this place is settled. */
   settled(place: number): void {
     if (this.window.settle(place)) {
       this.#committer.advance(this.window.settledTo!)
