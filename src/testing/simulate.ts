@@ -2,7 +2,8 @@ import { messageOf, XMachinesError } from '../actors/errors.ts'
 import type { AnyMachine } from '../actors/run/types.ts'
 import { SimulationFailure } from './simulation/failure.ts'
 import type { Simulation, SimulationReport } from './simulation/scenario.ts'
-import { type Counts, type Settings, World } from './simulation/world.ts'
+import { checkCount, type Settings, settingsOf } from './simulation/settings.ts'
+import { type Counts, World } from './simulation/world.ts'
 
 export type { Random } from './simulation/random.ts'
 export type {
@@ -139,28 +140,4 @@ function callOf(seed: number, before: Settings, { crashes, faults, keep }: Setti
     ...(keep === undefined ? [] : [`keep: [${keep.join(', ')}]`]),
   ]
   return `{ …, ${changed.join(', ')} }`
-}
-
-function settingsOf(options: Simulation): Settings {
-  const {
-    crashes = 2,
-    faults = 2,
-    processes = 1,
-    duration = 3_600_000,
-    patience = 600_000,
-    keep,
-    store,
-    strict,
-  } = options
-  checkCount('crashes', crashes, 0)
-  checkCount('faults', faults, 0)
-  checkCount('processes', processes)
-  if (!('scenario' in options) && !('machine' in options))
-    throw new TypeError('Expected `machine` and `events`, or a `scenario` that makes them, got neither.')
-  return { crashes, faults, processes, duration, patience, keep, store, strict }
-}
-
-function checkCount(name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least)
-    throw new TypeError(`Expected \`${name}\` to be a whole number from ${least}, got \`${String(value)}\`.`)
 }

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { Origin } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
-import type { Effect } from './draft.ts'
+import type { Effect } from './effect.ts'
 import type { RunState } from './state.ts'
 
 /** What is decided: the content of a unit, and the seed of its randomness. */

@@ -1,28 +1,16 @@
 import type { EventObject } from 'xstate'
 import type { RecordedEvent } from '../contracts/json.ts'
-import type { ActorPath, SentMail } from '../contracts/unit.ts'
+import type { SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
-import { type ActorRef, pathOf } from './actor-ref.ts'
+import type { ActorRef } from './actor-ref.ts'
+import type { Effect } from './effect.ts'
 import { kindOfLogic } from './logic-kind.ts'
 import type { Spawning } from './send-action.ts'
-import { type ActorTable, emptyTable, type Invocation, isPath, type RunState } from './state.ts'
+import { type ActorTable, emptyTable, type RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
-import { type Timer, Timers } from './timers.ts'
-import { type ExecutableAction, type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
-
-/** What a step leaves to be done once its unit is durable, in order. */
-export type Effect =
-  | { readonly kind: 'action'; readonly actor: ActorRef; readonly action: ExecutableAction }
-  | { readonly kind: 'receive'; readonly actor: ActorRef; readonly event: EventObject }
-  | ({ readonly kind: 'mail'; readonly actor: ActorRef } & SentMail)
-  | ({ readonly kind: 'spawn'; readonly actor: ActorRef } & Spawning)
-
-/** What an effect is called where it is only shown. */
-export function nameOfEffect(effect: Effect): string {
-  if (effect.kind === 'action') return effect.action.type
-  return effect.kind === 'spawn' ? `spawn ${effect.spawn.namespace}/${effect.spawn.key}` : effect.event.type
-}
+import { TableDraft } from './table-draft.ts'
+import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
 
 /** An actor that the step has touched: what becomes of it, its mailbox, and what it does after its transition. */
 class Acting {
@@ -52,32 +40,17 @@ class Acting {
  * A step in progress: XState's actor life cycle and mailboxes over an immutable state. Whatever changes is kept here until
  * the step stands, so a dropped draft leaves no trace. The order of everything is XState's own (test/actors/machine).
  */
-export class Draft {
+export class Draft extends TableDraft {
   readonly system: ActorSystem
-  /** The unit that is decided: its seq and its time. */
-  readonly seq: number
-  readonly at: number
-  /** Set when the step needs something that a run cannot hold: the step is dropped, whatever XState made of it. */
-  refusal: XMachinesError | undefined = undefined
   outputs: RecordedEvent[] | undefined = undefined
   effects: Effect[] | undefined = undefined
-  readonly #from: ActorTable
   readonly #root: Acting
   #others: Map<ActorRef, Acting> | undefined = undefined
-  #systemIds: Map<string, ActorRef> | undefined = undefined
-  #invocations: Map<ActorRef, Invocation> | undefined = undefined
-  #timers: Timers
-  #armed = 0
-  #booked: number
 
   /** @param booked of a run that begins anew with a state of before: how many session ids it has given out */
   constructor(system: ActorSystem, from: RunState | undefined, seq: number, at: number, booked?: number) {
+    super(from?.table ?? (booked === undefined ? emptyTable : { ...emptyTable, booked }), seq, at)
     this.system = system
-    this.seq = seq
-    this.at = at
-    this.#from = from?.table ?? (booked === undefined ? emptyTable : { ...emptyTable, booked })
-    this.#timers = this.#from.timers
-    this.#booked = this.#from.booked
     const status = from === undefined ? 0 : from.snapshot.status === 'active' ? 1 : 2
     this.#root = new Acting(system.root, from?.snapshot, status)
   }
@@ -88,9 +61,6 @@ export class Draft {
   get snapshot(): LiveMachineSnapshot {
     return this.#root.snapshot as LiveMachineSnapshot
   }
-  get systemIds(): ReadonlyMap<string, ActorRef> {
-    return this.#systemIds ?? this.#from.systemIds
-  }
   statusOf(ref: ActorRef): ProcessingStatus {
     return this.#acting(ref).status
   }
@@ -99,7 +69,7 @@ export class Draft {
   }
   /** Whether nothing but the root's own snapshot can have changed: no other actor, no timer. */
   get rootOnly(): boolean {
-    return this.#others === undefined && this.#timers === this.#from.timers
+    return this.#others === undefined && this.sameTimers
   }
   /** The actors other than the root that have another snapshot now, with the one before. */
   *changed(): Iterable<{
@@ -111,16 +81,12 @@ export class Draft {
     for (const { ref, before, snapshot } of this.#others.values())
       if (snapshot !== undefined && snapshot !== before) yield { ref, before, now: snapshot }
   }
-  /** The timers that this step armed and that are pending. */
-  armed(): readonly Timer[] {
-    return this.#timers === this.#from.timers ? [] : this.#timers.values().filter(timer => timer.armed === this.seq)
-  }
 
   #acting(ref: ActorRef): Acting {
     if (ref === this.system.root) return this.#root
     let acting = this.#others?.get(ref)
     if (acting === undefined) {
-      const running = this.#from.actors.get(ref)
+      const running = this.from.actors.get(ref)
       acting =
         running === undefined
           ? new Acting(ref, ref.last?.snapshot, ref.last?.status ?? ProcessingStatus.NotStarted)
@@ -129,77 +95,6 @@ export class Draft {
       this.#others.set(ref, acting)
     }
     return acting
-  }
-
-  // The system's tables. Each is copied at its first change.
-
-  book(): string {
-    return `x:${this.#booked++}`
-  }
-  register(systemId: string, ref: ActorRef): void {
-    const holder = this.systemIds.get(systemId)
-    if (holder === ref) return
-    if (holder !== undefined) throw new Error(`Actor with system ID '${systemId}' already exists.`)
-    this.#systemIds ??= new Map(this.#from.systemIds)
-    this.#systemIds.set(systemId, ref)
-  }
-  unregister(ref: ActorRef): void {
-    if (ref.systemId === undefined || this.systemIds.get(ref.systemId) !== ref) return
-    this.#systemIds ??= new Map(this.#from.systemIds)
-    this.#systemIds.delete(ref.systemId)
-  }
-  arm(source: ActorRef, target: ActorRef, event: EventObject, delay: number, id: string | undefined): void {
-    let index = this.#armed++
-    // More than one step can make up a unit: the history of another machine version.
-    while (this.#timers.find(this.seq, index) !== undefined) index = this.#armed++
-    if (!Number.isFinite(delay)) {
-      this.refusal ??= new XMachinesError(
-        'STATE_NOT_JSON',
-        `The delay of '${event.type}' is ${delay}. A delay is a finite number of milliseconds.`,
-      )
-      return
-    }
-    // XState would find out when it fires.
-    if (typeof target?._send !== 'function') throw new Error(`The delayed event '${event.type}' has no receiver.`)
-    const due = this.at + Math.max(0, delay)
-    const armed = this.seq
-    this.#timers = this.#timers.arm({
-      source,
-      target,
-      event,
-      id: id ?? `${armed}:${index}`,
-      named: true,
-      due,
-      armed,
-      index,
-    })
-  }
-  disarm(source: ActorRef, id: string): void {
-    this.#timers = this.#timers.cancel(source, id)
-  }
-  disarmAll(source: ActorRef): void {
-    this.#timers = this.#timers.cancelAll(source)
-  }
-  /** A timer falls due. */
-  fire(timer: Timer): void {
-    this.#timers = this.#timers.fire(timer)
-    timer.target._send(timer.event)
-  }
-  /** What was pending before the run went over to this machine keeps its due times and keys. */
-  carry(timers: readonly Timer[], invocations: readonly Invocation[]): void {
-    this.#timers = Timers.of(timers)
-    for (const invocation of invocations)
-      if (this.#invocations?.has(invocation.actor) === true) this.#invocations.set(invocation.actor, invocation)
-  }
-  #invoke(ref: ActorRef): void {
-    this.#invocations ??= new Map(this.#from.invocations)
-    const path = uniquePath(pathOf(ref), this.seq, this.#invocations)
-    this.#invocations.set(ref, { actor: ref, path, entered: this.seq })
-  }
-  #revoke(ref: ActorRef): void {
-    if (!(this.#invocations ?? this.#from.invocations).has(ref)) return
-    this.#invocations ??= new Map(this.#from.invocations)
-    this.#invocations.delete(ref)
   }
 
   // What comes out.
@@ -265,7 +160,7 @@ export class Draft {
     acting.status = ProcessingStatus.Running
     if (snapshot.status === 'done') return this.#update(acting, snapshot)
     if (snapshot.status === 'error') return this.#fail(acting, snapshot.error)
-    if (!ref.stepped) this.#invoke(ref)
+    if (!ref.stepped) this.invoke(ref)
     else if (ref.behaviour.start !== undefined) {
       try {
         ref.behaviour.start(snapshot, ref.scope)
@@ -378,14 +273,14 @@ export class Draft {
     acting.mail = undefined
     acting.open = false
     acting.status = ProcessingStatus.Stopped
-    this.#revoke(ref)
+    this.revoke(ref)
     this.unregister(ref)
   }
 
   // What the step arrived at.
 
   result(): RunState {
-    return { snapshot: this.snapshot, table: this.#table() }
+    return { snapshot: this.snapshot, table: this.tableWith(this.#actors()) }
   }
   /** The step stands: references remember the actors that are over, which no table holds any more. */
   keep(): void {
@@ -396,26 +291,8 @@ export class Draft {
     }
   }
 
-  #table(): ActorTable {
-    const from = this.#from
-    const actors = this.#actors()
-    const same =
-      actors === from.actors &&
-      this.#timers === from.timers &&
-      this.#booked === from.booked &&
-      this.#systemIds === undefined &&
-      this.#invocations === undefined
-    if (same) return from
-    return {
-      actors,
-      systemIds: this.systemIds,
-      timers: this.#timers,
-      invocations: this.#invocations ?? from.invocations,
-      booked: this.#booked,
-    }
-  }
-  #actors(): ReadonlyMap<ActorRef, LiveSnapshot> {
-    const { actors } = this.#from
+  #actors(): ActorTable['actors'] {
+    const { actors } = this.from
     if (this.#others === undefined) return actors
     let changed: Map<ActorRef, LiveSnapshot> | undefined
     for (const { ref, snapshot, status, before, was } of this.#others.values()) {
@@ -430,13 +307,4 @@ export class Draft {
 
 function isOwnMail(event: EventObject): boolean {
   return event.type.startsWith('xstate.promise.') || event.type.startsWith('xstate.observable.')
-}
-
-/** Two actors of one id can be entered by one unit: their outcomes must not be mistaken for one another. */
-function uniquePath(path: ActorPath, entered: number, pending: ReadonlyMap<ActorRef, Invocation>): ActorPath {
-  const taken = (candidate: ActorPath): boolean =>
-    [...pending.values()].some(other => other.entered === entered && isPath(other.path, candidate))
-  let unique = path
-  for (let n = 2; taken(unique); n++) unique = [...path.slice(0, -1), `${path.at(-1)!}#${n}`]
-  return unique
 }

@@ -1,6 +1,6 @@
 import type { EventObject } from 'xstate'
 import type { ActorRef } from './actor-ref.ts'
-import type { Effect } from './draft.ts'
+import type { Effect } from './effect.ts'
 import type { ActorTable, RunState } from './state.ts'
 import type { Timer } from './timers.ts'
 import { hashPath, hashValue, mix } from './value-hash.ts'

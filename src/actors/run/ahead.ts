@@ -4,7 +4,7 @@ import type { NewUnit, Origin, Sent, SourcePosition, TimeMode } from '../contrac
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { type UnitChain, unitChain } from '../identity/unit-chain.ts'
-import type { Effect } from '../machine/draft.ts'
+import type { Effect } from '../machine/effect.ts'
 import type { Program } from '../machine/program.ts'
 import { findInvocation, findTimer, nextTimer, type RunState, type Timer, timerOrigin } from '../machine/state.ts'
 import { StateHash } from '../machine/state-hash.ts'

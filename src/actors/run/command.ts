@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { Mail, Refusal } from '../contracts/store.ts'
 import type { NewUnit, Origin, SourcePosition } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
-import type { Effect } from '../machine/draft.ts'
+import type { Effect } from '../machine/effect.ts'
 import type { RunState } from '../machine/state.ts'
 
 /** What became of a command, before a handle makes a receipt of it. */

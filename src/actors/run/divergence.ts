@@ -4,7 +4,7 @@ import { XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
-import { nameOfEffect } from '../machine/draft.ts'
+import { nameOfEffect } from '../machine/effect.ts'
 import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */

@@ -1,7 +1,7 @@
 import type { ParentLink } from '../contracts/store.ts'
 import type { Origin, RunName, Sent } from '../contracts/unit.ts'
 import { endEvent } from '../machine/child-end.ts'
-import type { Effect } from '../machine/draft.ts'
+import type { Effect } from '../machine/effect.ts'
 import type { Program } from '../machine/program.ts'
 import { childProgramOf } from '../machine/programs.ts'
 import type { RunState } from '../machine/state.ts'

@@ -1,19 +1,16 @@
-import type { Beside, Mail, MailKey, OutputMark, Store } from '../contracts/store.ts'
+import type { Beside, Mail, MailKey, OutputMark } from '../contracts/store.ts'
 import type { NewUnit, SentEnd, SentMail, SentRestart, SentSpawn } from '../contracts/unit.ts'
 import type { TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
-import { undelivered } from '../machine/tell.ts'
+import { type DeliveryHome, deliver, deliverLetters } from './delivery.ts'
 import { keyOf, nameOf } from './inbox.ts'
 import { links } from './kinship.ts'
 import { type Letter, Letters } from './letters.ts'
-import { type RunTelemetry, toFailure } from './measured.ts'
 import type { BesideDraft } from './outbox.ts'
-import { residencyOf } from './residency.ts'
 import { Spawner, type SpawnerHome } from './spawner.ts'
 
 /** What a postman needs of its run. */
-export interface PostmanHome extends SpawnerHome {
-  readonly telemetry: RunTelemetry | undefined
+export interface PostmanHome extends SpawnerHome, DeliveryHome {
   /** Something is to be written, also if no unit comes that would take it along. */
   touch(): void
   /** Mail cannot be delivered, and trying again would not help. */
@@ -189,7 +186,7 @@ export class Postman {
 
   async #deliverReturns(): Promise<void> {
     const batch = this.#returns.slice(0, batchSize)
-    await this.#deliver(batch)
+    await deliver(this.#home, batch)
     const done = new Set(batch.map(nameOf))
     this.#returns = this.#returns.filter(mail => !done.has(nameOf(mail)))
     this.#returned.push(...batch.map(keyOf))
@@ -203,7 +200,7 @@ export class Postman {
     // Children first: whoever starts one may write to it in the same breath.
     const spawns = batch.filter(isSpawn)
     const failed: Mail[] = spawns.length === 0 ? [] : [...(await this.#children().spawn(spawns))]
-    const undeliverable = await this.#deliverMail(batch.filter(isMail))
+    const undeliverable = await deliverLetters(this.#home, batch.filter(isMail))
     // The last things that a run sends.
     if ('stop' in last.sent) await this.#children().stopChildren(last)
     const again = batch.filter(isRestart)
@@ -222,64 +219,9 @@ export class Postman {
     this.#home.touch()
   }
 
-  /** Gives the answers to those that nobody takes. */
-  async #deliverMail(letters: readonly Letter<SentMail | SentEnd>[]): Promise<readonly Mail[]> {
-    const { run: sender } = this.#home
-    const receivers = await this.#find(letters)
-    const mail: Mail[] = []
-    const answers: Mail[] = []
-    const answer = (
-      { sent, seq, index }: Letter<SentMail | SentEnd>,
-      why: (sent: SentMail) => XMachinesError,
-    ): void => {
-      // A parent that has ended does not want to know.
-      if ('parent' in sent) return
-      answers.push({ receiver: sender, sender, seq, index, failure: true, event: undelivered(sent, why(sent)) })
-    }
-    const found = letters.filter(letter => {
-      const { sent, seq, index, trace } = letter
-      const receiver = 'parent' in sent ? sent.parent : receivers.get(addressOf(sent))
-      if (receiver === undefined) answer(letter, noRun)
-      else mail.push({ receiver, sender, seq, index, event: sent.event, ...(trace && { trace }) })
-      return receiver !== undefined
-    })
-    const outcomes = await this.#deliver(mail)
-    found.forEach((letter, at) => {
-      if (outcomes[at] === 'unknown') answer(letter, noRun)
-      else if (outcomes[at] === 'finished') answer(letter, ended)
-    })
-    return answers
-  }
-
-  async #find(letters: readonly Letter<SentMail | SentEnd>[]): Promise<ReadonlyMap<string, string | undefined>> {
-    const found = new Map<string, Promise<string | undefined>>()
-    for (const { sent } of letters) {
-      if ('parent' in sent) continue
-      const address = addressOf(sent)
-      if (!found.has(address)) found.set(address, this.#home.store.find(sent.to.namespace, sent.to.key))
-    }
-    return new Map(await Promise.all([...found].map(async ([address, run]) => [address, await run] as const)))
-  }
-
   #children(): Spawner {
     this.#spawner ??= new Spawner(this.#home)
     return this.#spawner
-  }
-
-  async #deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
-    if (mail.length === 0) return []
-    const { store, telemetry } = this.#home
-    const span = telemetry?.delivery(mail)
-    let answers: Awaited<ReturnType<Store['deliver']>>
-    try {
-      answers = await store.deliver(mail)
-    } catch (thrown) {
-      span?.end(toFailure(thrown))
-      throw thrown
-    }
-    span?.end()
-    for (const receiver of new Set(mail.map(({ receiver }) => receiver))) residencyOf(store).notice(receiver)
-    return answers
   }
 
   /** What fails at once must not be restarted as fast as it fails. Under source time nobody waits. */
@@ -316,22 +258,6 @@ function isMail(letter: Letter): letter is Letter<SentMail | SentEnd> {
   return 'event' in letter.sent
 }
 
-/** An address as one string, whatever is in its names. */
-function addressOf({ to: { namespace, key } }: SentMail): string {
-  return `${namespace.length} ${namespace}${key}`
-}
-
 function isBefore(a: OutputMark, b: OutputMark): boolean {
   return a.seq < b.seq || (a.seq === b.seq && a.index < b.index)
-}
-
-function noRun({ to: { namespace, key } }: SentMail): XMachinesError {
-  return new XMachinesError(
-    'RUN_UNKNOWN',
-    `The store has no run ${namespace}/${key}. A mail creates none: open the receiver before it is told something.`,
-  )
-}
-
-function ended({ to: { namespace, key }, event }: SentMail): XMachinesError {
-  return new XMachinesError('RUN_FINISHED', `Run ${namespace}/${key} has ended and takes no mail '${event.type}'.`)
 }

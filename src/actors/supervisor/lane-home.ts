@@ -5,6 +5,7 @@ import type { XMachinesError } from '../errors.ts'
 import type { Epoch } from './epoch.ts'
 import type { LeaseHappening } from './events.ts'
 import type { Lane } from './lane.ts'
+import type { LeaseRecords } from './lease-records.ts'
 import type { Settings } from './options.ts'
 import type { Residents } from './residents.ts'
 
@@ -21,15 +22,14 @@ export interface LaneHome {
   /** The source id of the partition. */
   readonly source: string
   readonly residents: Residents
+  /** Is told what becomes of records that were handed over. */
+  readonly records: Pick<LeaseRecords, 'settled' | 'dropped'>
   /** The claim that holds now. */
   readonly epoch: Epoch
   /** Resolves when runs may be brought into memory; to whether there is still a lease to do it for. */
   ready(): Promise<boolean>
   /** Nothing is to be done any more: the lease is over or stands stopped. */
   readonly halted: boolean
-  settled(place: number): void
-  /** A record that was handed over will not be settled under this lease. */
-  dropped(count: number): void
   duplicate(): void
   /** The store, or the broker, fails; `ready` resolves when it may be tried again. */
   stalled(error: XMachinesError): void

@@ -91,12 +91,12 @@ export class LaneRecords implements RecordOwner {
 
   /** The first one is settled without its run. */
   settleFirst(): void {
-    this.#home.lease.settled(this.#waiting.shift()!.place)
+    this.#home.lease.records.settled(this.#waiting.shift()!.place)
   }
 
   /** What waits will not be handed over any more. */
   dropWaiting(): void {
-    this.#home.lease.dropped(this.#waiting.length)
+    this.#home.lease.records.dropped(this.#waiting.length)
     this.#waiting = []
   }
 
@@ -144,7 +144,7 @@ export class LaneRecords implements RecordOwner {
   #done(command: RecordCommand): void {
     this.#home.worked()
     this.#home.lease.recovered()
-    this.#home.lease.settled(command.place)
+    this.#home.lease.records.settled(command.place)
     if (--this.#inFlight === 0) this.#home.rest()
   }
 
@@ -154,6 +154,6 @@ export class LaneRecords implements RecordOwner {
 
   #drop(): void {
     this.#inFlight--
-    this.#home.lease.dropped(1)
+    this.#home.lease.records.dropped(1)
   }
 }

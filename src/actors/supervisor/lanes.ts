@@ -60,8 +60,18 @@ export class Lanes {
     if (lane.run !== undefined) this.#byRun.delete(lane.run)
   }
 
-  /** All lanes, now. */
-  all(): readonly Lane[] {
+  /** Nothing more is handed over, and no run comes into memory. */
+  halt(): void {
+    for (const lane of this.#all()) lane.halt()
+  }
+
+  /** Lets all runs go out of memory, once they have nothing to do. */
+  async close(): Promise<void> {
+    await Promise.all(this.#all().map(lane => lane.close()))
+  }
+
+  /** All of them, now. */
+  #all(): readonly Lane[] {
     return [...new Set([...this.#byKey.values(), ...this.#byRun.values()])]
   }
 }

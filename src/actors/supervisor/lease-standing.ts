@@ -5,10 +5,10 @@ import type { LeaseStatus } from './status.ts'
 
 /** How a lease stands. @param life the state of its life @param offsets what was last asked of its group */
 export function standingOf(lease: LeaseLife, life: unknown, offsets: GroupOffsets): LeaseStatus {
-  const { topic, partition, window, settings } = lease
-  const { position, oldest } = window
+  const { topic, partition, records, settings } = lease
+  const { position, oldest, open } = records.window
   const known = offsets.committed(topic, partition)
-  const committed = lease.committedTo === undefined ? known : Math.max(lease.committedTo, known ?? 0)
+  const committed = records.committedTo === undefined ? known : Math.max(records.committedTo, known ?? 0)
   const now = settings.environment.now()
   return {
     topic,
@@ -18,10 +18,10 @@ export function standingOf(lease: LeaseLife, life: unknown, offsets: GroupOffset
     position,
     committed,
     ...lagsOf(committed, position, offsets.end(topic, partition)),
-    unsettled: window.open,
+    unsettled: open,
     oldestAge: oldest && Math.max(0, now - oldest.begun),
     timeLag: oldest && Math.max(0, now - oldest.timestamp),
-    paused: lease.paused.time,
+    paused: records.paused.time,
     drainTime: lease.draining?.time,
     error: lease.error,
   }

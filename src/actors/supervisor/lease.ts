@@ -1,54 +1,46 @@
-import type { BrokerRecord, OutgoingRecord, PartitionLease } from '../contracts/broker.ts'
+import type { BrokerRecord, PartitionLease } from '../contracts/broker.ts'
 import type { Parked, Refusal } from '../contracts/store.ts'
 import type { SentSpawn } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { Attention } from './attention.ts'
 import { Pauses } from './backoff.ts'
 import { Claims } from './claims.ts'
-import { Committer } from './committer.ts'
-import { deadLetterOf, refusalOf } from './dead-letter.ts'
 import { Epoch } from './epoch.ts'
 import type { Happening, LeaseHappening } from './events.ts'
-import { Expiry } from './expiry.ts'
-import { asError, mayPass } from './failures.ts'
+import { asError } from './failures.ts'
 import { Gate } from './gate.ts'
 import type { GroupOffsets } from './group-offsets.ts'
-import { Intake } from './intake.ts'
 import type { Lane } from './lane.ts'
 import type { LaneHome, LaneNames } from './lane-home.ts'
 import { Lanes } from './lanes.ts'
 import { leaseOver, leaseStopped } from './lease-errors.ts'
 import type { LeaseHome } from './lease-home.ts'
+import { LeaseRecords, type LeaseRecordsHome } from './lease-records.ts'
+import { LeaseSending, type LeaseSendingHome } from './lease-sending.ts'
 import { standingOf } from './lease-standing.ts'
 import { type LeaseWork, leaseMachine, startLife } from './lifecycle.ts'
-import { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
-import type { Outbox } from './outbox.ts'
 import { ParkedRuns } from './parked-runs.ts'
 import type { Residents } from './residents.ts'
-import type { Sender } from './sender.ts'
 import { Stall } from './stall.ts'
 import type { LeaseStatus } from './status.ts'
 import { Stopwatch } from './stopwatch.ts'
 import { Unattended } from './unattended.ts'
-import { UnkeptLetters } from './unkept-letters.ts'
 
-/** The life of one lease: its records go to their runs, and what is settled is committed. */
-export class LeaseLife implements LeaseWork, LaneHome {
+/** The life of one lease: from claim to claim its records flow, until it is given back or gone. */
+export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSendingHome {
   readonly settings: Settings
   readonly namespace: string
   readonly source: string
   readonly residents: Residents
-  readonly results: Sender | undefined
-  readonly deadLetters: Sender | undefined
   readonly pauses: Pauses
-  readonly window: OffsetWindow
   readonly lanes: Lanes
+  readonly records: LeaseRecords
   /** Resolves when it is given back, or gone. */
   readonly ended: Promise<void>
   readonly parkedRuns: ParkedRuns
-  readonly paused: Stopwatch
-  readonly expiry: Expiry
+  /** Fires when nothing more may be decided: where a refusal leaves no trace, nothing may overtake it. */
+  readonly stopSignal: AbortSignal | undefined
   /** Runs from when the group wants it back to when it has nothing in hand, or the time for it is over. */
   draining: Stopwatch | undefined
   halted = false
@@ -57,16 +49,13 @@ export class LeaseLife implements LeaseWork, LaneHome {
   readonly #broker: PartitionLease
   readonly #life
   readonly #claims: Claims
-  readonly #committer: Committer
-  readonly #intake: Intake
   readonly #stopping = new AbortController()
   readonly #gate = new Gate()
   #attention: Attention | undefined
-  #reading = false
   #released = false
   #error: XMachinesError | undefined
   readonly #stall: Stall
-  readonly #letters: UnkeptLetters
+  readonly #sending: LeaseSending
   readonly #unattended: Unattended
 
   constructor(broker: PartitionLease, home: LeaseHome) {
@@ -75,40 +64,25 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#home = home
     this.settings = settings
     this.residents = home.residents
-    this.results = home.results
-    this.deadLetters = home.deadLetters
     this.namespace = settings.namespace ?? broker.topic
     const { consumer } = settings
     this.source =
       consumer.sourceId?.(broker.topic, broker.partition) ?? `${consumer.clusterId}/${broker.topic}/${broker.partition}`
     this.pauses = new Pauses(settings.environment)
-    this.window = new OffsetWindow(settings.window)
+    this.stopSignal = home.deadLetters === undefined ? this.#stopping.signal : undefined
     this.lanes = new Lanes(this)
+    this.records = new LeaseRecords(broker, this)
     this.parkedRuns = new ParkedRuns(settings.maxParked)
     this.#stall = new Stall(this.pauses, settings.backoff)
-    this.#letters = new UnkeptLetters(this)
+    this.#sending = new LeaseSending(broker, home, this)
     this.#unattended = new Unattended(settings.store, happening => this.tell(happening))
     this.#claims = new Claims(settings, { namespace: this.namespace, partition: broker.partition })
-    this.paused = new Stopwatch(settings.environment)
-    this.expiry = new Expiry(this, settings, error => this.tell({ type: 'expiring', error }))
-    this.#committer = new Committer(broker, this)
-    this.#intake = new Intake(this)
     const { backoff, drain, environment } = settings
     const life = startLife(leaseMachine, { work: this, backoff, drain }, environment)
     this.#life = life
     this.ended = new Promise(resolve => life.subscribe({ complete: () => resolve() }))
   }
 
-  get store(): Settings['store'] {
-    return this.settings.store
-  }
-  get backoff(): Settings['backoff'] {
-    return this.settings.backoff
-  }
-  /** Fires when nothing more may be decided: where a refusal leaves no trace, nothing may overtake it. */
-  get stopSignal(): AbortSignal | undefined {
-    return this.deadLetters === undefined ? this.#stopping.signal : undefined
-  }
   get topic(): string {
     return this.#broker.topic
   }
@@ -117,11 +91,8 @@ export class LeaseLife implements LeaseWork, LaneHome {
   }
   /** What is known to be committed. */
   get committedTo(): number | undefined {
-    const { committed } = this.#committer
-    const moved = this.#broker.committed
-    return moved === undefined || moved < 0 ? committed : Math.max(committed ?? moved, moved)
+    return this.records.committedTo
   }
-
   /** Whether the commit may move without a word of this supervisor. */
   get commitMoves(): boolean {
     return this.#broker.committed !== undefined
@@ -160,7 +131,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     const { namespace, partition } = this
     try {
       const epoch = await this.#claims.claim()
-      this.epoch = new Epoch({ namespace, partition, epoch }, this)
+      this.epoch = new Epoch({ namespace, partition, epoch }, this.#sending)
     } catch (thrown) {
       const error = asError(thrown, 'STORE_UNAVAILABLE')
       if (error.retryable) this.tell({ type: 'stalled', error })
@@ -188,10 +159,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
       },
     )
     this.#attention.look()
-    if (this.#reading) return
-    this.#reading = true
-    void this.expiry.ask()
-    void this.#intake.read(this.#broker.records)
+    this.records.read()
   }
 
   suspend(): void {
@@ -202,7 +170,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   async mayClaim(): Promise<boolean> {
     // It commits nothing new. Whom the broker does not assign the partition any more learns so.
-    await this.#broker.commit(this.window.settledTo ?? 0)
+    await this.#broker.commit(this.records.window.settledTo ?? 0)
     const hindrance = await this.#claims.hindrance()
     if (hindrance === undefined) return true
     this.#error = leaseStopped(this, hindrance)
@@ -211,28 +179,28 @@ export class LeaseLife implements LeaseWork, LaneHome {
 
   stand(): void {
     this.#halt()
-    for (const lane of this.lanes.all()) lane.halt()
+    this.lanes.halt()
     this.tell({ type: 'stopped', error: this.#error! })
-    this.#home.progressed()
+    this.progressed()
   }
 
   async drain(): Promise<void> {
     this.draining = new Stopwatch(this.settings.environment)
     this.draining.start()
-    this.#intake.stop()
-    await this.window.allSettled()
+    this.records.stop()
+    await this.records.window.allSettled()
     await this.epoch.flush()
-    await this.#committer.flush()
+    await this.records.flush()
     this.#halt()
-    await Promise.all(this.lanes.all().map(lane => lane.close()))
-    await this.#committer.flush()
+    await this.lanes.close()
+    await this.records.flush()
   }
 
   async release(): Promise<void> {
     const { draining } = this
     draining?.stop()
     const drainTime = draining?.time ?? 0
-    const unsettled = this.window.open
+    const unsettled = this.records.window.open
     if (draining !== undefined) this.#home.counts.drained(this, drainTime)
     this.#halt()
     this.#end(leaseOver(this, 'was given back'))
@@ -240,7 +208,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#released = true
     await this.#broker.release()
     this.tell({ type: 'released', drainTime, unsettled })
-    this.#home.progressed()
+    this.progressed()
   }
 
   lose(): void {
@@ -250,7 +218,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#end(error)
     this.#home.counts.lost(this)
     this.tell({ type: 'lost', error })
-    this.#home.progressed()
+    this.progressed()
   }
 
   // LaneHome: what its lanes tell.
@@ -262,17 +230,6 @@ export class LeaseLife implements LeaseWork, LaneHome {
       else return true
     }
     return false
-  }
-
-  settled(place: number): void {
-    if (this.window.settle(place)) {
-      this.#committer.advance(this.window.settledTo!)
-      this.#intake.makeRoom()
-    }
-  }
-
-  dropped(count: number): void {
-    this.window.drop(count)
   }
 
   duplicate(): void {
@@ -297,7 +254,7 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.tell({ type: 'fenced', error })
     this.#halt()
     this.epoch.end(error)
-    for (const lane of this.lanes.all()) lane.halt()
+    this.lanes.halt()
   }
 
   /** Told late, of a claim that is over: what met it goes on under the one that holds now. */
@@ -309,13 +266,13 @@ export class LeaseLife implements LeaseWork, LaneHome {
     if (this.#stopping.signal.aborted) return
     this.#error = leaseStopped(this, error, record)
     this.#stopping.abort(this.#error)
-    this.#intake.stop()
+    this.records.stop()
     this.#send('STOP')
     if (this.#life.getSnapshot().matches('draining')) this.#halt()
   }
 
   sendDeadLetter(refusal: Refusal): Promise<boolean> {
-    return this.#letters.send(refusal)
+    return this.#sending.sendDeadLetter(refusal)
   }
 
   parked(run: string, key: string | undefined, parked: Parked): void {
@@ -362,57 +319,15 @@ export class LeaseLife implements LeaseWork, LaneHome {
     this.#home.tell({ ...happening, topic: this.topic, partition: this.partition } as Happening)
   }
 
-  // What its runs send.
+  // LeaseRecordsHome, LeaseSendingHome
 
-  letterOf(refusal: Refusal): OutgoingRecord {
-    return deadLetterOf(refusal, this.#broker)
-  }
-  writeSoon(outbox: Outbox): void {
-    this.#home.writeSoon(outbox)
-  }
-  outputsSent(count: number): void {
-    this.#home.counts.outputsSent += count
-  }
-  deadLettered(key: string | undefined, { record, error }: Refusal): void {
-    this.#home.counts.deadLettered++
-    this.tell({ type: 'dead-lettered', key, offset: Number(record.offset), code: error.code })
-  }
-  appendFenced(): void {
-    this.#home.counts.fenced(this)
-  }
-  /** Nothing that its runs send can be settled any more. */
   sendFailed(error: XMachinesError): void {
     this.stop(error)
     this.epoch?.end(error)
   }
 
-  // What its intake and its commits tell.
-
-  undecodable(record: BrokerRecord, place: number, thrown: unknown): void {
-    const error = asError(thrown, 'RECORD_UNDECODABLE')
-    if (this.deadLetters === undefined) {
-      this.dropped(1)
-      return this.stop(error, record)
-    }
-    const refusal = refusalOf(record, this.source, this.settings.environment.now(), error)
-    void this.sendDeadLetter(refusal).then(sent => (sent ? this.settled(place) : this.dropped(1)))
-  }
-
-  readFailed(thrown: unknown): void {
-    const error = asError(thrown, 'BROKER_UNAVAILABLE')
-    if (!mayPass(error)) return this.stop(error)
-    // Given back, the group hands it out anew, from the last commit on.
-    this.tell({ type: 'stalled', error })
-    void this.wait(this.settings.backoff(1)).then(() => this.revoke())
-  }
-
-  committed(): void {
+  progressed(): void {
     this.#home.progressed()
-  }
-
-  commitFailed(error: XMachinesError, stalled: boolean): void {
-    if (stalled) this.tell({ type: 'stalled', error })
-    else if (error.code !== 'LEASE_LOST') this.stop(error)
   }
 
   #send(type: 'FENCED' | 'STOP' | 'REVOKED' | 'LOST'): void {
@@ -428,25 +343,25 @@ export class LeaseLife implements LeaseWork, LaneHome {
   /** Nothing more is handed over or brought into memory. */
   #halt(): void {
     this.halted = true
-    this.#intake.stop()
+    this.records.stop()
     this.#attention?.end()
     this.#gate.open()
   }
 
   /** Nothing of it is in memory any more. */
   #end(error: XMachinesError): void {
-    this.#committer.end()
+    this.records.end()
     this.pauses.end()
     this.epoch?.end(error)
-    for (const lane of this.lanes.all()) lane.halt()
-    this.#letters.end()
+    this.lanes.halt()
+    this.#sending.end()
   }
 
   async #wake(run: string): Promise<void> {
     const head = await this.settings.store.head(run)
     if (head === undefined || this.halted) return
     await this.lanes.ofRun(head).wake()
-    this.#home.progressed()
+    this.progressed()
   }
 
   #limitParked(last: string): void {

@@ -1,12 +1,11 @@
-import { batchesOf } from '../batch-stream.ts'
 import type { OutgoingRecord } from '../contracts/broker.ts'
-import type { AppendOutcome, OutputMark, Refusal, RunHead, Store } from '../contracts/store.ts'
+import type { AppendOutcome, Refusal, RunHead, Store } from '../contracts/store.ts'
 import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
-import { XMachinesError } from '../errors.ts'
+import type { XMachinesError } from '../errors.ts'
 import type { AdoptedUnit } from '../run/command.ts'
 import type { BesideDraft, RunOutbox } from '../run/outbox.ts'
-import { resultsOf } from './result.ts'
 import type { Parcel, Sender } from './sender.ts'
+import { UnsentOutputs } from './unsent-outputs.ts'
 
 /** What an outbox needs of its lease. */
 export interface OutboxHome {
@@ -36,11 +35,6 @@ export interface OutboxWriter {
   end(error: XMachinesError): void
 }
 
-/** Units whose outputs are kept in memory until they are sent; of those beyond, only the seq. */
-const unitsInMemory = 256
-/** Units of one send. */
-const unitsAtOnce = 256
-
 /** A refusal that is kept, and what waits for its dead letter. */
 interface Outstanding {
   readonly refusal: Refusal
@@ -58,16 +52,11 @@ export class Outbox implements RunOutbox {
   readonly #parked: boolean
   #writer: OutboxWriter | undefined
   #over = false
-  /** Units with outputs, durable and not acknowledged, oldest first; a number is one that is still to be read. */
-  #unsent: (NewUnit | number)[]
-  #inMemory = 0
-  /** How many of {@link #unsent} are with the sender. */
-  #sending = 0
+  /** Outputs that wait; `undefined` where nobody takes any. */
+  readonly #outputs: UnsentOutputs | undefined
   /** The last unit that the store has in the outbox, and the last one that it knows to be sent. */
   #entered = -1
   #published = -1
-  /** What the result topic acknowledged last. */
-  #mark: OutputMark | undefined
   /** Refusals that the store has, by source and position; those that are acknowledged and not yet written. */
   readonly #outstanding = new Map<string, Outstanding>()
   #acknowledged: SourcePosition[] = []
@@ -95,8 +84,8 @@ export class Outbox implements RunOutbox {
     this.#attention = outbox.length + refusals.length > 0
     this.#unserved = outbox.length > 0 && home.results === undefined
     this.#published = published?.seq ?? -1
-    this.#unsent = home.results === undefined ? [] : [...outbox]
-    this.#entered = Math.max(this.#published, (this.#unsent.at(-1) as number | undefined) ?? -1)
+    this.#outputs = home.results && new UnsentOutputs(run, key, home.store, outbox)
+    this.#entered = Math.max(this.#published, this.#outputs?.last ?? -1)
     if (home.deadLetters !== undefined) for (const refusal of refusals) this.deadLetter(refusal)
     else if (refusals.length > 0) this.#unserved = true
     this.due = this.#attention ? 0 : undefined
@@ -109,11 +98,12 @@ export class Outbox implements RunOutbox {
 
   /** Nothing waits to be acknowledged. */
   get quiet(): boolean {
-    return this.#unsent.length === 0 && this.#outstanding.size === 0
+    return this.#outputs?.empty !== false && this.#outstanding.size === 0
   }
 
   get dirty(): boolean {
-    return this.#acknowledged.length > 0 || (this.#mark !== undefined && this.#mark.seq > this.#published)
+    const mark = this.#outputs?.mark
+    return this.#acknowledged.length > 0 || (mark !== undefined && mark.seq > this.#published)
   }
 
   /** Sends the dead letter of a refusal that is durable. `acknowledged` is called once it has arrived. */
@@ -149,7 +139,7 @@ export class Outbox implements RunOutbox {
 
   enter(units: readonly NewUnit[], refused: number, beside: BesideDraft): boolean {
     let entered = this.#entered
-    if (this.#home.results !== undefined) {
+    if (this.#outputs !== undefined) {
       for (const { seq, outputs } of units) {
         if (outputs.length === 0) continue
         ;((beside.outbox ??= []) as number[]).push(seq)
@@ -157,9 +147,10 @@ export class Outbox implements RunOutbox {
       }
     }
     let published = this.#published
-    if (this.#mark !== undefined && this.#mark.seq > published) {
-      beside.published = this.#mark
-      published = this.#mark.seq
+    const mark = this.#outputs?.mark
+    if (mark !== undefined && mark.seq > published) {
+      beside.published = mark
+      published = mark.seq
     }
     const acknowledged = this.#acknowledged
     if (acknowledged.length > 0) {
@@ -194,12 +185,12 @@ export class Outbox implements RunOutbox {
   // Observer: units became durable.
 
   adopted(units: readonly AdoptedUnit[]): void {
-    if (this.#home.results === undefined) return
+    const outputs = this.#outputs
+    if (outputs === undefined) return
     for (const { unit } of units) {
-      if (unit.outputs.length === 0 || unit.seq <= this.#lastUnsent() || unit.seq > this.#entered) continue
-      const fits = this.#inMemory < unitsInMemory
-      this.#unsent.push(fits ? unit : unit.seq)
-      if (fits) this.#inMemory++
+      if (unit.outputs.length === 0 || unit.seq > this.#entered) continue
+      const known = outputs.last ?? outputs.mark?.seq ?? this.#published
+      if (unit.seq > known) outputs.add(unit)
     }
     this.#send()
   }
@@ -225,28 +216,11 @@ export class Outbox implements RunOutbox {
   }
 
   records(): readonly OutgoingRecord[] | Promise<readonly OutgoingRecord[]> {
-    const units: NewUnit[] = []
-    const unread: number[] = []
-    for (const unit of this.#unsent) {
-      if (units.length + unread.length >= unitsAtOnce) break
-      if (typeof unit === 'number' && units.length === 0) unread.push(unit)
-      else if (typeof unit !== 'number' && unread.length === 0) units.push(unit)
-      else break
-    }
-    return unread.length > 0 ? this.#read(unread) : this.#take(units)
+    return this.#outputs!.records()
   }
 
   sent(): void {
-    const units = this.#unsent.splice(0, this.#sending)
-    this.#sending = 0
-    let count = 0
-    for (const unit of units) {
-      if (typeof unit === 'number') continue
-      this.#inMemory--
-      count += unit.outputs.length
-      this.#mark = { seq: unit.seq, index: unit.outputs.length - 1 }
-    }
-    this.#home.outputsSent(count)
+    this.#home.outputsSent(this.#outputs!.sent())
     this.#acted()
     this.#send()
   }
@@ -254,8 +228,7 @@ export class Outbox implements RunOutbox {
   /** A run with such a history is brought back, then parked; once it is, its outputs stay in the store. */
   unreadable(error: XMachinesError): void {
     if (!this.#parked) return this.end(error)
-    this.#unsent = []
-    this.#sending = this.#inMemory = 0
+    this.#outputs?.clear()
     this.#entered = this.#published
     this.#unserved = true
     this.#settleFlushes()
@@ -266,38 +239,8 @@ export class Outbox implements RunOutbox {
     this.#home.sendFailed(error)
   }
 
-  #lastUnsent(): number {
-    const last = this.#unsent.at(-1)
-    return last === undefined ? (this.#mark?.seq ?? this.#published) : typeof last === 'number' ? last : last.seq
-  }
-
-  #take(units: readonly NewUnit[]): readonly OutgoingRecord[] {
-    this.#sending = units.length
-    return units.flatMap(unit => resultsOf(this.run, this.key, unit))
-  }
-
-  /** Units that left memory, or never were in it, come back from the store. */
-  async #read(seqs: readonly number[]): Promise<readonly OutgoingRecord[]> {
-    const wanted = new Set(seqs)
-    const found: NewUnit[] = []
-    const range = { from: seqs[0]!, to: seqs.at(-1)!, ids: false }
-    for await (const batch of batchesOf(this.#home.store.read(this.run, range)))
-      for (const unit of batch) if (wanted.has(unit.seq)) found.push(unit)
-    if (found.length < seqs.length)
-      throw new XMachinesError(
-        'RUN_DAMAGED',
-        `Run ${this.run} has outputs to send of units that its history has not: ${seqs.join(', ')}.`,
-        { details: { run: this.run } },
-      )
-    this.#unsent.splice(0, found.length, ...found)
-    this.#inMemory += found.length
-    return this.#take(found)
-  }
-
   #send(): void {
-    if (this.#sending > 0 || this.#unsent.length === 0 || this.#over || this.#home.results === undefined) return
-    this.#sending = 1 // with the sender: it says how many when it takes them
-    this.#home.results.push(this)
+    if (!this.#over && this.#outputs?.claim() === true) this.#home.results!.push(this)
   }
 
   /** @internal */

@@ -7,9 +7,10 @@ import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
 import { parseCommit } from './commit.ts'
 import { isId, journalFolder, ownRef, runPrefix, snapshotsRef } from './layout.ts'
+import { readMachine } from './machine-commit.ts'
 import type { FoundObject } from './object-types.ts'
 import { openRepository, type Repository } from './repository.ts'
-import { RepositoryStore, readMachine } from './repository-store.ts'
+import { RepositoryStore } from './repository-store.ts'
 import { readCreation, walkBack } from './run-history.ts'
 
 /** One ref of a push, as a `pre-receive` hook is told of it. Zeros: it is not there. */

@@ -1,31 +1,24 @@
 import type { AppendItem, AppendOutcome, Mail, RunHead, Store } from '../../actors/contracts/store.ts'
-import type { NewUnit } from '../../actors/contracts/unit.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import type { Machines, Run, RunSnapshot } from '../../actors/run/types.ts'
 import { memoryStore } from '../../persistence/memory.ts'
 import { hold, SimulationFailure } from './failure.ts'
 import { checkAnswers, checkHistory } from './laws.ts'
 import type { Life } from './life.ts'
-import { pendingOf } from './pending.ts'
 import { SimulatedProcess } from './process.ts'
 import { quiescence } from './quiescence.ts'
 import { type Random, randomOf } from './random.ts'
 import type { StoreFault, StorePlan } from './remote-store.ts'
-import type { Scenario, SimulatedWorld, Simulation, SimulationOptions } from './scenario.ts'
-import { beginning, Scheduler } from './scheduler.ts'
+import type { Scenario, SimulatedWorld, Simulation } from './scenario.ts'
+import { Scheduler } from './scheduler.ts'
+import { deliveriesOf } from './script.ts'
 import { type Delivery, Sender, type SenderHome } from './sender.ts'
+import type { Settings } from './settings.ts'
+import { type Heads, isQuiet, Termination } from './termination.ts'
+import { Trace } from './trace.ts'
 
 /** Steps within one instant, beyond which something goes round in circles. */
 const stillLimit = 20_000
-
-/** Options with their defaults. */
-export interface Settings extends Pick<SimulationOptions, 'keep' | 'store' | 'strict'> {
-  readonly crashes: number
-  readonly faults: number
-  readonly processes: number
-  readonly duration: number
-  readonly patience: number
-}
 
 /** What happened in one seed. */
 export interface Counts {
@@ -47,7 +40,9 @@ export class World implements StorePlan, SenderHome {
   readonly #senders = new Map<string, Sender>()
   readonly #sent: Delivery[] = []
   readonly #machines: ReadonlySet<Machines>
-  readonly #trace: string[] | undefined
+  readonly #trace: Trace
+  readonly #termination: Termination
+  /** The keys of runs, by their ids. */
   readonly #names = new Map<string, string>()
   readonly #opened = new Set<Sender>()
   readonly created: Promise<void>
@@ -59,9 +54,6 @@ export class World implements StorePlan, SenderHome {
   #lives = 0
   #served = new Map<Sender, SimulatedProcess>()
   #failure: { readonly thrown: unknown } | undefined
-  /** Something happened that a run could wait for. */
-  #progress = beginning
-  #answered = beginning
   /** No misfortune any more. */
   #calm = false
   /** Steps since time last passed. */
@@ -70,10 +62,11 @@ export class World implements StorePlan, SenderHome {
   constructor(seed: number, simulation: Simulation, settings: Settings, traced: boolean) {
     this.seed = seed
     this.#settings = settings
-    this.#trace = traced ? [] : undefined
     this.store = settings.store?.() ?? memoryStore()
     this.#random = randomOf(seed, 0)
     this.scheduler = new Scheduler(this.#random)
+    this.#trace = new Trace(this.scheduler, this.#names, traced)
+    this.#termination = new Termination(this.store, this.scheduler, this.#sent, settings)
     this.created = new Promise(resolve => (this.#allCreated = resolve))
     this.#scenario = 'scenario' in simulation ? simulation.scenario(this.#outside()) : (simulation as Scenario)
     this.#misfortune = this.#random.pick([0.01, 0.03, 0.1])
@@ -85,7 +78,7 @@ export class World implements StorePlan, SenderHome {
   }
 
   get trace(): readonly string[] {
-    return this.#trace ?? []
+    return this.#trace.lines
   }
 
   /** How much is sent. */
@@ -97,7 +90,7 @@ export class World implements StorePlan, SenderHome {
   async run(): Promise<void> {
     for (let process = 0; process < this.#settings.processes; process++) this.#start()
     do await this.#step()
-    while (!(this.scheduler.idle && (await this.#over())))
+    while (!(this.scheduler.idle && (await this.#termination.reached(await this.#heads()))))
     await this.#check()
   }
 
@@ -118,20 +111,9 @@ export class World implements StorePlan, SenderHome {
   // What is sent.
 
   #write(script: readonly unknown[]): void {
-    const first = this.#senders.keys().next().value!
-    const { keep } = this.#settings
-    for (const [index, entry] of script.entries()) {
-      if (keep !== undefined && !keep.includes(index)) continue
-      const addressed = !Array.isArray(entry) && !('type' in (entry as object))
-      const { run, event } = (addressed ? entry : { run: first, event: entry }) as { run: string; event: never }
-      const sender = this.#senders.get(run)
-      if (sender === undefined)
-        throw new TypeError(
-          `Expected each event to have a \`type\`, or the \`run\` that it is for; there are the runs ${[...this.#senders.keys()].join(', ')}, got ${JSON.stringify(entry)}.`,
-        )
-      const delivery: Delivery = { id: `${index}`, run, events: event, receipt: undefined }
+    for (const delivery of deliveriesOf(script, [...this.#senders.keys()], this.#settings.keep)) {
       this.#sent.push(delivery)
-      sender.waiting.push(delivery)
+      this.#senders.get(delivery.run)!.waiting.push(delivery)
     }
   }
 
@@ -142,7 +124,7 @@ export class World implements StorePlan, SenderHome {
   }
 
   answered({ id, run, receipt }: Delivery): void {
-    this.#progress = this.#answered = this.scheduler.now
+    this.#termination.answered()
     this.note(() => `event ${id} of ${run}: ${receipt!.ok ? `unit ${receipt!.seq}` : receipt!.error.code}`)
   }
 
@@ -225,26 +207,24 @@ export class World implements StorePlan, SenderHome {
     this.scheduler.add('work', undefined, `a late ${write}`, this.scheduler.delay() * 3, arrive)
   }
 
-  written({ process, alive }: Life, write: string, given: unknown, answer: unknown): void {
-    if (write !== 'append' && write !== 'deliver') return
-    this.#progress = this.scheduler.now
-    const who = alive ? process : `${process}, dead,`
+  written(life: Life, write: string, given: unknown, answer: unknown): void {
     if (write === 'append') {
-      const outcomes = answer as readonly AppendOutcome[]
-      for (const [index, item] of (given as readonly AppendItem[]).entries()) {
-        const key = item.units[0]?.creation?.key
-        if (key !== undefined) this.#names.set(item.run, key)
-        this.note(() => `${who} appends ${this.#shown(item)}: ${outcomes[index]?.status}`)
+      const items = given as readonly AppendItem[]
+      this.#termination.progressed()
+      for (const { run, units } of items) {
+        const key = units[0]?.creation?.key
+        if (key !== undefined) this.#names.set(run, key)
       }
-    } else {
-      for (const { receiver, event } of given as readonly Mail[])
-        this.note(() => `${who} delivers ${event.type} to ${this.#nameOf(receiver)}: ${answer}`)
+      this.#trace.appended(life, items, answer as readonly AppendOutcome[])
+    } else if (write === 'deliver') {
+      this.#termination.progressed()
+      this.#trace.delivered(life, given as readonly Mail[], answer)
     }
   }
 
   // The end.
 
-  async #heads(): Promise<ReadonlyMap<Sender, RunHead | undefined>> {
+  async #heads(): Promise<Heads> {
     const heads = new Map<Sender, RunHead | undefined>()
     const known = new Map([...this.#names].map(([run, key]) => [key, run]))
     for (const sender of this.#senders.values()) {
@@ -252,50 +232,6 @@ export class World implements StorePlan, SenderHome {
       heads.set(sender, run === undefined ? undefined : await this.store.head(run))
     }
     return heads
-  }
-
-  /** Nothing is under way: whether nothing is left to be done either. Lets time leap where only time has to pass. */
-  async #over(): Promise<boolean> {
-    const { scheduler } = this
-    const heads = await this.#heads()
-    const all = [...heads.values()]
-    const unanswered = this.#sent.some(({ receipt }) => receipt === undefined)
-    const answered = !unanswered && all.every(head => head !== undefined)
-    if (answered && all.every(isQuiet)) return true
-    const next = Math.min(...all.map(head => head?.due ?? Number.POSITIVE_INFINITY))
-    if (answered && scheduler.now - this.#answered > this.#settings.duration && next > scheduler.now) return true
-    const silent = scheduler.now - this.#progress > this.#settings.patience
-    if (silent) {
-      const pending = await this.#pending(heads)
-      const waits = pending.some(({ promises }) => promises.length > 0)
-      if (!answered || next <= scheduler.now || waits)
-        throw new SimulationFailure(
-          'stuck',
-          `Nothing has happened for ${scheduler.now - this.#progress} virtual ms, and this is still to be done:\n${[
-            ...pending.map(({ text }) => text),
-            ...this.#sent
-              .filter(({ receipt }) => receipt === undefined)
-              .map(({ id, run }) => `event ${id} of ${run} has no answer`),
-          ].join(
-            '\n',
-          )}\nWhat an invocation waits for has to be of the simulation: its own promises, or \`sleep\` of the world; never a real timer.`,
-        )
-      return true // what listens, listens for ever
-    }
-    if (answered && all.every(head => head!.beside.process === null) && next - 1_000 > scheduler.now) {
-      scheduler.leap(Math.min(next - 1_000, this.#answered + this.#settings.duration + 1))
-      this.#progress = scheduler.now
-    }
-    return false
-  }
-
-  async #pending(heads: ReadonlyMap<Sender, RunHead | undefined>) {
-    const entries = []
-    for (const [sender, head] of heads) {
-      if (head === undefined) entries.push({ promises: [], text: `run ${sender.key} was never opened` })
-      else if (!isQuiet(head)) entries.push(await pendingOf(this.store, head, sender))
-    }
-    return entries
   }
 
   async #check(): Promise<void> {
@@ -315,7 +251,7 @@ export class World implements StorePlan, SenderHome {
   }
 
   /** Nothing was left to be done, says the store: then a process that opens the runs now has nothing to do. */
-  async #reopen(heads: ReadonlyMap<Sender, RunHead | undefined>): Promise<void> {
+  async #reopen(heads: Heads): Promise<void> {
     this.#calm = true
     for (const process of this.#processes) process.die()
     const name = 'the last process'
@@ -341,34 +277,9 @@ export class World implements StorePlan, SenderHome {
     process.die()
   }
 
-  // The trace.
-
   note(line: () => string): void {
-    this.#trace?.push(`${this.scheduler.now - beginning} ms  ${line()}`)
+    this.#trace.note(line)
   }
-
-  #nameOf(run: string): string {
-    return this.#names.get(run) ?? run.slice(0, 7)
-  }
-
-  #shown({ run, units, beside }: AppendItem): string {
-    const parts = units.map(unit => `${unit.seq} ${kindOf(unit)}`)
-    const made = Object.entries(beside?.attempts ?? {}).filter(([, attempt]) => attempt !== null)
-    parts.push(
-      ...made.map(([invocation, attempt]) => `attempt ${attempt} of ${invocation.slice(invocation.indexOf('/') + 1)}`),
-    )
-    return `${this.#nameOf(run)} [${parts.join(', ')}]`
-  }
-}
-
-function isQuiet(head: RunHead | undefined): boolean {
-  return head !== undefined && head.due === null && head.beside.process === null
-}
-
-function kindOf({ origin, events, creation }: NewUnit): string {
-  if (creation !== undefined) return 'creation'
-  const types = events.map(({ type }) => type).join('+')
-  return origin.kind === 'outside' ? types : `${origin.kind} ${types}`.trimEnd()
 }
 
 function told(thrown: unknown): string {

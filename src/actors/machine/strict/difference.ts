@@ -1,6 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import { pathOf } from '../actor-ref.ts'
-import type { Draft, Effect } from '../draft.ts'
+import type { Draft } from '../draft.ts'
+import type { Effect } from '../effect.ts'
 import type { RunState } from '../state.ts'
 import { isActorRef } from '../state-json.ts'
 import type { LiveMachineSnapshot, LiveRef, LiveSnapshot } from '../xstate.ts'
