@@ -72,6 +72,22 @@ test('whenever a lease is lost, alone or while it is given back: nothing is lost
   expect(unhandled).toEqual([])
 }, 60_000)
 
+test('a handle on a run where something is due is refused while another holds its lease', async () => {
+  const fleet = new Fleet()
+  const { time, memory } = fleet
+  const member = fleet.join()
+  await fleet.send('a', { type: 'ARM', n: 1, to: 'a' })
+  await time.advance(1)
+  const closed = member.supervisor.close()
+  await time.advance(1)
+  await closed
+  for (const partition of [0, 1]) await memory.claim({ namespace: 't', partition, owner: 'stranger', group: 'others' })
+  await time.advance(delay)
+  await expect(member.open('a')).rejects.toMatchObject({ code: 'LEASE_HELD' })
+  expect(await memory.head((await memory.find('t', 'a'))!)).toMatchObject({ seq: 1 })
+  expect(fleet.inMemory).toBe(0)
+})
+
 /** @param tight whether only one run fits into memory, so that runs are passivated all the time */
 async function property(tight: boolean, schedule: readonly Step[]): Promise<void> {
   const fleet = new Fleet()

@@ -29,16 +29,20 @@ export class Residency {
     return this.#runs.has(run)
   }
 
-  /** Holds the run: as it is in memory, or as `load` brings it there. */
+  /** Holds the run: as it is in memory, or as `load` brings it there. @throws rejects as `load`, or with why what it brought has ended */
   async hold(run: string, load: () => Promise<Resident>): Promise<Resident> {
     for (;;) {
       await this.#leaving.get(run)
-      const residence = this.#runs.get(run) ?? this.#enter(run, load())
+      const found = this.#runs.get(run)
+      const residence = found ?? this.#enter(run, load())
       residence.holders++
       const resident = await residence.resident
-      if (resident.over === undefined) return resident
-      // It ended while it was looked up: a fresh one is loaded.
+      const { over } = resident
+      if (over === undefined) return resident
       if (this.#runs.get(run) === residence) this.#runs.delete(run)
+      // It ended while it was looked up: a fresh one is loaded. What ended a fresh one (a lease of another's, say, where
+      // something is due) would end the next one too.
+      if (found === undefined && over.error !== undefined) throw over.error
     }
   }
 
