@@ -2,6 +2,7 @@ import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { undecided } from './run-errors.ts'
+import { UnitFeed } from './unit-feed.ts'
 
 /** Whoever has something to append to one run. */
 export interface Writer {
@@ -25,9 +26,11 @@ const mostAppends = 4
  * flush serves them all. A run has at most one item in flight.
  */
 export class Journal {
+  /** Told of the units that the appends of runs made durable. */
+  readonly feed = new UnitFeed()
   readonly #store: Store
+  readonly #appends = new Set<Promise<void>>()
   #ready: Writer[] = []
-  #appends = 0
   #scheduled = false
   #taking = false
   telemetry: Telemetry | undefined = undefined
@@ -42,7 +45,12 @@ export class Journal {
     writer.requested = true
     this.#ready.push(writer)
     if (this.#ready.length >= wholeAppend) this.#take()
-    else if (this.#appends === 0) this.#schedule()
+    else if (this.#appends.size === 0) this.#schedule()
+  }
+
+  /** Resolves when the appends that are under way now are answered. */
+  async answered(): Promise<void> {
+    await Promise.all(this.#appends)
   }
 
   #schedule(): void {
@@ -59,7 +67,7 @@ export class Journal {
     if (this.#taking) return
     this.#taking = true
     try {
-      while (this.#ready.length >= (this.#appends === 0 ? 1 : wholeAppend) && this.#appends < mostAppends)
+      while (this.#ready.length >= (this.#appends.size === 0 ? 1 : wholeAppend) && this.#appends.size < mostAppends)
         this.#takeReady()
     } finally {
       this.#taking = false
@@ -93,8 +101,7 @@ export class Journal {
 
   /** Keeps no item while the store has it: what is in flight is most of what a collection of garbage has to copy. */
   #append(writers: readonly Writer[], items: readonly AppendItem[]): void {
-    this.#appends++
-    this.#asked(items)
+    const answered = this.#asked(items)
       .then(outcomes => {
         for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
       })
@@ -103,10 +110,11 @@ export class Journal {
         for (const writer of writers) writer.failed(error)
       })
       .then(() => {
-        this.#appends--
+        this.#appends.delete(answered)
         // Whoever was answered goes on first, and is in time for the next one.
         if (this.#ready.length > 0) this.#schedule()
       })
+    this.#appends.add(answered)
   }
 
   #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {
