@@ -29,8 +29,9 @@ export class Journal {
   /** Told of the units that the appends of runs made durable. */
   readonly feed = new UnitFeed()
   readonly #store: Store
-  readonly #appends = new Set<Promise<void>>()
   #ready: Writer[] = []
+  #appends = 0
+  #whenAnswered: (() => void)[] = []
   #scheduled = false
   #taking = false
   telemetry: Telemetry | undefined = undefined
@@ -45,12 +46,13 @@ export class Journal {
     writer.requested = true
     this.#ready.push(writer)
     if (this.#ready.length >= wholeAppend) this.#take()
-    else if (this.#appends.size === 0) this.#schedule()
+    else if (this.#appends === 0) this.#schedule()
   }
 
-  /** Resolves when the appends that are under way now are answered. */
-  async answered(): Promise<void> {
-    await Promise.all(this.#appends)
+  /** Resolves when no append is under way. */
+  answered(): Promise<void> {
+    if (this.#appends === 0) return Promise.resolve()
+    return new Promise(resolve => this.#whenAnswered.push(resolve))
   }
 
   #schedule(): void {
@@ -67,7 +69,7 @@ export class Journal {
     if (this.#taking) return
     this.#taking = true
     try {
-      while (this.#ready.length >= (this.#appends.size === 0 ? 1 : wholeAppend) && this.#appends.size < mostAppends)
+      while (this.#ready.length >= (this.#appends === 0 ? 1 : wholeAppend) && this.#appends < mostAppends)
         this.#takeReady()
     } finally {
       this.#taking = false
@@ -101,7 +103,8 @@ export class Journal {
 
   /** Keeps no item while the store has it: what is in flight is most of what a collection of garbage has to copy. */
   #append(writers: readonly Writer[], items: readonly AppendItem[]): void {
-    const answered = this.#asked(items)
+    this.#appends++
+    this.#asked(items)
       .then(outcomes => {
         for (let i = 0; i < writers.length; i++) writers[i]!.settled(outcomes[i]!)
       })
@@ -110,11 +113,12 @@ export class Journal {
         for (const writer of writers) writer.failed(error)
       })
       .then(() => {
-        this.#appends.delete(answered)
+        this.#appends--
+        if (this.#appends === 0 && this.#whenAnswered.length > 0)
+          for (const resolve of this.#whenAnswered.splice(0)) resolve()
         // Whoever was answered goes on first, and is in time for the next one.
         if (this.#ready.length > 0) this.#schedule()
       })
-    this.#appends.add(answered)
   }
 
   #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {

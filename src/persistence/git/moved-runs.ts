@@ -21,7 +21,7 @@ export class MovedRuns {
   #everything = true
   #runs = new Set<string>()
   /** What the pass in hand commits, or a pass that failed. */
-  #inHand: { everything: boolean; runs: Set<string> } = { everything: false, runs: new Set() }
+  #inHand: { readonly everything: boolean; readonly runs: ReadonlySet<string> } = { everything: false, runs: new Set() }
   #broken: unknown
 
   /** Follows from the call on. @param moved called when a run moves @param signal ends it */
@@ -39,7 +39,8 @@ export class MovedRuns {
     const { store } = this.#source
     const inHand = this.#inHand
     const everything = this.#everything || inHand.everything
-    const runs = [...new Set([...inHand.runs, ...this.#runs])]
+    // A listing has them all.
+    const runs = everything ? [] : [...new Set([...inHand.runs, ...this.#runs])]
     this.#inHand = { everything, runs: new Set(runs) }
     this.#everything = false
     this.#runs = new Set()
