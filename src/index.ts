@@ -65,6 +65,8 @@ export {
   type SupervisorEvent,
   type SupervisorStatus,
   supervise,
+  type UnitNotice,
+  type UnitsOptions,
 } from './actors/supervisor/index.ts'
 
 /**

@@ -2,6 +2,7 @@ import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { undecided } from './run-errors.ts'
+import { UnitFeed } from './unit-feed.ts'
 
 /** Whoever has something to append to one run. */
 export interface Writer {
@@ -25,9 +26,12 @@ const mostAppends = 4
  * flush serves them all. A run has at most one item in flight.
  */
 export class Journal {
+  /** Told of the units that the appends of runs made durable. */
+  readonly feed = new UnitFeed()
   readonly #store: Store
   #ready: Writer[] = []
   #appends = 0
+  #whenAnswered: (() => void)[] = []
   #scheduled = false
   #taking = false
   telemetry: Telemetry | undefined = undefined
@@ -43,6 +47,12 @@ export class Journal {
     this.#ready.push(writer)
     if (this.#ready.length >= wholeAppend) this.#take()
     else if (this.#appends === 0) this.#schedule()
+  }
+
+  /** Resolves when no append is under way. */
+  answered(): Promise<void> {
+    if (this.#appends === 0) return Promise.resolve()
+    return new Promise(resolve => this.#whenAnswered.push(resolve))
   }
 
   #schedule(): void {
@@ -104,6 +114,8 @@ export class Journal {
       })
       .then(() => {
         this.#appends--
+        if (this.#appends === 0 && this.#whenAnswered.length > 0)
+          for (const resolve of this.#whenAnswered.splice(0)) resolve()
         // Whoever was answered goes on first, and is in time for the next one.
         if (this.#ready.length > 0) this.#schedule()
       })

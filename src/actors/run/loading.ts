@@ -107,6 +107,7 @@ async function loadResident(
     head = await knownHead(store, id, signal)
   }
   const place = await recover(store, head, lineage, { signal })
+  journalOf(store).feed.loaded(id)
   const { program } = place
   const { run, time, seq, at, revision, beside } = head
   const resident = new Resident({

@@ -7,7 +7,7 @@ import { migrationFailed } from '../machine/migration.ts'
 import { nextTimer, type RunState } from '../machine/state.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import { type Recovered, recover } from './history.ts'
-import { asStoreError } from './journal.ts'
+import { asStoreError, journalOf } from './journal.ts'
 import { links, sentBy, sentOf } from './kinship.ts'
 import type { Lineage } from './lineage.ts'
 import { refused, unknownPast } from './mismatch.ts'
@@ -90,12 +90,16 @@ export async function migrate(
     ...(status === head.status ? undefined : { status }),
     ...(posts && { beside: { mailing: [unit.seq], ...(links(unit.mail) && { linked: true }) } }),
   }
+  const { feed } = journalOf(store)
   const outcomes = await store.append([item], { signal }).catch(thrown => {
-    throw asStoreError(thrown)
+    const error = asStoreError(thrown)
+    if (error.code === 'STORE_OUTCOME_UNKNOWN') feed.doubt(run)
+    throw error
   })
   const outcome = outcomes[0]!
   switch (outcome.status) {
     case 'appended':
+      if (feed.isRead) feed.tell(run, head, item.units)
       // What spares deciding it again is a cache: losing it is nobody's concern.
       return store
         .saveSnapshot(run, {

@@ -1,4 +1,5 @@
 import type { AppendItem, AppendOutcome } from '../contracts/store.ts'
+import type { NewUnit } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { Aftermath } from './aftermath.ts'
 import { needsAppend, type Pending } from './command.ts'
@@ -124,14 +125,22 @@ export class RunWriter implements Writer {
     resident.outbox?.entered(outcome.status)
     const attempted = this.#aftermath.settled(outcome.status === 'appended')
     this.#mailroom.entered(outcome.status === 'appended')
-    if (resident.over !== undefined) return
+    const { feed } = this.#journal
+    if (resident.over !== undefined) {
+      if (outcome.status === 'appended' && count > 0) feed.lose(run)
+      return
+    }
     switch (outcome.status) {
-      case 'appended':
+      case 'appended': {
         this.#durable.written(outcome.revision)
-        resident.appended(this.#take(count), attempted)
+        const settled = this.#take(count)
+        // Before anybody is answered.
+        if (feed.isRead) feed.tell(run, resident.name, unitsOf(settled))
+        resident.appended(settled, attempted)
         this.tellWritten()
         this.#goOn()
         return resident.catchUp()
+      }
       case 'conflict':
         return resident.conflicted()
       case 'fenced':
@@ -145,6 +154,7 @@ export class RunWriter implements Writer {
   }
 
   failed(error: XMachinesError): void {
+    if (this.#inFlight > 0 && error.code === 'STORE_OUTCOME_UNKNOWN') this.#journal.feed.doubt(this.run)
     this.#inFlight = 0
     this.#appending = false
     this.#aftermath.settled(false)
@@ -176,4 +186,8 @@ export class RunWriter implements Writer {
     this.#pending = []
     return all
   }
+}
+
+function unitsOf(settled: readonly Pending[]): readonly NewUnit[] {
+  return settled.flatMap(({ unit }) => unit ?? [])
 }

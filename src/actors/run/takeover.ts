@@ -3,6 +3,7 @@ import { XMachinesError } from '../errors.ts'
 import type { Aftermath } from './aftermath.ts'
 import type { Decider } from './decider.ts'
 import type { Durable } from './durable.ts'
+import { journalOf } from './journal.ts'
 import type { Mailroom } from './mailroom.ts'
 import type { Resident } from './resident.ts'
 import { runExists } from './run-errors.ts'
@@ -98,6 +99,8 @@ export class Takeover {
       decider.reset(kept)
       this.#goOn(kept, creation !== undefined, adopted.length > 0)
       writer.tellWritten()
+      const { run, store } = this.#resident
+      if (adopted.length > 0) journalOf(store).feed.lose(run)
       this.#resident.show(adopted)
     })
   }

@@ -3,6 +3,7 @@ import type { AnyMachine } from '../run/types.ts'
 import { type SuperviseOptions, settingsOf } from './options.ts'
 import { GroupSupervisor, type Supervisor } from './supervisor.ts'
 
+export type { UnitNotice, UnitsOptions } from '../run/unit-feed.ts'
 export type { Backoff } from './backoff.ts'
 export type { SupervisorEvent } from './events.ts'
 export type { Decoded, RestartPolicy, SuperviseOptions } from './options.ts'

@@ -1,10 +1,12 @@
 import type { PartitionLease } from '../contracts/broker.ts'
-import type { AbortOptions } from '../contracts/store.ts'
+import type { AbortOptions, Store } from '../contracts/store.ts'
 import type { MeasuredLease } from '../contracts/telemetry.ts'
 import type { TimeoutHandle } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { HostKeeper } from '../host/host.ts'
 import { childWards } from '../host/ward.ts'
+import { journalOf } from '../run/journal.ts'
+import type { UnitNotice, UnitsOptions } from '../run/unit-feed.ts'
 import { Pauses } from './backoff.ts'
 import { caughtUp } from './caught-up.ts'
 import { Counts } from './counts.ts'
@@ -21,6 +23,8 @@ import type { LeaseStatus, SupervisorStatus } from './status.ts'
 
 /** Drives runs with the records of a broker. Made by `supervise`. */
 export interface Supervisor extends AsyncDisposable {
+  /** Where its runs are kept. */
+  readonly store: Store
   /**
    * Resolves when all records that the topics hold at the call are settled and committed, whichever member of the group
    * holds them, and the outputs of their runs are sent.
@@ -32,6 +36,18 @@ export interface Supervisor extends AsyncDisposable {
   status(): SupervisorStatus
   /** What happens: the newest 1,024 are kept for whoever reads. Ends with the supervisor. */
   readonly events: ReadableStream<SupervisorEvent>
+  /**
+   * The units that become durable from the call on, each once, in the order of their run, and before its sender is answered: those of
+   * its runs, of their child runs, and of whatever else this process runs on the same store object. What other processes
+   * write, or an import, is not among them. Each call is a reader of its own; nothing is done for a reader that is not there.
+   *
+   * Nobody waits for a reader. At most `buffer` notices wait for it, also while nobody reads the stream: cancel what
+   * is not wanted. Once there are more, they are dropped, and one `lost` stands for them: read what is wanted of the store, then go on.
+   * Ends with the supervisor, after what was under way then; errors with `ABORTED`.
+   *
+   * @throws TypeError for a buffer that cannot be meant
+   */
+  units(options?: UnitsOptions): ReadableStream<UnitNotice>
   /** Leaves the group: drains, commits, passivates and gives back every lease; closes the consumer. Idempotent. */
   close(): Promise<void>
 }
@@ -85,6 +101,18 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
 
   get events(): ReadableStream<SupervisorEvent> {
     return this.#events.stream
+  }
+
+  get store(): Store {
+    return this.settings.store
+  }
+
+  units(options: UnitsOptions = {}): ReadableStream<UnitNotice> {
+    const journal = journalOf(this.store)
+    return journal.feed.open(
+      options,
+      this.#closed.then(() => journal.answered()),
+    )
   }
 
   caughtUp({ signal }: AbortOptions = {}): Promise<void> {

@@ -6,13 +6,17 @@ import { Archiver } from './archiver.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
+import { MovedRuns, type UnitSource } from './moved-runs.ts'
 import { packDepot } from './pack-depot.ts'
 import { gitdirOf, initRepository, type NodeRepository, openRepository, type RepositoryPlace } from './repository.ts'
 import { checkFormat } from './repository-config.ts'
 
-/** How {@link archive} follows a store. One of `dir` and `gitdir` says where the repository is. */
+/** How {@link archive} follows a store or a supervisor. One of `dir` and `gitdir` says where the repository is. */
 export type ArchiveOptions = RepositoryPlace & {
-  /** Time between two looks at the store at least, ms. Looks that take long are followed by longer pauses. @default 1000 */
+  /**
+   * Time between two looks at the store at least, ms; of a supervisor, between two commits. What takes long is followed by a
+   * longer pause. @default 1000
+   */
   readonly interval?: number
   /** When it fires, the archive closes. */
   readonly signal?: AbortSignal
@@ -25,7 +29,8 @@ export interface Archive {
   /** The Git directory. */
   readonly gitdir: string
   /**
-   * Resolves to what was done so far, once all that the store had at the call is committed.
+   * Resolves to what was done so far, once all that the store had at the call is committed; of a supervisor, all units that it
+   * had told of, and whatever the store had when the archive was started.
    *
    * Rejects with what stopped that pass: among others `ARCHIVE_DIFFERS` (the other runs are committed all the same),
    * `STORE_FOREIGN`, `STORE_LOCKED`, `OBJECT_FORMAT_MISMATCH`, or `STORE_CLOSED`.
@@ -53,27 +58,37 @@ export interface ArchiveProgress {
  * repository is made if there is none. What is committed already is what its branches say, so it can be stopped and
  * started at any time, and each unit is committed once. The store is only read, a piece at a time, and never waits.
  *
+ * A store is listed every `interval`, whoever writes to it. A supervisor is followed by its `units()`: its store is listed at
+ * the start, and where units were lost on the way; else only the runs that moved are looked at, the first of them at once. What
+ * other processes write is then committed when its run moves here, or at the next start. Once the supervisor is closed,
+ * nothing more comes: close the archive before the store.
+ *
  * @throws TypeError for an option that makes no sense; everything else comes from `caughtUp`
  */
-export function archive(source: Store, options: ArchiveOptions): Archive {
+export function archive(source: Store | UnitSource, options: ArchiveOptions): Archive {
   const { interval = 1000, signal, onError = warn } = options
   const gitdir = gitdirOf(options)
   if (!(interval >= 0)) throw new TypeError(`Expected \`interval\` to be milliseconds, got ${String(interval)}.`)
+  const stop = new AbortController()
+  const store = 'units' in source ? source.store : source
+  const moved = 'units' in source ? new MovedRuns(source, stop.signal, () => follower.nudge()) : undefined
   let writing: RepositoryWriter | undefined
-  const follower = new Follower({
-    store: source,
+  const follower: Follower = new Follower({
+    store,
     gitdir,
     interval,
     rest: 5,
     onError,
-    heads: stop => source.list({ signal: stop }),
+    heads: until => moved?.heads(until) ?? store.list({ signal: until }),
+    committed: failed => moved?.committed(failed),
     open: async () => {
-      writing ??= await RepositoryWriter.open(gitdir, { bare: options.gitdir !== undefined, source })
+      writing ??= await RepositoryWriter.open(gitdir, { bare: options.gitdir !== undefined, source: store })
       return writing.archiver
     },
   })
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
+    stop.abort()
     closing ??= follower.close().then(() => writing?.close())
     return closing
   }

@@ -45,6 +45,8 @@ export class Follower {
   #wake: () => void = () => {}
   #failed: XMachinesError | undefined
   #flushes = -1
+  /** Before then, nothing but a call of `caughtUp` begins a pass: the last one wrote, or failed. */
+  #restsUntil = 0
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -64,9 +66,9 @@ export class Follower {
     })
   }
 
-  /** Something is new: the next pass begins as soon as it may. */
+  /** Something is new: the next pass begins at once if that is not too soon after one that wrote, else when it is due. */
   nudge(): void {
-    this.#wake()
+    if (performance.now() >= this.#restsUntil) this.#wake()
   }
 
   /** Ends after the run in hand; what was taken is committed. */
@@ -84,6 +86,7 @@ export class Follower {
       const waiting = this.#waiting
       this.#waiting = []
       const start = performance.now()
+      const flushes = archiver?.counts.flushes ?? 0
       try {
         archiver ??= await this.#options.open()
         await this.#pass(archiver)
@@ -105,7 +108,9 @@ export class Follower {
       }
       const took = performance.now() - start
       const { interval, rest } = this.#options
-      await this.#pause(Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest)))
+      const pause = Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest))
+      if (failures > 0 || archiver?.counts.flushes !== flushes) this.#restsUntil = performance.now() + pause
+      await this.#pause(pause)
     }
     for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
     this.#waiting = []

@@ -1,5 +1,6 @@
 export { type Archive, type ArchiveOptions, type ArchiveProgress, archive } from './archive.ts'
 export { openClone } from './clone.ts'
 export { type GitStoreOptions, gitStore } from './git-store.ts'
+export type { UnitSource } from './moved-runs.ts'
 export type { CallerFs } from './over-fs/caller-fs.ts'
 export type { RepositoryPlace } from './repository.ts'

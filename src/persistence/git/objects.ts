@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
+import { bytesIfThere, textIfThere } from './existing-file.ts'
 import { errnoOf } from './failures.ts'
 import { putHex } from './hex.ts'
 import { entryTypes, type FoundObject } from './object-types.ts'
@@ -132,7 +133,7 @@ export class Objects {
 
   #loose(oid: string): FoundObject | undefined {
     for (const dir of this.#dirs) {
-      const bytes = readIfThere(join(dir, oid.slice(0, 2), oid.slice(2)))
+      const bytes = bytesIfThere(join(dir, oid.slice(0, 2), oid.slice(2)))
       if (bytes === undefined) continue
       const whole = inflateSync(bytes)
       const end = whole.indexOf(0)
@@ -168,7 +169,7 @@ export class Objects {
 
   #open(path: string): PackFile | undefined {
     try {
-      const bytes = readIfThere(`${path.slice(0, -5)}.idx`)
+      const bytes = bytesIfThere(`${path.slice(0, -5)}.idx`)
       const index = bytes && PackIndex.read(bytes, this.format)
       return index && new PackFile(path, index, this.#width)
     } catch (error) {
@@ -183,20 +184,11 @@ function withAlternates(dirs: readonly string[]): readonly string[] {
   const add = (dir: string): void => {
     if (all.has(dir) || !existsSync(dir)) return
     all.add(dir)
-    const text = readIfThere(join(dir, 'info', 'alternates'))?.toString() ?? ''
+    const text = textIfThere(join(dir, 'info', 'alternates')) ?? ''
     for (const line of text.split('\n')) if (line !== '' && !line.startsWith('#')) add(resolve(dir, line))
   }
   for (const dir of dirs) add(dir)
   return [...all]
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
 }
 
 function namesIn(dir: string): readonly string[] {

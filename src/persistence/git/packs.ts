@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { errnoOf } from './failures.ts'
+import { textIfThere } from './existing-file.ts'
 import type { GitFiles } from './files.ts'
 import { Objects } from './objects.ts'
 import { idDelta, offsetDelta, type PackFile } from './pack-file.ts'
@@ -31,7 +31,7 @@ export class Packs {
   async removeLeftovers(): Promise<void> {
     for (const name of readdirSync(this.folder)) {
       const path = join(this.folder, name)
-      const ours = name.startsWith(temporaryPack) || (name.endsWith('.keep') && textOf(path) === keepMark)
+      const ours = name.startsWith(temporaryPack) || (name.endsWith('.keep') && textIfThere(path) === keepMark)
       if (ours) await this.#files.remove(path)
     }
   }
@@ -97,13 +97,4 @@ function smallOnes(packs: readonly PackFile[]): readonly PackFile[] {
     sum += pack.end
   }
   return bySize.slice(0, count)
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
 }

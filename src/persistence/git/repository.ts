@@ -2,7 +2,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { errnoOf, foreign } from './failures.ts'
+import { textIfThere } from './existing-file.ts'
+import { foreign } from './failures.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Objects } from './objects.ts'
 import { Refs } from './refs.ts'
@@ -65,7 +66,7 @@ function isGitdir(path: string): boolean {
 
 /** Of a linked working tree: the directory with what all of them share. */
 function commonOf(gitdir: string): string {
-  const common = textOf(join(gitdir, 'commondir'))?.trim()
+  const common = textIfThere(join(gitdir, 'commondir'))?.trim()
   return common === undefined ? gitdir : resolve(gitdir, common)
 }
 
@@ -85,13 +86,13 @@ export function openRepository(gitdir: string, options: OpenRepositoryOptions = 
     })
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
-  const { objectFormat, ours } = readConfig(gitdir, textOf(join(gitdir, 'config')) ?? '')
+  const { objectFormat, ours } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
   return {
     gitdir,
     objectFormat,
     refs: new Refs(gitdir, files),
     objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat),
-    shallow: new Set((textOf(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
+    shallow: new Set((textIfThere(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
     ours,
   }
 }
@@ -111,13 +112,4 @@ export async function initRepository(
   await files.write(join(gitdir, 'HEAD'), 'ref: refs/heads/main\n', { exclusive: false })
   for (const folder of ['objects', 'refs', '.']) await files.syncFolder(join(gitdir, folder))
   await files.syncFolder(dirname(gitdir))
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
 }

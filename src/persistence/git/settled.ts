@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { errnoOf } from './failures.ts'
+import { textIfThere } from './existing-file.ts'
 import type { GitFiles } from './files.ts'
 import { ownFolder } from './layout.ts'
 import { identityOf } from './packed-refs.ts'
@@ -27,13 +27,13 @@ export function settled(gitdir: string, journal: string, refs: Refs): Settled {
     refs.hasLoose() ? undefined : `${identityOf(join(gitdir, 'packed-refs'))}\n${logsOf(journal)}\n`
   return {
     holds() {
-      const text = textOf(path)
+      const text = textIfThere(path)
       return text !== undefined && text === now()
     },
     async note(files) {
       const text = now()
       if (text === undefined) await files.remove(path)
-      else if (text !== textOf(path)) await files.write(path, text, { exclusive: false })
+      else if (text !== textIfThere(path)) await files.write(path, text, { exclusive: false })
     },
   }
 }
@@ -42,13 +42,4 @@ export function settled(gitdir: string, journal: string, refs: Refs): Settled {
 function logsOf(journal: string): string {
   const logs = (existsSync(journal) ? readdirSync(journal) : []).filter(name => name.startsWith('log-'))
   return logs.map(name => `${name} ${statSync(join(journal, name)).size}`).join(', ')
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
 }

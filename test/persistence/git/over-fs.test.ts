@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { createFsFromVolume, Volume } from 'memfs'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { collect, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
@@ -87,6 +87,32 @@ test('what it wrote is read by stock Git, and by a store in files of Node, which
   const there = gitStore({ gitdir, fsync: false })
   await showsHistory(there, run)
   await there.close()
+})
+
+test('without isomorphic-git, what Git has packed says how to install it; what it has not packed is read', async () => {
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  const [one, loose, packed] = [join(dir, 'one.git'), join(dir, 'loose.git'), join(dir, 'packed.git')]
+  const first = gitStore({ gitdir: one, fs: nodeFs })
+  const run = await new TestRun('sha1', { key: 'k' }).create(first, {}, 2)
+  await first.close()
+  // Clones have no journal: they are read from their objects, which a clone on the same disk copies as they are.
+  for (const clone of [loose, packed]) git(one, 'clone', '-q', '--mirror', one, clone)
+  git(packed, 'repack', '-adq')
+  vi.doMock('isomorphic-git', () => {
+    throw new Error("Cannot find package 'isomorphic-git'")
+  })
+  ends.push(() => vi.doUnmock('isomorphic-git'))
+  const again = gitStore({ gitdir: loose, fs: nodeFs })
+  await showsHistory(again, run)
+  await again.close()
+  const store = gitStore({ gitdir: packed, fs: nodeFs })
+  await expect(store.head(run.id)).rejects.toMatchObject({
+    code: 'LIBRARY_MISSING',
+    message: expect.stringContaining('npm install isomorphic-git'),
+    details: { package: 'isomorphic-git' },
+  })
+  await store.close()
 })
 
 test('a clone that Git has packed is read with isomorphic-git, and goes on; so are units that were pushed', async () => {
