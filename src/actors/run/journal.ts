@@ -29,6 +29,8 @@ export class Journal {
   /** Told of the units that the appends of runs made durable. */
   readonly feed = new UnitFeed()
   readonly #store: Store
+  /** Runs that went out of memory with an item that the store has not answered. Each until it is loaded again. */
+  readonly #unanswered = new Set<string>()
   #ready: Writer[] = []
   #appends = 0
   #whenAnswered: (() => void)[] = []
@@ -47,6 +49,24 @@ export class Journal {
     this.#ready.push(writer)
     if (this.#ready.length >= wholeAppend) this.#take()
     else if (this.#appends === 0) this.#schedule()
+  }
+
+  /** A run ends here, and what was to be appended to it may become durable all the same, now or later. */
+  leaves(run: string): void {
+    this.#unanswered.add(run)
+  }
+
+  /** The store did not say whether it has an item of the run. */
+  doubts(run: string): void {
+    this.leaves(run)
+    this.feed.lose(run)
+  }
+
+  /** A run comes into memory as the store has it. Gives whether an item of its last stay may become durable yet. */
+  loads(run: string): boolean {
+    if (!this.#unanswered.delete(run)) return false
+    this.feed.lose(run)
+    return true
   }
 
   /** Resolves when no append is under way. */

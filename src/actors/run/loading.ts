@@ -107,7 +107,7 @@ async function loadResident(
     head = await knownHead(store, id, signal)
   }
   const place = await recover(store, head, lineage, { signal })
-  journalOf(store).feed.loaded(id)
+  const returns = journalOf(store).loads(id)
   const { program } = place
   const { run, time, seq, at, revision, beside } = head
   const resident = new Resident({
@@ -128,6 +128,7 @@ async function loadResident(
     midwife,
     kept: beside,
     lease: driver?.lease,
+    returns,
     outbox: driver?.outbox(run, head.key, head),
     telemetry,
     first: undefined,

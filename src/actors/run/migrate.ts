@@ -90,16 +90,16 @@ export async function migrate(
     ...(status === head.status ? undefined : { status }),
     ...(posts && { beside: { mailing: [unit.seq], ...(links(unit.mail) && { linked: true }) } }),
   }
-  const { feed } = journalOf(store)
+  const journal = journalOf(store)
   const outcomes = await store.append([item], { signal }).catch(thrown => {
     const error = asStoreError(thrown)
-    if (error.code === 'STORE_OUTCOME_UNKNOWN') feed.doubt(run)
+    if (error.code === 'STORE_OUTCOME_UNKNOWN') journal.doubts(run)
     throw error
   })
   const outcome = outcomes[0]!
   switch (outcome.status) {
     case 'appended':
-      if (feed.isRead) feed.tell(run, head, item.units)
+      if (journal.feed.isRead) journal.feed.tell(run, head, item.units)
       // What spares deciding it again is a cache: losing it is nobody's concern.
       return store
         .saveSnapshot(run, {

@@ -38,6 +38,8 @@ export interface ResidentStart {
   /** What else is kept beside the run, if it is not new. */
   readonly kept?: Beside | undefined
   readonly lease: Leased | undefined
+  /** What it appended when it was in memory before may become durable yet. */
+  readonly returns?: boolean
   /** What is to be sent out for the run, under a supervisor. */
   readonly outbox?: RunOutbox | undefined
   /** Measures the run. */

@@ -80,7 +80,7 @@ export class Resident {
     const writer = (this.#writer = new RunWriter(this, durable, aftermath, mailroom))
     const decider = (this.#decider = new Decider(this, writer, start))
     const parts = { decider, writer, durable, aftermath, mailroom }
-    this.#takeover = new Takeover(this, parts, start.first?.exclusive === true)
+    this.#takeover = new Takeover(this, parts, start)
     if (start.outbox !== undefined) {
       start.outbox.attach(this)
       this.watch(start.outbox)
@@ -322,7 +322,7 @@ export class Resident {
   #end(error: XMachinesError | undefined): void {
     this.#over = { error }
     this.telemetry?.end()
-    const rejected = [...this.#writer.clear().map(({ command }) => command), ...this.#decider.clear()]
+    const rejected = [...this.#writer.end().map(({ command }) => command), ...this.#decider.clear()]
     this.#aftermath.stop(error)
     this.#mailroom.stop()
     this.#writer.tellWritten()

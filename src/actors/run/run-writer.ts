@@ -88,6 +88,12 @@ export class RunWriter implements Writer {
     for (const resolve of this.#whenWritten.splice(0)) resolve()
   }
 
+  /** The run ends here. Gives what was pending. */
+  end(): readonly Pending[] {
+    if (this.#appending) this.#journal.leaves(this.run)
+    return this.clear()
+  }
+
   /** Nothing is pending any more. Gives what was. */
   clear(): readonly Pending[] {
     return this.#take(this.#pending.length)
@@ -154,7 +160,7 @@ export class RunWriter implements Writer {
   }
 
   failed(error: XMachinesError): void {
-    if (this.#inFlight > 0 && error.code === 'STORE_OUTCOME_UNKNOWN') this.#journal.feed.doubt(this.run)
+    if (error.code === 'STORE_OUTCOME_UNKNOWN') this.#journal.doubts(this.run)
     this.#inFlight = 0
     this.#appending = false
     this.#aftermath.settled(false)

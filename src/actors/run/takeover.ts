@@ -6,6 +6,7 @@ import type { Durable } from './durable.ts'
 import { journalOf } from './journal.ts'
 import type { Mailroom } from './mailroom.ts'
 import type { Resident } from './resident.ts'
+import type { ResidentStart } from './resident-start.ts'
 import { runExists } from './run-errors.ts'
 import type { RunWriter } from './run-writer.ts'
 
@@ -36,11 +37,14 @@ export class Takeover {
   #guest = false
   /** A run that is there already ends this one. */
   readonly #exclusive: boolean
+  /** What this process left when the run was in memory before is nobody's, until an append shows that nothing is to come of it. */
+  #returns: boolean
   #conflicts = 0
 
-  constructor(resident: Resident, parts: TakeoverParts, exclusive: boolean) {
+  constructor(resident: Resident, parts: TakeoverParts, { first, returns = false }: ResidentStart) {
     this.#resident = resident
-    this.#exclusive = exclusive
+    this.#exclusive = first?.exclusive === true
+    this.#returns = returns
     this.#parts = parts
   }
 
@@ -68,6 +72,7 @@ export class Takeover {
   /** An append was the first. */
   wasFirst(): void {
     this.#conflicts = 0
+    this.#returns = false
   }
 
   /** An append found that another writer was. */
@@ -114,7 +119,8 @@ export class Takeover {
     if (mine && mailroom.follow(kept) && !foreign) this.#conflicts = 0
     // A run that was there already is gone on with, as if it had been opened.
     // So is what nobody has in flight (any more).
-    const left = kept.process === null || kept.process === this.#gone
+    const own = this.#returns && kept.process === this.#resident.environment.process
+    const left = kept.process === null || kept.process === this.#gone || own
     if ((found || (left && state.table.invocations.size > 0)) && mine) {
       aftermath.inherit(kept)
       this.#resident.goOn()

@@ -39,8 +39,6 @@ const lostAny: UnitNotice = Object.freeze({ type: 'lost', run: undefined })
 /** Tells whoever reads of the units that the runs of a store append in this process. Nobody waits for a reader. */
 export class UnitFeed {
   readonly #readers = new Set<UnitReader>()
-  /** Runs that may have units that were told as lost before they were durable. */
-  readonly #unsure = new Set<string>()
 
   /** Whether anybody reads: else there is nothing to tell. */
   get isRead(): boolean {
@@ -53,7 +51,6 @@ export class UnitFeed {
       throw new TypeError(`Expected \`buffer\` to be a whole number from 1, got \`${String(buffer)}\`.`)
     const reader = new UnitReader(buffer, signal, () => {
       this.#readers.delete(reader)
-      if (!this.isRead) this.#unsure.clear()
     })
     this.#readers.add(reader)
     void ended.then(() => reader.finish())
@@ -68,21 +65,9 @@ export class UnitFeed {
       this.#push({ type: 'unit', run, namespace, key: key === '' ? undefined : key, unit: Object.freeze(unit) })
   }
 
-  /** Units of a run are durable that nobody has any more. */
+  /** Units of a run are durable, or may be, that nobody has any more. */
   lose(run: string): void {
     if (this.isRead) this.#push({ type: 'lost', run })
-  }
-
-  /** The store did not say whether units of a run are durable. They may become so later: what is loaded next is looked at again. */
-  doubt(run: string): void {
-    if (!this.isRead) return
-    this.#unsure.add(run)
-    this.lose(run)
-  }
-
-  /** A run came into memory as the store has it. */
-  loaded(run: string): void {
-    if (this.#unsure.delete(run)) this.lose(run)
   }
 
   #push(notice: UnitNotice): void {

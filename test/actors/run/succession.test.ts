@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { type Store, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
@@ -37,6 +38,50 @@ test('what a process leaves behind is taken over by another that has the run ope
   expect(two.getSnapshot().context.outcome).toBe('paid')
   expect(times[1].timers).toBe(0)
 })
+
+test('what becomes durable only when the run is open again is gone on with', async () => {
+  const memory = memoryStore()
+  const { machine, calls } = charging('retry')
+  const time = new VirtualEnvironment('one')
+  const store = unanswering(memory)
+  const options = { store, key: 'a' }
+  const run = await openRunIn(time, machine, options)
+  const land = store.loseNext()
+  await expect(run.apply({ type: 'CHARGE' })).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  const again = await openRunIn(time, machine, options)
+  await land()
+  await again.apply({ type: 'PING' })
+  await settled()
+  expect(calls.map(({ attempt }) => attempt)).toEqual([2])
+  calls[0]!.finish('paid')
+  await settled()
+  expect(again.getSnapshot().context.outcome).toBe('paid')
+  await again.close()
+})
+
+/** A store whose next append may be answered with nothing, and reach it later. */
+function unanswering(store: Store): Store & { loseNext(): () => Promise<unknown> } {
+  let lost: { land?: () => Promise<unknown> } | undefined
+  const append: Store['append'] = (...asked) => {
+    if (lost === undefined) return store.append(...asked)
+    lost.land = () => store.append(...asked)
+    lost = undefined
+    return Promise.reject(new XMachinesError('STORE_OUTCOME_UNKNOWN', 'Nobody knows.'))
+  }
+  const loseNext = () => {
+    const losing: { land?: () => Promise<unknown> } = {}
+    lost = losing
+    return () => losing.land!()
+  }
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'append') return append
+      if (name === 'loseNext') return loseNext
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  }) as Store & { loseNext(): () => Promise<unknown> }
+}
 
 test('a process that lives keeps what it has in flight', async () => {
   const { memory, machine, calls, times, one } = await shared()
