@@ -12,6 +12,8 @@ export interface LeaseHome {
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
   readonly counts: Counts
+  /** How many leases there are already. */
+  readonly leaseCount: number
   writeSoon(outbox: Outbox): void
   tell(happening: Happening): void
   /** Something happened that whoever waits to be caught up may want to look at. */

@@ -14,9 +14,16 @@ import { OffsetWindow } from './offset-window.ts'
 import type { Settings } from './options.ts'
 import { Stopwatch } from './stopwatch.ts'
 
+/** Records in hand of one lease, at most and at least, and what the leases share once they are many. */
+const most = 4096
+const fewest = 1024
+const inHand = 32_768
+
 /** What the records of a lease need of it. */
 export interface LeaseRecordsHome extends LeasePlace {
   readonly settings: Settings
+  /** How many leases there are beside it. */
+  readonly leaseCount: number
   /** The source id of the partition. */
   readonly source: string
   readonly lanes: Lanes
@@ -58,7 +65,7 @@ export class LeaseRecords implements IntakeHome, CommitterHome {
     this.lanes = home.lanes
     this.pauses = home.pauses
     this.stopSignal = home.stopSignal
-    this.window = new OffsetWindow(settings.window)
+    this.window = new OffsetWindow(settings.window ?? shareOf(home.leaseCount + 1))
     this.paused = new Stopwatch(settings.environment)
     this.expiry = new Expiry(home, settings, error => home.tell({ type: 'expiring', error }))
     this.#committer = new Committer(broker, this)
@@ -143,4 +150,8 @@ export class LeaseRecords implements IntakeHome, CommitterHome {
     if (stalled) this.#home.tell({ type: 'stalled', error })
     else if (error.code !== 'LEASE_LOST') this.#home.stop(error)
   }
+}
+
+function shareOf(leases: number): number {
+  return Math.min(most, Math.max(fewest, Math.floor(inHand / leases)))
 }

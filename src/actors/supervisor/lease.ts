@@ -89,6 +89,9 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSe
   get partition(): number {
     return this.#broker.partition
   }
+  get leaseCount(): number {
+    return this.#home.leaseCount
+  }
   /** What is known to be committed. */
   get committedTo(): number | undefined {
     return this.records.committedTo

@@ -235,6 +235,10 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     if (this.#life.getSnapshot().status === 'active') this.#life.send({ type })
   }
 
+  get leaseCount(): number {
+    return this.#leases.size
+  }
+
   #take(broker: PartitionLease): void {
     const lease = new LeaseLife(broker, this)
     this.#leases.add(lease)

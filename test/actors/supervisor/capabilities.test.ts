@@ -144,6 +144,22 @@ test('K5: a run that stands still stops the fetching of its partition, and of no
   expect((await world.head(other)).seq).toBe(1)
 })
 
+test('K5: many leases have less in hand each', async () => {
+  const store = faultyStore(memoryStore())
+  const partitions = 10
+  const world = new World({ store, partitions })
+  const { supervisor, event } = world.supervise()
+  await event('claimed', partitions)
+  const held = store.faults.plan('append.late')
+  const records = Array.from({ length: 5000 * partitions }, (_, i) => [`k${i % 3000}`, add(i)] as const)
+  await world.send(...records)
+  await held.met
+  await settled()
+  const inHand = supervisor.status().leases.map(({ unsettled }) => unsettled)
+  expect(inHand.sort()).toEqual([3276, 3640, ...Array(8).fill(4096)])
+  held.release()
+})
+
 test('K6: one worker holds a partition, and the store lets nobody else write to its runs', async () => {
   const world = new World({ partitions: 4 })
   const first = world.supervise()
