@@ -150,7 +150,7 @@ test('K5: many leases have less in hand each', async () => {
   const world = new World({ store, partitions })
   const { supervisor, event } = world.supervise()
   await event('claimed', partitions)
-  const held = store.faults.plan('append.late')
+  const held = store.faults.plan('append.late', { times: Number.POSITIVE_INFINITY })
   const records = Array.from({ length: 5000 * partitions }, (_, i) => [`k${i % 3000}`, add(i)] as const)
   await world.send(...records)
   await held.met
