@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import { describe, expect, inject, test } from 'vitest'
+import { inject } from 'vitest'
+import { describeUnless } from '../describe-unless.ts'
 import { missingKafka } from './launcher/availability.ts'
 import type { Loan } from './launcher/lending.ts'
 import { canBuildLimited, missingLimited } from './launcher/limited.ts'
@@ -50,23 +51,11 @@ export function unique(subject: string): string {
 
 /** Tests that need Kafka. Where it cannot run they are skipped, and say so; with `CI=true` that is a failure. */
 export function describeOnKafka(name: string, tests: () => void, version?: string): void {
-  describeUnless(missingKafka(version), name, tests, true)
+  describeUnless(missingKafka(version), name, tests)
 }
 
 /** Tests that need the limited broker. With `CI=true` skipping them is a failure where there is a Go that could build it. */
 export function describeOnLimitedBroker(name: string, tests: () => void): void {
   const missing = missingLimited()
   describeUnless(missing, name, tests, missing !== undefined && canBuildLimited())
-}
-
-function describeUnless(missing: string | undefined, name: string, tests: () => void, isToBeHad: boolean): void {
-  if (missing === undefined) {
-    describe(name, tests)
-    return
-  }
-  const isRequired = isToBeHad && process.env.CI === 'true'
-  describe(name, () => {
-    test.skipIf(!isRequired)('needs its broker', () => expect.fail(missing))
-  })
-  if (!isRequired) console.warn(`SKIPPED: ${name}: ${missing}`)
 }

@@ -1,6 +1,7 @@
 import { XMachinesError } from '../../actors/errors.ts'
 import { askAny, type Cluster, openCluster } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
+import { endConnections, knowConnections } from './open-connections.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
 import { patch } from './patches.ts'
 import { unreachable } from './problems.ts'
@@ -74,7 +75,7 @@ export class Client {
     try {
       return await this.#meet(cluster, topics)
     } catch (error) {
-      await cluster.disconnect().catch(() => {})
+      await endConnections(cluster)
       throw error
     }
   }
@@ -91,6 +92,7 @@ export class Client {
     await cluster.addMultipleTargetTopics(topics)
     const { clusterId } = await askAny(cluster, node => {
       patch(node)
+      knowConnections(cluster, node)
       return node.metadata(topics)
     })
     await this.check(cluster, topics)

@@ -65,8 +65,8 @@ export interface Node {
 
 /** One way to a node. */
 export interface Connection {
-  readonly requestQueue: object
-  socket?: { readonly destroyed: boolean; destroy(): void }
+  readonly requestQueue: { readonly instrumentationEmitter?: object | null }
+  socket?: { readonly destroyed: boolean; destroy(): void; once(event: 'close', heard: () => void): void }
   isConnected(): boolean
   rejectRequests(error: Error): void
   connect(): Promise<unknown>
@@ -160,13 +160,6 @@ export async function ask<Query, Answer>(
     if ((error as Error).name === 'KafkaJSConnectionClosedError') await node.disconnect()
     throw error
   }
-}
-
-/** Ends the fetch that a node has not answered yet: it is rejected with `why`. kafkajs keeps a connection for fetches alone, the second. */
-export function giveUpFetch({ connectionPool }: Node, why: Error): void {
-  const fetches = connectionPool.pool[1]
-  fetches?.rejectRequests(why)
-  fetches?.socket?.destroy()
 }
 
 /** Asks any node that can be reached. Rejects with what the last one met, or with what one has answered. */

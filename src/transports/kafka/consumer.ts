@@ -17,6 +17,7 @@ import { protocolName } from './group/protocol.ts'
 import { nameOf, type Subscription } from './group/subscription.ts'
 import { abandonable, KafkaLease, type KafkaLease as Lease, type LeaseHolder } from './lease.ts'
 import type { LeaseStart } from './lease-start.ts'
+import { endConnections } from './open-connections.ts'
 import type { Asked } from './permission.ts'
 import { toldOf } from './problems.ts'
 import { retentionOf } from './topic-config.ts'
@@ -273,7 +274,7 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
     if (parts) {
       await parts.membership.leave()
       parts.fetcher.close()
-      await Promise.race([parts.cluster.disconnect(), wait(2_000)]).catch(() => {})
+      await endConnections(parts.cluster)
     }
     this.#home.closed(this)
   }

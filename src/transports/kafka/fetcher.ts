@@ -1,5 +1,5 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import { ask, type Cluster, giveUpFetch, type Node, type Place } from './cluster.ts'
+import { ask, type Cluster, type Place } from './cluster.ts'
 import { byTopic, nameOf } from './group/subscription.ts'
 import type { KafkaLease } from './lease.ts'
 import type { KafkaLogger } from './log.ts'
@@ -32,8 +32,7 @@ const leastReadAhead = 64 * 1024
 export class Fetcher {
   readonly #options: FetcherOptions
   readonly #leases = new Map<string, KafkaLease>()
-  /** Nodes at work, with the one that was asked, once it is known. */
-  readonly #busy = new Map<number, Node | undefined>()
+  readonly #busy = new Set<number>()
   readonly #closing = new AbortController()
   #isScheduled = false
   #failures = 0
@@ -57,12 +56,9 @@ export class Fetcher {
     if (this.#leases.get(nameOf(lease)) === lease) this.#leases.delete(nameOf(lease))
   }
 
-  /** Ends what is under way: a node that has no records would answer only after `maxWait`. */
   close(): void {
     this.#closing.abort()
     this.#leases.clear()
-    for (const node of this.#busy.values())
-      if (node !== undefined) giveUpFetch(node, new Error('The consumer is closed.'))
   }
 
   /** Some lease wants records. */
@@ -96,8 +92,6 @@ export class Fetcher {
       await cluster.refreshMetadataIfNecessary()
       this.#options.check()
       const node = await cluster.findBroker({ nodeId })
-      if (this.#closing.signal.aborted) return
-      this.#busy.set(nodeId, node)
       const asked = new Map(places.map(place => [nameOf(place), this.#leases.get(nameOf(place))]))
       const topics = Object.entries(byTopic(places)).map(([topic, partitions]) => ({
         topic,
@@ -162,7 +156,7 @@ export class Fetcher {
   /** One thing at a time with a node; when it is over, whoever is hungry by then gets the next turn. */
   async #once(nodeId: number, work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(nodeId)) return
-    this.#busy.set(nodeId, undefined)
+    this.#busy.add(nodeId)
     try {
       await work()
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Connection, Node } from './cluster.ts'
+import { isEnded, opens } from './open-connections.ts'
 
 /*
  * What of kafkajs 2.2.4 is mended in place, for everybody in the process: it has not been released since 2023.
@@ -39,8 +40,10 @@ function mendConnects(prototype: Connection): void {
     const shared = opening.get(this)
     if (shared !== undefined) return shared
     if (this.isConnected()) return Promise.resolve(true)
+    if (isEnded(this)) return Promise.reject(new Error('The connection is closed.'))
     Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: sizeOfLength })
     const opened = connect.call(this).finally(() => opening.delete(this))
+    opens(this, opened)
     opening.set(this, opened)
     return opened
   }

@@ -3,6 +3,7 @@ import type { Client } from './client.ts'
 import { ask, askAny, type Cluster, type Place } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
 import { leadersOf, Offsets } from './offsets.ts'
+import { endConnections } from './open-connections.ts'
 import { type Batch, PartitionQueue, type ProducerIdentity, type QueuedRecord } from './partition-queue.ts'
 import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
 import { wait } from './wait.ts'
@@ -77,7 +78,7 @@ export class Sender {
     this.#closing.abort()
     const closed = new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
     for (const queue of this.#queues.values()) queue.rejectAll(closed)
-    await Promise.race([this.#cluster.disconnect(), wait(2_000)]).catch(() => {})
+    await endConnections(this.#cluster)
   }
 
   #queue(place: Place): PartitionQueue {
