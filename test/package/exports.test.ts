@@ -18,7 +18,15 @@ describe('package.json', () => {
       door === 'index' ? '.' : `./${door}`,
       { types: `./dist/${door}.d.ts`, default: `./dist/${door}.js` },
     ])
-    expect(exports).toEqual({ ...Object.fromEntries(doors), './package.json': './package.json' })
+    const git = {
+      ...(Object.fromEntries(doors)['./persistence/git'] as object),
+      browser: './dist/persistence/git.browser.js',
+    }
+    expect(exports).toEqual({
+      ...Object.fromEntries(doors),
+      './persistence/git': git,
+      './package.json': './package.json',
+    })
     for (const door of Object.values(exports))
       if (typeof door === 'object') expect(Object.keys(door as object)[0]).toBe('types')
   })

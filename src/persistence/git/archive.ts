@@ -8,7 +8,8 @@ import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
 import { MovedRuns, type UnitSource } from './moved-runs.ts'
 import { packDepot } from './pack-depot.ts'
-import { gitdirOf, initRepository, type NodeRepository, openRepository, type RepositoryPlace } from './repository.ts'
+import type { RepositoryPlace } from './place.ts'
+import { gitdirOf, initRepository, type NodeRepository, openRepository } from './repository.ts'
 import { checkFormat } from './repository-config.ts'
 
 /** How {@link archive} follows a store or a supervisor. One of `dir` and `gitdir` says where the repository is. */

@@ -1,5 +1,6 @@
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
-import { gitdirOf, openRepository, type RepositoryPlace } from './repository.ts'
+import type { RepositoryPlace } from './place.ts'
+import { gitdirOf, openRepository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
 
 /**

@@ -6,13 +6,9 @@ import { textIfThere } from './existing-file.ts'
 import { foreign } from './failures.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Objects } from './objects.ts'
+import { checkPlace, type RepositoryPlace } from './place.ts'
 import { Refs } from './refs.ts'
 import { configText, readConfig } from './repository-config.ts'
-
-/** Where a repository is: its working directory (or a bare repository), or its Git directory. */
-export type RepositoryPlace =
-  | { readonly dir: string; readonly gitdir?: undefined }
-  | { readonly gitdir: string; readonly dir?: undefined }
 
 /** A repository that is open. */
 export interface Repository {
@@ -37,14 +33,6 @@ export function gitdirOf({ dir, gitdir }: RepositoryPlace): string {
   checkPlace({ dir, gitdir })
   if (gitdir !== undefined) return resolve(gitdir)
   return findGitdir(dir!) ?? resolve(dir!, '.git')
-}
-
-/** @throws TypeError */
-export function checkPlace(place: { readonly dir: string | undefined; readonly gitdir: string | undefined }): void {
-  const { dir, gitdir } = place
-  const given = gitdir ?? dir
-  if (typeof given === 'string' && given !== '' && (dir === undefined || gitdir === undefined)) return
-  throw new TypeError(`Expected one of \`dir\` and \`gitdir\` to be a path, got ${JSON.stringify(place)}.`)
 }
 
 /** The Git directory of a directory: in it, or itself. `undefined`: it is no repository. */

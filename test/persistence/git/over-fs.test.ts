@@ -115,6 +115,14 @@ test('without isomorphic-git, what Git has packed says how to install it; what i
   await store.close()
 })
 
+test('without a `Buffer`, as in a browser that was not given one, it says how to have it', () => {
+  vi.stubGlobal('Buffer', undefined)
+  ends.push(() => vi.unstubAllGlobals())
+  expect(() => gitStore({ gitdir: '/r.git', fs: memory().fs })).toThrow(
+    expect.objectContaining({ code: 'LIBRARY_MISSING', details: { package: 'buffer' } }),
+  )
+})
+
 test('a clone that Git has packed is read with isomorphic-git, and goes on; so are units that were pushed', async () => {
   const { dir, remove } = temporaryDirectory()
   ends.push(remove)
