@@ -9,6 +9,7 @@ import {
   type GitObjectType,
   gitObject,
   gitObjectId,
+  passingObject,
 } from './git-objects.ts'
 
 /** A commit with everything it stands on, what it refers to first, itself last. */
@@ -59,6 +60,18 @@ export function runCommit(format: ObjectFormat, creation: Creation): CommitObjec
 /** The objects of a unit: a commit on the one before that holds `events.json` and `unit.json`. */
 export function unitCommit(format: ObjectFormat, content: UnitContent): CommitObjects {
   return collect(format, put => putUnit(put, content))
+}
+
+/**
+ * Makes the objects of a unit one after the other and returns its id. `take` has the bytes of each until it returns, and
+ * copies what is to stay: who writes very many spares an allocation for each.
+ */
+export function writeUnit(format: ObjectFormat, content: UnitContent, take: (object: GitObject) => void): string {
+  return putUnit((type, content) => {
+    const object = passingObject(format, type, content)
+    take(object)
+    return object.oid
+  }, content)
 }
 
 /** Takes an object and says its name. What a commit holds is written down once, whether its objects are wanted or only its id. */

@@ -9,6 +9,7 @@ export {
   type UnitContent,
   unitCommit,
   unitId,
+  writeUnit,
 } from './commits.ts'
 export { digest } from './digest.ts'
 export {
