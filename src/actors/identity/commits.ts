@@ -47,6 +47,28 @@ export function unitId(format: ObjectFormat, content: UnitContent): string {
   return putUnit(naming[format], content)
 }
 
+/** What is read of a unit's objects. The tree holds the two files and nothing else. */
+export interface UnitTexts {
+  readonly events: string
+  readonly unit: string
+  readonly tree: string
+  readonly commit: string
+}
+
+/**
+ * Whether a unit's objects are written as its content gives them. Where their ids are checked, the unit's is then right
+ * without being made again. `false` says nothing: `unitId` has the last word.
+ */
+export function isWritten(content: UnitContent, { events, unit, tree, commit }: UnitTexts): boolean {
+  return (
+    eventsText(content) === events &&
+    unitText(content) === unit &&
+    unitCommitText(content, tree) === commit &&
+    // Bytes that are no UTF-8 were read as this.
+    !(events.includes('\ufffd') || unit.includes('\ufffd') || commit.includes('\ufffd'))
+  )
+}
+
 /** The objects of a machine version: a root commit that holds `machine.json`. */
 export function machineCommit(format: ObjectFormat, machine: MachineContent): CommitObjects {
   return collect(format, put => putMachine(put, machine))
@@ -108,24 +130,41 @@ function putRun(put: Put, creation: Creation): string {
   return putCommit(put, tree, [fork.parent], 0, `fork at ${fork.at}: ${name}`)
 }
 
-function putUnit(put: Put, { parent, machine, unit, created }: UnitContent): string {
-  const { at, events, origin, seq } = unit
-  const eventsFile = put('blob', prettyCanonicalJson(events))
-  const unitFile = put('blob', prettyCanonicalJson({ at, created, machine, origin, seq }))
+function putUnit(put: Put, content: UnitContent): string {
+  const eventsFile = put('blob', eventsText(content))
+  const unitFile = put('blob', unitText(content))
   const tree = put('tree', [
     { mode: '100644', name: 'events.json', oid: eventsFile },
     { mode: '100644', name: 'unit.json', oid: unitFile },
   ])
+  return put('commit', unitCommitText(content, tree))
+}
+
+function eventsText({ unit }: UnitContent): string {
+  return prettyCanonicalJson(unit.events)
+}
+
+function unitText({ machine, unit, created }: UnitContent): string {
+  const { at, origin, seq } = unit
+  return prettyCanonicalJson({ at, created, machine, origin, seq })
+}
+
+function unitCommitText({ parent, unit }: UnitContent, tree: string): string {
+  const { at, events, origin, seq } = unit
   const what = events.length === 0 ? [origin.kind] : events.map(event => event.type)
-  return putCommit(put, tree, [parent], at, joinForSubject(`${seq}`, what))
+  return ownCommitText(tree, [parent], at, joinForSubject(`${seq}`, what))
 }
 
 /** The last second that JavaScript can name; Git wants whole seconds that are not negative. */
 const lastSecond = 8_640_000_000_000
 
 function putCommit(put: Put, tree: string, parents: readonly string[], at: number, subject: string): string {
+  return put('commit', ownCommitText(tree, parents, at, subject))
+}
+
+function ownCommitText(tree: string, parents: readonly string[], at: number, subject: string): string {
   const seconds = Math.min(Math.max(0, Math.floor(at / 1000)), lastSecond)
   const who = `xmachines <runs@xmachines.invalid> ${seconds} +0000`
   const message = `${commitSubject(subject)}\n`
-  return put('commit', commitText({ tree, parents, author: who, committer: who, message }))
+  return commitText({ tree, parents, author: who, committer: who, message })
 }

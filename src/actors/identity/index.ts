@@ -1,6 +1,7 @@
 export { canonicalJson, prettyCanonicalJson } from './canonical-json.ts'
 export {
   type CommitObjects,
+  isWritten,
   type MachineContent,
   machineCommit,
   machineId,
