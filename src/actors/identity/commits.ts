@@ -9,6 +9,7 @@ import {
   type GitObjectType,
   gitObject,
   gitObjectId,
+  passingObject,
 } from './git-objects.ts'
 
 /** A commit with everything it stands on, what it refers to first, itself last. */
@@ -46,6 +47,28 @@ export function unitId(format: ObjectFormat, content: UnitContent): string {
   return putUnit(naming[format], content)
 }
 
+/** What is read of a unit's objects. The tree holds the two files and nothing else. */
+export interface UnitTexts {
+  readonly events: string
+  readonly unit: string
+  readonly tree: string
+  readonly commit: string
+}
+
+/**
+ * Whether a unit's objects are written as its content gives them. Where their ids are checked, the unit's is then right
+ * without being made again. `false` says nothing: `unitId` has the last word.
+ */
+export function isWritten(content: UnitContent, { events, unit, tree, commit }: UnitTexts): boolean {
+  return (
+    eventsText(content) === events &&
+    unitText(content) === unit &&
+    unitCommitText(content, tree) === commit &&
+    // Bytes that are no UTF-8 were read as this.
+    !(events.includes('\ufffd') || unit.includes('\ufffd') || commit.includes('\ufffd'))
+  )
+}
+
 /** The objects of a machine version: a root commit that holds `machine.json`. */
 export function machineCommit(format: ObjectFormat, machine: MachineContent): CommitObjects {
   return collect(format, put => putMachine(put, machine))
@@ -59,6 +82,18 @@ export function runCommit(format: ObjectFormat, creation: Creation): CommitObjec
 /** The objects of a unit: a commit on the one before that holds `events.json` and `unit.json`. */
 export function unitCommit(format: ObjectFormat, content: UnitContent): CommitObjects {
   return collect(format, put => putUnit(put, content))
+}
+
+/**
+ * Makes the objects of a unit one after the other and returns its id. `take` has the bytes of each until it returns, and
+ * copies what is to stay: who writes very many spares an allocation for each.
+ */
+export function writeUnit(format: ObjectFormat, content: UnitContent, take: (object: GitObject) => void): string {
+  return putUnit((type, content) => {
+    const object = passingObject(format, type, content)
+    take(object)
+    return object.oid
+  }, content)
 }
 
 /** Takes an object and says its name. What a commit holds is written down once, whether its objects are wanted or only its id. */
@@ -95,24 +130,41 @@ function putRun(put: Put, creation: Creation): string {
   return putCommit(put, tree, [fork.parent], 0, `fork at ${fork.at}: ${name}`)
 }
 
-function putUnit(put: Put, { parent, machine, unit, created }: UnitContent): string {
-  const { at, events, origin, seq } = unit
-  const eventsFile = put('blob', prettyCanonicalJson(events))
-  const unitFile = put('blob', prettyCanonicalJson({ at, created, machine, origin, seq }))
+function putUnit(put: Put, content: UnitContent): string {
+  const eventsFile = put('blob', eventsText(content))
+  const unitFile = put('blob', unitText(content))
   const tree = put('tree', [
     { mode: '100644', name: 'events.json', oid: eventsFile },
     { mode: '100644', name: 'unit.json', oid: unitFile },
   ])
+  return put('commit', unitCommitText(content, tree))
+}
+
+function eventsText({ unit }: UnitContent): string {
+  return prettyCanonicalJson(unit.events)
+}
+
+function unitText({ machine, unit, created }: UnitContent): string {
+  const { at, origin, seq } = unit
+  return prettyCanonicalJson({ at, created, machine, origin, seq })
+}
+
+function unitCommitText({ parent, unit }: UnitContent, tree: string): string {
+  const { at, events, origin, seq } = unit
   const what = events.length === 0 ? [origin.kind] : events.map(event => event.type)
-  return putCommit(put, tree, [parent], at, joinForSubject(`${seq}`, what))
+  return ownCommitText(tree, [parent], at, joinForSubject(`${seq}`, what))
 }
 
 /** The last second that JavaScript can name; Git wants whole seconds that are not negative. */
 const lastSecond = 8_640_000_000_000
 
 function putCommit(put: Put, tree: string, parents: readonly string[], at: number, subject: string): string {
+  return put('commit', ownCommitText(tree, parents, at, subject))
+}
+
+function ownCommitText(tree: string, parents: readonly string[], at: number, subject: string): string {
   const seconds = Math.min(Math.max(0, Math.floor(at / 1000)), lastSecond)
   const who = `xmachines <runs@xmachines.invalid> ${seconds} +0000`
   const message = `${commitSubject(subject)}\n`
-  return put('commit', commitText({ tree, parents, author: who, committer: who, message }))
+  return commitText({ tree, parents, author: who, committer: who, message })
 }

@@ -58,9 +58,14 @@ export function commitText(content: GitCommitContent): string {
 
 /** An object of any type. */
 export function gitObject(format: ObjectFormat, type: GitObjectType, content: GitContent): GitObject {
-  const room = new Uint8Array(roomFor(content))
-  const bytes = room.slice(0, write(room, 0, content))
-  return { oid: gitObjectId(format, type, bytes), type, bytes }
+  const { oid, bytes } = passingObject(format, type, content)
+  return { oid, type, bytes: bytes.slice() }
+}
+
+/** An object of which the bytes are there until the next one is made or named: to copy where many go into one place. */
+export function passingObject(format: ObjectFormat, type: GitObjectType, content: GitContent): GitObject {
+  const whole = passThrough(type, content)
+  return { oid: digest(format, whole), type, bytes: whole.subarray(whole.indexOf(0) + 1) }
 }
 
 /** Room for the longest header: type, length, NUL. */
@@ -70,13 +75,18 @@ const scratch = new Uint8Array(65_536)
 
 /** The name of an object, without making the object: the hash of its header and content. */
 export function gitObjectId(format: ObjectFormat, type: GitObjectType, content: GitContent): string {
+  return digest(format, passThrough(type, content))
+}
+
+/** Header and content, in the bytes that all objects pass through. */
+function passThrough(type: GitObjectType, content: GitContent): Uint8Array {
   const room = headerRoom + roomFor(content)
   const bytes = room <= scratch.length ? scratch : new Uint8Array(room)
   const end = write(bytes, headerRoom, content)
   const header = `${type} ${end - headerRoom}\0`
   const start = headerRoom - header.length
   writeText(bytes, start, header)
-  return digest(format, bytes.subarray(start, end))
+  return bytes.subarray(start, end)
 }
 
 /** At least as many bytes as the content takes. */

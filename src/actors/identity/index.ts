@@ -1,6 +1,7 @@
 export { canonicalJson, prettyCanonicalJson } from './canonical-json.ts'
 export {
   type CommitObjects,
+  isWritten,
   type MachineContent,
   machineCommit,
   machineId,
@@ -9,6 +10,7 @@ export {
   type UnitContent,
   unitCommit,
   unitId,
+  writeUnit,
 } from './commits.ts'
 export { digest } from './digest.ts'
 export {

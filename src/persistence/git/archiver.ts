@@ -2,7 +2,7 @@ import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { machineCommit, runCommit, unitCommit } from '../../actors/identity/index.ts'
+import { machineCommit, runCommit, writeUnit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
 import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
@@ -172,9 +172,8 @@ export class Archiver {
     for (const unit of batch) {
       if (unit.machine !== undefined) await this.#machine(store, unit.machine)
       machine = unit.machine ?? machine
-      const commit = unitCommit(format, { parent: oid, machine, unit, created: oid === run ? created : undefined })
-      this.#flush.objects(commit.objects)
-      oid = commit.oid
+      const content = { parent: oid, machine, unit, created: oid === run ? created : undefined }
+      oid = writeUnit(format, content, this.#flush.object)
       seq = unit.seq
     }
     this.#flush.set(runPrefix + run, from.oid, oid)

@@ -20,12 +20,11 @@ export function readObject(
   } catch (error) {
     throw badCommit(run, commit, `its ${type} ${oid} cannot be read (${(error as Error).message})`, { object: oid })
   }
+  if (found?.type === type && gitObjectId(objectFormat, type, found.bytes) === oid) return found.bytes
   const what = oid === commit ? 'it' : `its ${type} ${oid}`
-  if (found === undefined) throw badCommit(run, commit, `${what} is missing`, { object: oid })
-  if (found.type !== type) throw badCommit(run, commit, `${what} is a ${found.type}, not a ${type}`, { object: oid })
-  if (gitObjectId(objectFormat, found.type, found.bytes) !== oid)
-    throw badCommit(run, commit, `${what} was changed`, { object: oid })
-  return found.bytes
+  const wrong =
+    found === undefined ? 'is missing' : found.type === type ? 'was changed' : `is a ${found.type}, not a ${type}`
+  throw badCommit(run, commit, `${what} ${wrong}`, { object: oid })
 }
 
 /** Reads a commit of a run. @throws COMMIT_DAMAGED */

@@ -4,6 +4,8 @@ export interface Commit {
   readonly parents: readonly string[]
   /** The first line of its message. */
   readonly subject: string
+  /** All of it. */
+  readonly text: string
 }
 
 /** Reads a commit. `undefined`: it is none. */
@@ -21,32 +23,32 @@ export function parseCommit(bytes: Uint8Array): Commit | undefined {
           .trimEnd()
           .split('\n')
           .map(line => line.slice('parent '.length))
-  return { tree: head[1]!, parents, subject: text.slice(start + 2, end < 0 ? undefined : end) }
+  return { tree: head[1]!, parents, subject: text.slice(start + 2, end < 0 ? undefined : end), text }
 }
 
 const eventsName = Buffer.from('100644 events.json\0')
 const unitName = Buffer.from('100644 unit.json\0')
 const eventsAt = eventsName.length
 
-/** Whether a tree is that of a unit, as nearly all are. */
-function isUnitTree(bytes: Buffer, width: number): boolean {
+/** The files of a tree that is a unit's. `undefined`: it is not. @param width bytes of an id */
+export function parseUnitTree(
+  tree: Uint8Array,
+  width: number,
+): { readonly events: string; readonly unit: string } | undefined {
+  const bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.length)
   const unitAt = eventsAt + width
-  return (
-    bytes.length === unitAt + unitName.length + width &&
+  const idAt = unitAt + unitName.length
+  const isUnitTree =
+    bytes.length === idAt + width &&
     bytes.compare(eventsName, 0, eventsAt, 0, eventsAt) === 0 &&
-    bytes.compare(unitName, 0, unitName.length, unitAt, unitAt + unitName.length) === 0
-  )
+    bytes.compare(unitName, 0, unitName.length, unitAt, idAt) === 0
+  return isUnitTree ? { events: bytes.toString('hex', eventsAt, unitAt), unit: bytes.toString('hex', idAt) } : undefined
 }
 
 /** The files of a tree, by name. `undefined`: it is no tree. @param width bytes of an id */
 export function parseTree(tree: Uint8Array, width: number): ReadonlyMap<string, string> | undefined {
   const bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.length)
   const files = new Map<string, string>()
-  if (isUnitTree(bytes, width)) {
-    files.set('events.json', bytes.toString('hex', eventsAt, eventsAt + width))
-    files.set('unit.json', bytes.toString('hex', eventsAt + width + unitName.length))
-    return files
-  }
   for (let at = 0; at < bytes.length; ) {
     const blank = bytes.indexOf(32, at)
     const end = blank < 0 ? -1 : bytes.indexOf(0, blank)

@@ -3,6 +3,7 @@ import type { RefChange } from './ref-change.ts'
 
 /** Objects that are put into a repository together. */
 export interface ObjectBatch {
+  /** Adds a copy of an object. */
   add(object: GitObject): void
   /** In bytes, about. */
   readonly size: number

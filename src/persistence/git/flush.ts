@@ -33,8 +33,11 @@ export class Flush {
   }
 
   objects(objects: readonly GitObject[]): void {
-    for (const object of objects) this.#batch.add(object)
+    for (const object of objects) this.object(object)
   }
+
+  /** Adds a copy of an object. */
+  readonly object = (object: GitObject): void => this.#batch.add(object)
 
   /** Whether a ref will be set. */
   sets(name: string): boolean {

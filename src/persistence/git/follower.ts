@@ -43,6 +43,8 @@ export class Follower {
   readonly #done: Promise<void>
   #waiting: Waiter[] = []
   #wake: () => void = () => {}
+  /** Whether something may be new since the pass in hand began. */
+  #nudged = false
   #failed: XMachinesError | undefined
   #flushes = -1
   /** Before then, nothing but a call of `caughtUp` begins a pass: the last one wrote, or failed. */
@@ -68,7 +70,9 @@ export class Follower {
 
   /** Something is new: the next pass begins at once if that is not too soon after one that wrote, else when it is due. */
   nudge(): void {
-    if (performance.now() >= this.#restsUntil) this.#wake()
+    if (performance.now() < this.#restsUntil) return
+    this.#nudged = true
+    this.#wake()
   }
 
   /** Ends after the run in hand; what was taken is committed. */
@@ -85,6 +89,7 @@ export class Follower {
     while (!signal.aborted && this.#failed === undefined) {
       const waiting = this.#waiting
       this.#waiting = []
+      this.#nudged = false
       const start = performance.now()
       const flushes = archiver?.counts.flushes ?? 0
       try {
@@ -109,8 +114,9 @@ export class Follower {
       const took = performance.now() - start
       const { interval, rest } = this.#options
       const pause = Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest))
-      if (failures > 0 || archiver?.counts.flushes !== flushes) this.#restsUntil = performance.now() + pause
-      await this.#pause(pause)
+      const rests = failures > 0 || archiver?.counts.flushes !== flushes
+      if (rests) this.#restsUntil = performance.now() + pause
+      if (rests || !this.#nudged) await this.#pause(pause)
     }
     for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
     this.#waiting = []
@@ -127,8 +133,12 @@ export class Follower {
     if (isWanted) {
       const how = { most: wholePiece, atLeastOne: true, last: true }
       while (!signal.aborted && (await archiver.checkpoint(store, how)));
-    } else if (isIdle && !signal.aborted)
-      await archiver.checkpoint(store, { most: idlePiece, atLeastOne: true, last: false })
+    } else if (isIdle) {
+      // Who was waiting may close now, and would wait for a piece that nobody wanted.
+      await nextTurn()
+      if (!signal.aborted && !this.#nudged)
+        await archiver.checkpoint(store, { most: idlePiece, atLeastOne: true, last: false })
+    }
   }
 
   /** One look at all that may be new. A run that cannot be archived does not stop the others. */

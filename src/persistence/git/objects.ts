@@ -105,7 +105,7 @@ export class Objects {
       const type = entryTypes[entry.type]
       if (type === undefined) throw new RangeError(`an entry has type ${entry.type}`)
       found = { type, bytes: content }
-      if (at !== offset) this.#keep(pack, at, found)
+      if (at !== offset) this.#keep(pack, at, { type, bytes: Buffer.from(content) })
     }
     for (let at = chain.length - 1; at >= 0; at--) {
       const bytes = applyDelta(found.bytes, chain[at]!)

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { inflateSync } from 'node:zlib'
+import { inflateFixed } from './inflate-fixed.ts'
 import type { PackIndex } from './pack-index.ts'
 
 /** An entry of a pack: an object, or a delta to another one. */
@@ -19,6 +20,8 @@ export const idDelta = 7
 
 const windowBytes = 1 << 18
 const mostWindows = 64
+/** What is longer is inflated by zlib, which is faster then. */
+const mostByHand = 1024
 
 /** A pack to read from. Reads are synchronous, in windows that are kept: objects of one run lie close together. */
 export class PackFile {
@@ -70,10 +73,10 @@ export class PackFile {
     return { type, length, start: offset + at }
   }
 
-  /** What an entry packs. @throws for a stream that is damaged */
+  /** What an entry packs: to copy where it is kept for long, for a window may be kept with it. @throws for a stream that is damaged */
   content({ length, start }: PackEntry): Uint8Array {
     // A stored block says so: most packs of ours are made of them.
-    const short = this.bytes(start, Math.min(length + 16, this.#size - start))
+    const short = this.bytes(start, Math.min(length + (length >> 3) + 16, this.#size - start))
     if (
       length > 0 &&
       length <= 65_535 &&
@@ -81,7 +84,9 @@ export class PackFile {
       short[3]! + short[4]! * 256 === length &&
       (short[1]! & 32) === 0
     )
-      return Buffer.from(short.subarray(7, 7 + length))
+      return short.subarray(7, 7 + length)
+    const fixed = length <= mostByHand ? inflateFixed(short, length) : undefined
+    if (fixed !== undefined) return fixed
     for (let room = length + (length >> 2) + 256; ; room *= 4) {
       const whole = room >= this.#size - start
       try {
@@ -96,7 +101,7 @@ export class PackFile {
     }
   }
 
-  /** Bytes of the file: a view that is valid until the next call. */
+  /** Bytes of the file. */
   bytes(offset: number, length: number): Buffer {
     if (offset < 0 || length < 0 || offset + length > this.#size) throw new RangeError(`the pack ends at ${this.#size}`)
     const first = Math.floor(offset / windowBytes)
@@ -119,7 +124,8 @@ export class PackFile {
   #window(number: number): Buffer {
     const known = this.#windows.get(number)
     if (known !== undefined) {
-      if (this.#windows.size > 1) {
+      // Who is the oldest matters once one has to go.
+      if (this.#windows.size >= mostWindows) {
         this.#windows.delete(number)
         this.#windows.set(number, known)
       }

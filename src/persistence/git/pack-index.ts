@@ -126,10 +126,10 @@ export class PackIndex {
     const width = this.#width
     while (low < high) {
       const middle = (low + high) >> 1
-      let at = idsAt + middle * width
+      let at = idsAt + middle * width + 1
       let difference = 0
-      // By hand: three bytes decide nearly always, and a call would cost more than they do.
-      for (let place = 0; place < width && difference === 0; place++) difference = id[place]! - bytes[at++]!
+      // The first byte is that of all here. By hand: two more decide nearly always, and a call would cost more than they do.
+      for (let place = 1; place < width && difference === 0; place++) difference = id[place]! - bytes[at++]!
       if (difference === 0) return middle
       if (difference < 0) high = middle
       else low = middle + 1

@@ -1,15 +1,19 @@
-import type { Creation, NewUnit, Unit } from '../../actors/contracts/unit.ts'
+import type { Creation, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { runId, unitId } from '../../actors/identity/index.ts'
+import { isWritten, runId, unitId } from '../../actors/identity/index.ts'
 import { copyJson } from '../../actors/json/json-copy.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.ts'
+import { parseUnitTree } from './commit.ts'
 import { badCommit } from './failures.ts'
+import { digitsOf } from './layout.ts'
 import type { Repository } from './repository.ts'
 
 /** A commit of a history, as the walk back from its head finds it. */
 export interface Link {
   readonly oid: string
+  /** What the commit says. */
+  readonly text: string
   readonly tree: string
   /** The commit before. Of a run's own commit: the machine's, of a fork's the unit's. */
   readonly parent: string
@@ -31,8 +35,9 @@ export type Beginning = Omit<Creation, 'time'>
 
 /** Reads how a run began, from the commit that is its id. @throws COMMIT_DAMAGED, STORE_FOREIGN for a commit of something else */
 export function readCreation(repository: Repository, run: string): Beginning {
-  const commit = readCommit(repository, run, run)
-  const creation = readJson<Creation>(repository, run, run, filesOf(repository, run, run, commit).get('run.json'))
+  const file = filesOf(repository, run, run, readCommit(repository, run, run)).get('run.json')
+  if (file === undefined) throw blame(run, run)
+  const creation = readJson<Creation>(repository, run, run, file).value
   const id = identified(() => runId(repository.objectFormat, { ...creation, time: 'arrival' }))
   if (id !== run) throw blame(run, run)
   return creation
@@ -65,7 +70,7 @@ export function walkBack(repository: Repository, run: string, head: string, from
       throw badCommit(owner, oid, `it has ${commit.parents.length} parents, not one`, { seq })
     }
     const fork = oid === owner ? creation?.fork : undefined
-    const link = { oid, tree: commit.tree, parent, seq, run: owner }
+    const link = { oid, text: commit.text, tree: commit.tree, parent, seq, run: owner }
     if (fork === undefined || fork.at >= from) links.push(link)
     if (fork === undefined && (oid === owner || seq <= from)) return links
     if (repository.shallow.has(oid)) throw shallow(repository, owner, seq)
@@ -100,13 +105,16 @@ function ownerOf(repository: Repository, run: string, seq: number): { owner: str
 }
 
 /** Reads the unit of a commit, whose id must be what its content gives. @throws COMMIT_DAMAGED */
-export function readUnit(repository: Repository, { oid, tree, parent, seq, run }: Link): CommittedUnit {
-  const files = filesOf(repository, run, oid, { tree, parents: [], subject: '' })
-  const events = readJson<Unit['events']>(repository, run, oid, files.get('events.json'))
-  const unit = readJson<Omit<CommittedUnit, 'events'>>(repository, run, oid, files.get('unit.json'))
+export function readUnit(repository: Repository, { oid, text, tree, parent, seq, run }: Link): CommittedUnit {
+  const { objectFormat } = repository
+  const files = parseUnitTree(readObject(repository, run, oid, tree, 'tree'), digitsOf[objectFormat] / 2)
+  if (files === undefined) throw blame(run, oid, seq)
+  const { value: events, text: eventsText } = readJson<Unit['events']>(repository, run, oid, files.events)
+  const { value: unit, text: unitText } = readJson<Omit<CommittedUnit, 'events'>>(repository, run, oid, files.unit)
   const { at, machine, created, origin } = unit
-  const content: Pick<NewUnit, 'seq' | 'at' | 'events' | 'origin'> = { seq, at, events, origin }
-  const id = identified(() => unitId(repository.objectFormat, { parent, machine, unit: content, created }))
+  const content = { parent, machine, unit: { seq, at, events, origin }, created }
+  const texts = { events: eventsText, unit: unitText, tree, commit: text }
+  const id = identified(() => (isWritten(content, texts) ? oid : unitId(objectFormat, content)))
   if (unit.seq !== seq || id !== oid) throw blame(run, oid, seq)
   return { run, seq, id: oid, at, events, origin, machine, ...(created !== undefined && { created }) }
 }
@@ -121,14 +129,18 @@ export function createdIn(repository: Repository, link: Link): number | undefine
 /** Names that would change what an object is, if they became keys. */
 const dangerous = /"(?:__proto__|constructor|prototype)":/
 
-function readJson<T>(repository: Repository, run: string, oid: string, blob: string | undefined): T {
-  if (blob === undefined) throw blame(run, oid)
+function readJson<T>(
+  repository: Repository,
+  run: string,
+  oid: string,
+  blob: string,
+): { readonly value: T; readonly text: string } {
   const bytes = readObject(repository, run, oid, blob, 'blob')
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
   const value = parseFile(repository, run, oid, blob, text)
   if (dangerous.test(text)) copyJson(value, { name: `Commit ${oid}`, code: 'COMMIT_DAMAGED' })
   if (typeof value !== 'object' || value === null) throw blame(run, oid)
-  return deepFreeze(value) as T
+  return { value: deepFreeze(value) as T, text }
 }
 
 /** The id of content that may be anything. */

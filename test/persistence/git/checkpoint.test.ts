@@ -173,3 +173,14 @@ test('a clone opens a long run at the newest state, and replays what follows', a
   expect(last).toEqual({ count: 603 })
   await again.close()
 })
+
+test('who has caught up and closes waits for no note', async () => {
+  const gitdir = place()
+  const store = memoryStore()
+  const run = await new TestRun('sha1', { key: 'k' }).create(store)
+  await run.goOn(store, [testUnit(1, { state: '1:abc' })])
+  const archived = started(store, gitdir)
+  await archived.caughtUp()
+  await archived.close()
+  expect(notesOf(gitdir).size).toBe(0)
+})

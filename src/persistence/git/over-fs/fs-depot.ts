@@ -63,7 +63,7 @@ class Batch implements ObjectBatch {
 
   add(object: GitObject): void {
     if (this.objects.has(object.oid)) return
-    this.objects.set(object.oid, object)
+    this.objects.set(object.oid, { ...object, bytes: object.bytes.slice() })
     this.size += object.bytes.length
   }
 }
