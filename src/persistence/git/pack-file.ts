@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { inflateSync } from 'node:zlib'
-import { inflateFixed } from './inflate-fixed.ts'
 import type { PackIndex } from './pack-index.ts'
 
 /** An entry of a pack: an object, or a delta to another one. */
@@ -20,8 +19,6 @@ export const idDelta = 7
 
 const windowBytes = 1 << 18
 const mostWindows = 64
-/** What is longer is inflated by zlib, which is faster then. */
-const mostByHand = 1024
 
 /** A pack to read from. Reads are synchronous, in windows that are kept: objects of one run lie close together. */
 export class PackFile {
@@ -85,8 +82,6 @@ export class PackFile {
       (short[1]! & 32) === 0
     )
       return short.subarray(7, 7 + length)
-    const fixed = length <= mostByHand ? inflateFixed(short, length) : undefined
-    if (fixed !== undefined) return fixed
     for (let room = length + (length >> 2) + 256; ; room *= 4) {
       const whole = room >= this.#size - start
       try {

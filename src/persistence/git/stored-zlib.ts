@@ -35,8 +35,7 @@ export function putStored(bytes: Buffer, start: number, content: Uint8Array): nu
 const adlerRun = 3800
 const adlerBase = 65_521
 
-/** The checksum at the end of a zlib stream. */
-export function adler32(bytes: Uint8Array): number {
+function adler32(bytes: Uint8Array): number {
   let low = 1
   let high = 0
   for (let at = 0; at < bytes.length; ) {
