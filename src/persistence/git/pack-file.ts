@@ -73,7 +73,7 @@ export class PackFile {
   /** What an entry packs: to copy where it is kept for long, for a window may be kept with it. @throws for a stream that is damaged */
   content({ length, start }: PackEntry): Uint8Array {
     // A stored block says so: most packs of ours are made of them.
-    const short = this.bytes(start, Math.min(length + (length >> 3) + 16, this.#size - start))
+    const short = this.bytes(start, Math.min(length + 16, this.#size - start))
     if (
       length > 0 &&
       length <= 65_535 &&
