@@ -139,6 +139,7 @@ class Walk {
   }
 
   private freezeArray(parsed: unknown[], depth: number): JsonValue {
+    if (this.values + parsed.length > this.options.limits.maxBytes) throw this.tooManyBytes()
     let index = 0
     try {
       for (; index < parsed.length; index++) this.take(parsed[index], depth)

@@ -115,6 +115,7 @@ describe('what was just parsed is frozen where it lies', () => {
           }
         },
       ),
+      { examples: [['{"":[-0]}', { maxBytes: 2, maxDepth: 2, maxBatch: 0 }]] },
     )
   })
 })
