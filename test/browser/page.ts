@@ -4,7 +4,7 @@ import { createRun, openRun, verifyRun } from 'xmachines'
 import { gitStore } from 'xmachines/persistence/git'
 import { assign, setup } from 'xstate'
 
-globalThis.Buffer = Buffer as never
+globalThis.Buffer = Buffer
 
 const cart = setup({
   types: {} as { context: { sum: number }; events: { type: 'ADD'; price: number } },
@@ -15,7 +15,7 @@ const cart = setup({
 })
 
 const fs = new LightningFS('carts')
-const open = () => gitStore({ gitdir: '/carts.git', fs: fs as never, interval: 20 })
+const open = () => gitStore({ gitdir: '/carts.git', fs, interval: 20 })
 
 /** What the test calls in the page. */
 const calls = {

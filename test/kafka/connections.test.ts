@@ -7,12 +7,10 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { kafkaBroker } from 'xmachines/transports/kafka'
 import { setup } from 'xstate'
 import { randomOf } from '../../src/testing/simulation/random.ts'
+import { apiKeys, watchedSocket } from './network/watched-socket.ts'
 import { describeOnKafka, sharedKafka, unique } from './shared.ts'
 
 const heard = setup({ types: {} as { events: { type: 'TICK' } } }).createMachine({ id: 'heard', on: { TICK: {} } })
-
-/** Kafka's number of the request for records. */
-const fetchKey = 1
 
 describeOnKafka('connections', () => {
   // A socket that nobody knows of any more keeps its process alive until the broker is tired of it: ten minutes.
@@ -63,14 +61,11 @@ describeOnKafka('connections', () => {
     const kafka = new Kafka({
       brokers: [...brokers],
       logLevel: logLevel.NOTHING,
-      socketFactory({ host, port, onConnect }) {
-        const socket = connect({ host, port }, onConnect)
-        const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+      socketFactory(to) {
+        const socket = watchedSocket(to, apiKey => {
+          if (apiKey === apiKeys.fetch) fetching()
+        })
         sockets.push(socket)
-        socket.write = (...args: unknown[]) => {
-          if ((args[0] as Buffer).readInt16BE(4) === fetchKey) fetching()
-          return write(...args)
-        }
         return socket
       },
     })

@@ -1,13 +1,10 @@
-import { connect, type Socket } from 'node:net'
 import { Kafka, logLevel } from 'kafkajs'
 import { expect, test } from 'vitest'
 import { kafkaBroker } from 'xmachines/transports/kafka'
+import { apiKeys, watchedSocket } from './network/watched-socket.ts'
 import { describeOnKafka, sharedKafka, unique } from './shared.ts'
 
 const quiet = { logLevel: logLevel.NOTHING }
-
-/** Kafka's number of the request that joins a group. */
-const joinGroup = 11
 
 describeOnKafka('a consumer that is closed before it has got a lease', () => {
   test('leaves no member behind, whichever request is under way', async () => {
@@ -25,9 +22,9 @@ describeOnKafka('a consumer that is closed before it has got a lease', () => {
         kafka: new Kafka({
           ...quiet,
           brokers: [...brokers],
-          socketFactory: ({ host, port, onConnect }) =>
-            watched(connect({ host, port }, onConnect), apiKey => {
-              if (apiKey === joinGroup) joins++
+          socketFactory: to =>
+            watchedSocket(to, apiKey => {
+              if (apiKey === apiKeys.joinGroup) joins++
               if (++requests === cut) close()
             }),
         }),
@@ -49,14 +46,3 @@ describeOnKafka('a consumer that is closed before it has got a lease', () => {
     await admin.disconnect()
   })
 })
-
-/** Calls `sent` with the number of each request, once it is on its way. */
-function watched(socket: Socket, sent: (apiKey: number) => void): Socket {
-  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
-  socket.write = (...args: unknown[]) => {
-    const isFull = write(...args)
-    sent((args[0] as Buffer).readInt16BE(4))
-    return isFull
-  }
-  return socket
-}

@@ -65,9 +65,10 @@ function end(connection: Connection): void {
   void connection.disconnect()
 }
 
-function waysOf({ requestQueue }: Connection): Ways | undefined {
-  const { instrumentationEmitter: emitter } = requestQueue
-  if (!emitter) return undefined
+/** `undefined`: it is made otherwise than in kafkajs 2.2.4, and left as it is. */
+function waysOf({ requestQueue, rejectRequests }: Connection): Ways | undefined {
+  const emitter = requestQueue?.instrumentationEmitter
+  if (!emitter || typeof rejectRequests !== 'function') return undefined
   let found = ways.get(emitter)
   if (found === undefined) ways.set(emitter, (found = { open: new Set(), ended: false }))
   return found
