@@ -2,21 +2,23 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { readCheckpoint } from './checkpoint.ts'
-import { FrameDecoder } from './decode.ts'
-import { Draft } from './draft.ts'
+import { enterFrames } from './enter-frames.ts'
 import { damaged, errnoOf, readFailure } from './failures.ts'
 import { type LogFiles, Segments } from './files.ts'
 import { OwnUnits } from './history.ts'
-import { indexName, type Listing, type StoreWarning, segmentAt, segmentName, sortEntries } from './layout.ts'
+import { indexName, type Listing, type LogEnd, type StoreWarning, segmentName, sortEntries } from './layout.ts'
+import type { PageDamaged } from './pages.ts'
+import { type ReadCheckpoint, readCheckpoint } from './read-checkpoint.ts'
 import type { HistorySource } from './reading.ts'
 import type { Row } from './row.ts'
 import { RunIndex } from './run-index.ts'
-import { endHolds, scanFrames } from './scan.ts'
+import { endHolds } from './scan.ts'
 import { readSegmentHeader } from './segment.ts'
 import type { UnitMark } from './snapshot-line.ts'
 import { type SnapshotContext, Snapshots } from './snapshots.ts'
-import { nextTurn } from './turns.ts'
+import type { RowTable } from './table.ts'
+import type { GrowingDictionary } from './table-merge.ts'
+import { atOnce, inTurns } from './turns.ts'
 import type { KnownId } from './unit-ids.ts'
 
 /** How a log is read. */
@@ -66,7 +68,7 @@ export class LogReader implements HistorySource, SnapshotContext {
     if (listing === undefined || listing.segments.length === 0) return this.#refuseAbsent(listing)
     if (!this.#goesOn()) return this.#load(listing)
     try {
-      await this.#scan(listing)
+      await this.#enter(listing)
     } catch (error) {
       if (!XMachinesError.is(error, 'STORE_DAMAGED')) throw error
       // A writer that took a failed write back may have written something else in its place meanwhile.
@@ -139,11 +141,20 @@ export class LogReader implements HistorySource, SnapshotContext {
 
   async close(): Promise<void> {
     await this.snapshots.close()
+    this.#index.close()
     this.segments.close()
   }
 
+  #line = (position: number): Buffer => this.segments.line(position)
+
   #emptyIndex(): RunIndex {
-    return new RunIndex(this.objectFormat, position => this.segments.line(position))
+    return new RunIndex(this.objectFormat, { line: this.#line })
+  }
+
+  #indexOf(checkpoint: ReadCheckpoint): RunIndex {
+    const remake = (dictionary: GrowingDictionary, why: PageDamaged): RowTable =>
+      this.#remake(checkpoint.end, dictionary, why.message)
+    return new RunIndex(this.objectFormat, { line: this.#line, checkpoint, remake })
   }
 
   #list(): Listing | undefined {
@@ -174,64 +185,62 @@ export class LogReader implements HistorySource, SnapshotContext {
     if (this.#loaded || listing?.index) {
       const file = join(dir, indexName)
       warn({ code: 'INDEX_DROPPED', message: `The log that ${file} belongs to is gone; the index is not used.`, file })
+      this.#index.close()
       this.#index = this.#emptyIndex()
       this.#loaded = false
     }
   }
 
   async #load(listing: Listing): Promise<void> {
-    const { dir, warn } = this.#options
+    const { dir } = this.#options
     const missing = listing.segments.findIndex((segment, index) => segment !== index + 1)
     if (missing >= 0) throw damaged(join(dir, segmentName(missing + 1)), 0, 'the file is missing')
     for (const segment of listing.segments) this.segments.forget(segment)
     readSegmentHeader(this.segments, 1, this.objectFormat)
-    const found = listing.index ? await readCheckpoint(dir, this.objectFormat) : { unusable: undefined }
+    const found = listing.index ? readCheckpoint(dir, this.objectFormat) : { unusable: undefined }
     const checkpoint = 'unusable' in found ? undefined : found
     let unusable = 'unusable' in found ? found.unusable : undefined
     if (checkpoint !== undefined && !endHolds(this.segments, checkpoint.end)) {
       unusable = `it is ahead of the log or belongs to another one (flush ${checkpoint.end.flush})`
     }
-    if (unusable !== undefined) {
-      const file = join(dir, indexName)
-      warn({
-        code: 'INDEX_DROPPED',
-        message: `${file} is not used: ${unusable}. The index is made from the log.`,
-        file,
-      })
-    }
+    if (unusable !== undefined) this.#warnOfIndex(unusable)
     const usable = unusable === undefined ? checkpoint : undefined
-    this.#index =
-      usable === undefined
-        ? this.#emptyIndex()
-        : new RunIndex(this.objectFormat, position => this.segments.line(position), usable)
+    if (usable === undefined) checkpoint?.close()
+    this.#index.close()
     this.checkpointLength = usable?.length ?? 0
     this.uncovered = 0
-    await this.#scan(listing)
+    this.#index = usable === undefined ? this.#emptyIndex() : this.#indexOf(usable)
+    await this.#enter(listing)
     this.#loaded = true
     await this.snapshots.scan(usable?.snapshots ?? { segment: 1, offset: 0, live: 0 })
   }
 
-  async #scan({ segments }: Listing): Promise<void> {
-    const index = this.#index
-    const decoder = new FrameDecoder(this.objectFormat, position => this.segments.path(segmentAt(position)))
-    const scanned = await scanFrames(
-      this.segments,
-      this.objectFormat,
-      index.end,
-      segments.at(-1)!,
-      (frame, end) => {
-        const draft = new Draft(index)
-        decoder.decode(frame, draft)
-        index.commit(draft, end)
-        this.uncovered += frame.end - frame.start
-      },
-      async () => {
-        // Packed rows of snapshots are no checkpoint yet: nothing of it is written.
-        if (index.crowded) await index.pack(this.snapshots.state)
-        await nextTurn()
-      },
-    )
-    index.end = scanned.end
-    this.torn = scanned.torn
+  async #enter({ segments }: Listing): Promise<void> {
+    const until = { segment: segments.at(-1)!, offset: Number.POSITIVE_INFINITY }
+    const { bytes, torn } = await inTurns(enterFrames(this.#index, this.segments, this.objectFormat, until))
+    this.uncovered += bytes
+    this.torn = torn
+  }
+
+  /** Makes the table of a checkpoint anew, of the log up to where the checkpoint knew it. */
+  #remake(end: LogEnd, dictionary: GrowingDictionary, why: string): RowTable {
+    this.#warnOfIndex(why)
+    const index = new RunIndex(this.objectFormat, { line: this.#line, dictionary })
+    const { bytes } = atOnce(enterFrames(index, this.segments, this.objectFormat, end))
+    const context: SnapshotContext = {
+      snapshot: run => index.snapshot(run),
+      setSnapshot: (run, place) => index.row(run) && index.setSnapshot(run, place),
+      mark: () => undefined,
+    }
+    atOnce(this.snapshots.tell(context))
+    this.uncovered += bytes
+    this.checkpointLength = 0
+    return atOnce(index.packing()).table
+  }
+
+  #warnOfIndex(why: string): void {
+    const file = join(this.#options.dir, indexName)
+    const message = `${file} is not used: ${why}. The index is made from the log.`
+    this.#options.warn({ code: 'INDEX_DROPPED', message, file })
   }
 }

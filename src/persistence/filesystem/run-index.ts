@@ -2,23 +2,26 @@ import type { DueRun, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/st
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { Attention, AttentionIndex, type DueQuery, partitionName } from '../attention.ts'
 import { mailId } from '../judge.ts'
-import type { Checkpoint, SnapshotsState } from './checkpoint.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import { type Draft, mailedOf, pinName, type View } from './draft.ts'
+import { Layer } from './layer.ts'
 import { emptyLog, type LogEnd } from './layout.ts'
+import { PageDamaged } from './pages.ts'
+import type { ReadCheckpoint } from './read-checkpoint.ts'
 import { readMail, type WrittenMail } from './record.ts'
 import type { MachineAt, Renewal, Row } from './row.ts'
 import { emptyTable, type RowTable } from './table.ts'
 import { GrowingDictionary, mergeTable } from './table-merge.ts'
+import type { Work } from './turns.ts'
 
-/** Rows and pins that are not in the table yet. */
-interface Layer {
-  readonly rows: Map<string, Row>
-  readonly pins: Map<string, string>
-  readonly snapshots: Map<string, number>
-}
-
-function emptyLayer(): Layer {
-  return { rows: new Map(), pins: new Map(), snapshots: new Map() }
+/** What an index begins with. */
+export interface IndexOrigin {
+  /** @param position where a line of the log stands */
+  readonly line: (position: number) => Buffer
+  readonly dictionary?: GrowingDictionary
+  readonly checkpoint?: ReadCheckpoint
+  /** Makes the checkpoint's table of the log, because its file is damaged. */
+  readonly remake?: (dictionary: GrowingDictionary, why: PageDamaged) => RowTable
 }
 
 /** How many changed rows are kept as objects before they are packed. */
@@ -33,7 +36,7 @@ export class RunIndex implements View {
   end: LogEnd = emptyLog
   readonly dictionary: GrowingDictionary
   readonly #format: ObjectFormat
-  readonly #line: (position: number) => Buffer
+  readonly #origin: IndexOrigin
   readonly #leases = new Map<string, LeaseRow>()
   readonly #renewals = new Map<string, Renewal>()
   readonly #attention = new AttentionIndex()
@@ -42,31 +45,42 @@ export class RunIndex implements View {
   #table: RowTable
   /** Changes that are being packed. */
   #older: Layer | undefined
-  #newer: Layer = emptyLayer()
+  #newer = new Layer()
 
-  /** @param line reads a line of the log */
-  constructor(format: ObjectFormat, line: (position: number) => Buffer, checkpoint?: Checkpoint) {
+  constructor(format: ObjectFormat, origin: IndexOrigin) {
+    const { checkpoint, dictionary } = origin
     this.#format = format
-    this.#line = line
+    this.#origin = origin
     this.#table = checkpoint?.table ?? emptyTable(format)
-    this.dictionary = checkpoint?.dictionary ?? new GrowingDictionary()
+    this.dictionary = checkpoint?.dictionary ?? dictionary ?? new GrowingDictionary()
     if (checkpoint === undefined) return
     this.end = checkpoint.end
     for (const row of checkpoint.leases) this.#leases.set(partitionName(row), Object.freeze(row))
     for (const renewal of checkpoint.renewals) this.#renew(renewal)
-    this.#attendTable(checkpoint.table)
+    for (const index of checkpoint.table.attended()) {
+      const { due, process, ...run } = this.#ask(table => table.attention(index))
+      this.#attend(run, due, process)
+    }
+  }
+
+  /** Closes the file of the checkpoint: what was not read of it cannot be asked any more. */
+  close(): void {
+    this.#origin.checkpoint?.close()
   }
 
   row(run: string): Row | undefined {
     const row = this.#newer.rows.get(run) ?? this.#older?.rows.get(run)
     if (row !== undefined) return row
-    const index = this.#table.find(run)
-    return index < 0 ? undefined : this.#table.row(index)
+    return this.#ask(table => {
+      const index = table.find(run)
+      return index < 0 ? undefined : table.row(index)
+    })
   }
 
   pinned(namespace: string, key: string): string | undefined {
     const name = pinName(namespace, key)
-    return this.#newer.pins.get(name) ?? this.#older?.pins.get(name) ?? this.#table.pinned(namespace, key)
+    const loose = this.#newer.pins.get(name) ?? this.#older?.pins.get(name)
+    return loose ?? this.#ask(table => table.pinned(namespace, key))
   }
 
   lease(key: LeaseKey): LeaseRow | undefined {
@@ -82,7 +96,7 @@ export class RunIndex implements View {
     if (row?.mails === undefined || row.mails.isNew(mail, mailedOf(this))) return false
     const name = mailId(mail)
     for (let position = row.mails.last; position > 0; ) {
-      const line: WrittenMail = JSON.parse(this.#line(position).toString())
+      const line: WrittenMail = JSON.parse(this.#origin.line(position).toString())
       if (mailId(readMail(line)) === name) return true
       position = line.prev
     }
@@ -97,8 +111,10 @@ export class RunIndex implements View {
   snapshot(run: string): number {
     const place = this.#newer.snapshots.get(run) ?? this.#older?.snapshots.get(run)
     if (place !== undefined) return place
-    const index = this.#table.find(run)
-    return index < 0 ? 0 : this.#table.snapshot(index)
+    return this.#ask(table => {
+      const index = table.find(run)
+      return index < 0 ? 0 : table.snapshot(index)
+    })
   }
 
   setSnapshot(run: string, place: number): void {
@@ -114,7 +130,7 @@ export class RunIndex implements View {
     for (const renewal of draft.renewals.values()) this.#renew(renewal)
     for (const [run, row] of draft.rows) {
       rows.set(run, row)
-      this.#attend(row)
+      this.#attend(row, row.due, row.beside.process)
     }
     this.end = end
   }
@@ -144,39 +160,42 @@ export class RunIndex implements View {
     return this.#older === undefined && this.#newer.rows.size > mostLoose + this.#table.count / 8
   }
 
-  /** Packs what changed into the table, taking turns with others. Returns the index as of the call, to be kept in a file. */
-  async pack(snapshots: SnapshotsState): Promise<Checkpoint> {
+  /** Packs what changed into the table. Returns the index as of the call, to be kept in a file with the snapshots as of then. */
+  *packing(): Work<Omit<Checkpoint, 'snapshots'>> {
     const { end, dictionary } = this
     const leases = [...this.#leases.values()]
     const renewals = [...this.#renewals.values()]
     const older = (this.#older = this.#newer)
-    this.#newer = emptyLayer()
+    this.#newer = new Layer()
     try {
-      this.#table = await mergeTable(this.#format, this.#table, older, dictionary)
+      this.#table = yield* mergeTable(this.#format, yield* this.#wholeTable(), older, dictionary)
     } catch (error) {
-      for (const part of ['rows', 'pins', 'snapshots'] as const)
-        putUnder<Row | string | number>(this.#newer[part], older[part])
+      this.#newer.putUnder(older)
       throw error
     } finally {
       this.#older = undefined
     }
-    return { end, table: this.#table, dictionary, leases, renewals, snapshots }
+    return { end, table: this.#table, dictionary, leases, renewals }
   }
 
   /** The rows of runs after `after` (or from it on, where `inclusive`) whose id begins with `prefix`, in order, at most `limit`. */
   rowsAfter(sorted: readonly string[], after: string, inclusive: boolean, limit: number): Row[] {
+    return this.#ask(table => this.#rowsAfter(table, sorted, after, inclusive, limit))
+  }
+
+  #rowsAfter(table: RowTable, sorted: readonly string[], after: string, inclusive: boolean, limit: number): Row[] {
     const rows: Row[] = []
     let loose = lowerBound(sorted, after)
-    let packed = this.#table.lowerBound(after)
+    let packed = table.lowerBound(after)
     if (!inclusive && sorted[loose] === after) loose++
-    if (!inclusive && packed < this.#table.count && this.#table.run(packed) === after) packed++
+    if (!inclusive && packed < table.count && table.run(packed) === after) packed++
     while (rows.length < limit) {
       const left = sorted[loose]
-      const right = packed < this.#table.count ? this.#table.run(packed) : undefined
+      const right = packed < table.count ? table.run(packed) : undefined
       if (left === undefined && right === undefined) break
       const run = right === undefined || (left !== undefined && left < right) ? left! : right
       const loosely = this.#newer.rows.get(run) ?? this.#older?.rows.get(run)
-      rows.push(loosely ?? (run === right ? this.#table.row(packed) : this.row(run)!))
+      rows.push(loosely ?? (run === right ? table.row(packed) : this.row(run)!))
       if (run === left) loose++
       if (run === right) packed++
     }
@@ -190,35 +209,46 @@ export class RunIndex implements View {
     return runs
   }
 
-  #attend(row: Row): void {
-    const { run, due, lease } = row
-    const { process } = row.beside
+  #attend(of: Pick<Row, 'run' | 'namespace' | 'lease'>, due: number | null, process: string | null): void {
+    const { run, namespace, lease } = of
     let attention = this.#attended.get(run)
     if (attention === undefined) {
       if (due === null && process === null) return
-      this.#attended.set(run, (attention = new Attention(run, row.namespace)))
+      this.#attended.set(run, (attention = new Attention(run, namespace)))
     }
     this.#attention.set(attention, due, process, lease)
     if (due === null && process === null) this.#attended.delete(run)
   }
 
-  #attendTable(table: RowTable): void {
-    for (let index = 0; index < table.count; index++) {
-      const due = table.due(index)
-      if (table.hasProcess(index)) this.#attend(table.row(index))
-      else if (!Number.isNaN(due)) {
-        const run = table.run(index)
-        const attention = new Attention(run, table.namespace(index))
-        this.#attended.set(run, attention)
-        this.#attention.set(attention, due, null, table.lease(index))
-      }
+  /** What the table says. */
+  #ask<T>(question: (table: RowTable) => T): T {
+    const table = this.#table
+    try {
+      return question(table)
+    } catch (error) {
+      return question(this.#remade(table, error))
     }
   }
-}
 
-/** Puts into `newer` what it has not got of `older`. */
-function putUnder<V>(newer: Map<string, V>, older: ReadonlyMap<string, V>): void {
-  for (const [key, value] of older) if (!newer.has(key)) newer.set(key, value)
+  /** The table with all of it in memory. */
+  *#wholeTable(): Work<RowTable> {
+    const table = this.#table
+    try {
+      yield* table.all()
+    } catch (error) {
+      this.#remade(table, error)
+    }
+    this.close()
+    return this.#table
+  }
+
+  /** The table in place of one whose file is damaged: the same rows, in the same order. */
+  #remade(table: RowTable, why: unknown): RowTable {
+    const { remake } = this.#origin
+    if (!(why instanceof PageDamaged) || remake === undefined) throw why
+    if (this.#table === table) this.#table = remake(this.dictionary, why)
+    return this.#table
+  }
 }
 
 /** The first index whose id is not before `id`. */

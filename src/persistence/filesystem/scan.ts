@@ -4,6 +4,7 @@ import type { Segments } from './files.ts'
 import { type FrameHeader, frameHeaderLength, frameHolds, frameStart, readFrameHeader } from './frame.ts'
 import { type LogEnd, offsetAt, positionOf, segmentAt } from './layout.ts'
 import { readSegmentHeader } from './segment.ts'
+import type { Work } from './turns.ts'
 
 /** A whole frame, as read. Its bytes are good until the next one is asked for. */
 export interface ScannedFrame {
@@ -31,20 +32,18 @@ const window = 1 << 20
  * What is not a whole frame is the torn tail, unless something whole follows it: a frame is only written when the one
  * before is durable, and a segment only made when the last frame of the one before is.
  *
- * @param last the highest segment
- * @param breathe called between the larger pieces that are read
+ * @param until where to end: the highest segment, and up to where it is read
  * @throws STORE_DAMAGED that names file and byte
  */
-export async function scanFrames(
+export function* scanFrames(
   segments: Segments,
   objectFormat: ObjectFormat,
   from: LogEnd,
-  last: number,
+  until: Pick<LogEnd, 'segment' | 'offset'>,
   take: (frame: ScannedFrame, end: LogEnd) => void,
-  breathe: () => Promise<void>,
-): Promise<Scanned> {
+): Work<Scanned> {
   let end = from
-  for (let segment = Math.max(1, from.segment); segment <= last; segment++) {
+  for (let segment = Math.max(1, from.segment); segment <= until.segment; segment++) {
     if (segment !== end.segment) {
       const header = readSegmentHeader(segments, segment, objectFormat)
       if (header.after !== end.sum) {
@@ -52,11 +51,12 @@ export async function scanFrames(
       }
       end = { ...end, segment, offset: header.length }
     }
-    const scan = new SegmentScan(segments, segment, end)
-    while (scan.next(take)) if (scan.refilled) await breathe()
+    const most = segment === until.segment ? until.offset : Number.POSITIVE_INFINITY
+    const scan = new SegmentScan(segments, segment, Math.min(segments.size(segment), most), end)
+    while (scan.next(take)) if (scan.refilled) yield
     end = scan.end
     if (scan.torn === 0) continue
-    if (segment < last) {
+    if (segment < until.segment) {
       throw damaged(segments.path(segment), end.offset, 'no whole flush begins there, and another segment follows')
     }
     return { end, torn: scan.torn }
@@ -77,10 +77,10 @@ class SegmentScan {
   /** Where `#bytes` begins in the file. */
   #offset: number
 
-  constructor(segments: Segments, segment: number, from: LogEnd) {
+  constructor(segments: Segments, segment: number, size: number, from: LogEnd) {
     this.#segments = segments
     this.#segment = segment
-    this.#size = segments.size(segment)
+    this.#size = size
     this.#offset = from.offset
     this.end = from
   }

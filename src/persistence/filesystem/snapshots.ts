@@ -16,7 +16,7 @@ import {
   type UnitMark,
   type WrittenSnapshot,
 } from './snapshot-line.ts'
-import { nextTurn } from './turns.ts'
+import { inTurns, type Work } from './turns.ts'
 
 /** What snapshots need of the index and the log. */
 export interface SnapshotContext {
@@ -65,8 +65,16 @@ export class Snapshots {
     this.#context = context
     this.#end = from
     this.#live = from.live
+    await inTurns(this.#scan())
+  }
+
+  /** Tells another context the places of all that is kept. */
+  *tell(context: SnapshotContext): Work<void> {
     for (const segment of this.#segments()) {
-      if (segment >= this.#end.segment) await this.#scanSegment(segment)
+      yield* this.#walk(segment, 0, (_bytes, head, place) => {
+        const newest = this.#head(context.snapshot(head.run))
+        if (newest === undefined || newest.seq <= head.seq) context.setSnapshot(head.run, place)
+      })
     }
   }
 
@@ -159,33 +167,37 @@ export class Snapshots {
       const segments = this.#segments()
       const useful = (2 * this.#live) / this.#options.segmentBytes
       if (segments.length <= Math.max(fewSegments, useful)) return
-      await this.#walk(segments[0]!, 0, (bytes, head, place) => {
+      const copying = this.#walk(segments[0]!, 0, (bytes, head, place) => {
         if (this.#context.snapshot(head.run) !== place || !snapshotHolds(bytes)) return
         const copy = Buffer.from(bytes)
         setOlder(copy, 0)
         this.#append(head.run, copy, head)
       })
+      await inTurns(copying)
       fs.rmSync(this.#path(segments[0]!), { force: true })
     }
   }
 
-  async #scanSegment(segment: number): Promise<void> {
-    const from = segment === this.#end.segment ? this.#end.offset : 0
-    const offset = await this.#walk(segment, from, (bytes, head, place) => {
-      const newest = this.#head(this.#context.snapshot(head.run))
-      if (newest !== undefined && newest.seq > head.seq) return
-      this.#live += bytes.length - (newest?.length ?? 0)
-      this.#context.setSnapshot(head.run, place)
-    })
-    this.#end = { segment, offset }
+  *#scan(): Work<void> {
+    for (const segment of this.#segments()) {
+      if (segment < this.#end.segment) continue
+      const from = segment === this.#end.segment ? this.#end.offset : 0
+      const offset = yield* this.#walk(segment, from, (bytes, head, place) => {
+        const newest = this.#head(this.#context.snapshot(head.run))
+        if (newest !== undefined && newest.seq > head.seq) return
+        this.#live += bytes.length - (newest?.length ?? 0)
+        this.#context.setSnapshot(head.run, place)
+      })
+      this.#end = { segment, offset }
+    }
   }
 
   /** Hands out the lines of a segment that are there in full. Returns where they end. */
-  async #walk(
+  *#walk(
     segment: number,
     from: number,
     take: (bytes: Buffer, head: SnapshotHead, place: number) => void,
-  ): Promise<number> {
+  ): Work<number> {
     let offset = from
     for (let wanted = piece; ; ) {
       const bytes = this.#bytes(positionOf(segment, offset), wanted, true)
@@ -201,7 +213,7 @@ export class Snapshots {
       }
       if (at === 0) return offset
       offset += at
-      await nextTurn()
+      yield
     }
   }
 

@@ -28,7 +28,7 @@ import { readMail, type WrittenMail } from './record.ts'
 import type { Row } from './row.ts'
 import type { FileStoreSettings } from './settings.ts'
 import { sortedIds } from './table-merge.ts'
-import { nextTurn } from './turns.ts'
+import { inTurns, nextTurn } from './turns.ts'
 import { holder, Writer } from './writer.ts'
 
 const headsAtOnce = 256
@@ -257,7 +257,7 @@ export class FileStore implements Store {
   async *#heads({ namespace, prefix = '', after, signal }: ListOptions): AsyncGenerator<RunHead[]> {
     await this.#look(signal, () => {})
     const { index } = this.#reader
-    const loose = await sortedIds(index.looseRuns())
+    const loose = await inTurns(sortedIds(index.looseRuns()))
     let last = after === undefined || after < prefix ? prefix : after
     let inclusive = after === undefined || after < prefix
     for (;;) {

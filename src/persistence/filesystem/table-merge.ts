@@ -1,9 +1,11 @@
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { pinName } from './draft.ts'
 import { heapText } from './heap.ts'
+import { Pages } from './pages.ts'
 import type { MachineAt, Row } from './row.ts'
-import { type Dictionary, flag, pinHash, type RowLayout, RowTable, statuses } from './table.ts'
-import { Turns } from './turns.ts'
+import { flag, type RowLayout, statuses } from './row-layout.ts'
+import { type Dictionary, pinHash, RowTable, type TableParts } from './table.ts'
+import type { Work } from './turns.ts'
 
 /** What became of the rows of a table since it was made. */
 export interface TableChanges {
@@ -37,40 +39,39 @@ export class GrowingDictionary implements Dictionary {
   }
 }
 
-/** How many rows are handled between two looks at the clock. */
+/** How many rows are handled without a turn for others. */
 const slice = 256
 
 /**
- * The table with the changes in it. Takes turns with whatever else runs; neither argument may change meanwhile.
+ * The table with the changes in it. Neither may change meanwhile.
  *
+ * @param table all of it in memory
  * @param dictionary what the table's rows refer to; takes what is new
  */
-export async function mergeTable(
+export function* mergeTable(
   format: ObjectFormat,
   table: RowTable,
   changes: TableChanges,
   dictionary: GrowingDictionary,
-): Promise<RowTable> {
+): Work<RowTable> {
   const changed = [...changes.rows.keys()]
   for (const id of changes.snapshots.keys()) if (!changes.rows.has(id)) changed.push(id)
-  const ids = await sortedIds(changed)
-  const turns = new Turns()
+  const ids = yield* sortedIds(changed)
   const merge = new Merge(table, dictionary, table.count + ids.length, changes)
   for (let index = 0; index < ids.length; index++) {
-    if (index % slice === 0) await turns.next()
-    for (const end = table.lowerBound(ids[index]!); merge.copyUpTo(end); ) await turns.next()
+    if (index % slice === 0) yield
+    for (const end = table.lowerBound(ids[index]!); merge.copyUpTo(end); ) yield
     merge.put(ids[index]!)
   }
-  while (merge.copyUpTo(table.count)) await turns.next()
-  return new RowTable(format, await merge.finish(turns), dictionary)
+  while (merge.copyUpTo(table.count)) yield
+  return new RowTable(format, yield* merge.finish(), dictionary)
 }
 
 /** Ids in order, sorted in small lots: one sort of many would hold up everything else. */
-export async function sortedIds(ids: readonly string[]): Promise<readonly string[]> {
-  const turns = new Turns()
+export function* sortedIds(ids: readonly string[]): Work<readonly string[]> {
   const lots = new Map<string, string[]>()
   for (let index = 0; index < ids.length; index++) {
-    if (index % slice === slice - 1) await turns.next()
+    if (index % slice === slice - 1) yield
     const id = ids[index]!
     const name = id.slice(0, 3)
     const lot = lots.get(name)
@@ -79,7 +80,7 @@ export async function sortedIds(ids: readonly string[]): Promise<readonly string
   }
   const sorted: string[] = []
   for (const name of [...lots.keys()].sort()) {
-    await turns.next()
+    yield
     for (const id of lots.get(name)!.sort()) sorted.push(id)
   }
   return sorted
@@ -128,13 +129,16 @@ class Merge {
     }
   }
 
-  async finish(turns: Turns): Promise<{ readonly rows: Buffer; readonly heap: Buffer; readonly slots: Buffer }> {
-    const rows = this.#rows.subarray(0, this.#count * this.#layout.size)
-    return { rows, heap: this.#heap.subarray(0, this.#heapLength), slots: await this.#hash(turns) }
+  *finish(): Work<TableParts> {
+    const rows = new Pages(this.#rows.subarray(0, this.#count * this.#layout.size))
+    const heap = new Pages(this.#heap.subarray(0, this.#heapLength))
+    const [slots, attended] = yield* this.#derive()
+    return { rows, heap, slots: new Pages(slots), attended }
   }
 
   #copy(from: number, until: number): void {
-    const { rows, heap } = this.#table.parts
+    const { bytes: rows } = this.#table.parts.rows
+    const { bytes: heap } = this.#table.parts.heap
     const { size, heap: heapField, heapLength, flags } = this.#layout
     const first = rows.readDoubleLE(from * size + heapField)
     const last = (until - 1) * size
@@ -189,20 +193,23 @@ class Merge {
     this.#heapLength += length
   }
 
-  async #hash(turns: Turns): Promise<Buffer> {
-    if (this.#keyed === 0) return Buffer.alloc(0)
-    const { size, pinHash: hashField, flags } = this.#layout
-    const count = 2 ** Math.ceil(Math.log2(this.#keyed * 1.5 + 1))
+  /** What is made of all rows: the hash table of their keys, and which are attended. */
+  *#derive(): Work<readonly [slots: Buffer, attended: Buffer]> {
+    const { size, pinHash: hashField, flags, due } = this.#layout
+    const count = this.#keyed === 0 ? 0 : 2 ** Math.ceil(Math.log2(this.#keyed * 1.5 + 1))
     const slots = Buffer.alloc(count * 4)
+    const attended: number[] = []
     for (let index = 0; index < this.#count; index++) {
-      if (index % slice === 0) await turns.next()
+      if (index % slice === 0) yield
       const at = index * size
-      if ((this.#rows.readUInt32LE(at + flags) & flag.keyed) === 0) continue
+      const set = this.#rows.readUInt32LE(at + flags)
+      if (set & flag.process || !Number.isNaN(this.#rows.readDoubleLE(at + due))) attended.push(index)
+      if ((set & flag.keyed) === 0) continue
       let slot = this.#rows.readUInt32LE(at + hashField) & (count - 1)
       while (slots.readUInt32LE(slot * 4) !== 0) slot = (slot + 1) & (count - 1)
       slots.writeUInt32LE(index + 1, slot * 4)
     }
-    return slots
+    return [slots, numbered(attended)]
   }
 
   #reserve(length: number): void {
@@ -211,4 +218,11 @@ class Merge {
     this.#heap.copy(larger, 0, 0, this.#heapLength)
     this.#heap = larger
   }
+}
+
+/** Numbers of rows, four bytes each. */
+function numbered(rows: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(rows.length * 4)
+  for (const [at, row] of rows.entries()) bytes.writeUInt32LE(row, at * 4)
+  return bytes
 }

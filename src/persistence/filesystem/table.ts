@@ -1,4 +1,4 @@
-import type { LeaseKey, RunStatus } from '../../actors/contracts/store.ts'
+import type { LeaseKey } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { readBeside } from '../beside-text.ts'
 import { deepFreeze } from '../deep-freeze.ts'
@@ -7,66 +7,15 @@ import { Waiting } from '../waiting.ts'
 import { pinName } from './draft.ts'
 import { type HeapEntry, readWaiting } from './heap.ts'
 import { MailMarks } from './mail-marks.ts'
+import { Pages } from './pages.ts'
 import { type MachineAt, Row } from './row.ts'
+import { flag, type RowLayout, rowLayouts, statuses } from './row-layout.ts'
+import type { Work } from './turns.ts'
 
 /*
  * Rows of many runs, packed: a record of fixed width each, in the order of the run ids, and the rest as JSON in a heap,
  * in the same order. A million runs are some 150 MB so, and as objects they would be a gigabyte.
  */
-
-/** Where the fields of a packed row are, counted from its start. */
-export interface RowLayout {
-  readonly idBytes: number
-  readonly head: number
-  readonly mark: number
-  readonly snapshot: number
-  readonly at: number
-  readonly due: number
-  readonly revision: number
-  readonly heap: number
-  readonly partition: number
-  readonly seq: number
-  readonly heapLength: number
-  readonly pinHash: number
-  readonly machine: number
-  readonly namespace: number
-  readonly leaseNamespace: number
-  readonly flags: number
-  readonly size: number
-}
-
-function layoutFor(idBytes: number): RowLayout {
-  let next = idBytes
-  const field = (size: number): number => (next += size) - size
-  return {
-    idBytes,
-    head: field(8),
-    mark: field(8),
-    snapshot: field(8),
-    at: field(8),
-    due: field(8),
-    revision: field(8),
-    heap: field(8),
-    partition: field(8),
-    seq: field(4),
-    heapLength: field(4),
-    pinHash: field(4),
-    machine: field(4),
-    namespace: field(4),
-    leaseNamespace: field(4),
-    flags: field(4),
-    size: next,
-  }
-}
-
-/** Where the fields of a packed row are. */
-export const rowLayouts: Readonly<Record<ObjectFormat, RowLayout>> = { sha1: layoutFor(20), sha256: layoutFor(32) }
-
-/** Bits of a row's flags; the status is in the lowest two. */
-export const flag = { source: 4, keyed: 8, process: 16 } as const
-
-/** Statuses by their number in the flags. */
-export const statuses: readonly RunStatus[] = ['active', 'done', 'error', 'stopped']
 
 /** What the rows of a table refer to by number. */
 export interface Dictionary {
@@ -76,10 +25,12 @@ export interface Dictionary {
 
 /** The parts of a table. */
 export interface TableParts {
-  readonly rows: Buffer
-  readonly heap: Buffer
+  readonly rows: Pages
+  readonly heap: Pages
   /** Hash table (namespace, key) → 1 + number of the row; 0: free. Its length is a power of two. */
-  readonly slots: Buffer
+  readonly slots: Pages
+  /** The numbers of the rows whose runs need something, or that some process has in hand. */
+  readonly attended: Buffer
 }
 
 /** Hash of a pin's name (FNV-1a). */
@@ -95,7 +46,7 @@ function leadOf(id: string): number {
   return /^[0-9a-f]{12}$/.test(lead) ? Number.parseInt(lead, 16) : -1
 }
 
-/** An immutable table of rows. */
+/** An immutable table of rows. What it is asked throws `PageDamaged` where it lies in a file that is not what was written. */
 export class RowTable {
   readonly parts: TableParts
   readonly layout: RowLayout
@@ -136,24 +87,25 @@ export class RowTable {
     let high = this.count
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (rows.readUIntBE(middle * size, 6) < lead) low = middle + 1
+      rows.need(middle * size, middle * size + 6)
+      if (rows.bytes.readUIntBE(middle * size, 6) < lead) low = middle + 1
       else high = middle
     }
     return low
   }
 
   run(index: number): string {
-    const start = index * this.layout.size
-    return this.parts.rows.toString('hex', start, start + this.layout.idBytes)
+    const start = this.#at(index)
+    return this.parts.rows.bytes.toString('hex', start, start + this.layout.idBytes)
   }
 
   row(index: number): Row {
-    const { rows, heap } = this.parts
     const { layout } = this
-    const at = index * layout.size
+    const at = this.#at(index)
+    const rows = this.parts.rows.bytes
     const flags = rows.readUInt32LE(at + layout.flags)
     const from = rows.readDoubleLE(at + layout.heap)
-    const entry: HeapEntry = JSON.parse(heap.toString('utf8', from, from + rows.readUInt32LE(at + layout.heapLength)))
+    const entry = this.#entry(from, from + rows.readUInt32LE(at + layout.heapLength))
     const due = rows.readDoubleLE(at + layout.due)
     const namespace = this.namespace(index)
     return new Row({
@@ -178,24 +130,29 @@ export class RowTable {
     })
   }
 
-  /** When a run needs something next; NaN: never. */
-  due(index: number): number {
-    return this.parts.rows.readDoubleLE(index * this.layout.size + this.layout.due)
-  }
-
-  /** Whether effects of a run are in flight in some process. */
-  hasProcess(index: number): boolean {
-    return (this.#flags(index) & flag.process) !== 0
+  /** What a run needs, and who has it in hand. */
+  attention(index: number): Pick<Row, 'run' | 'namespace' | 'due' | 'lease'> & { readonly process: string | null } {
+    const at = this.#at(index)
+    const rows = this.parts.rows.bytes
+    const due = rows.readDoubleLE(at + this.layout.due)
+    const inHand = rows.readUInt32LE(at + this.layout.flags) & flag.process
+    return {
+      run: this.run(index),
+      namespace: this.namespace(index),
+      due: Number.isNaN(due) ? null : due,
+      lease: this.lease(index),
+      process: inHand ? this.row(index).beside.process : null,
+    }
   }
 
   namespace(index: number): string {
-    const { rows } = this.parts
-    return this.#dictionary.namespaces[rows.readUInt32LE(index * this.layout.size + this.layout.namespace)]!
+    const at = this.#at(index) + this.layout.namespace
+    return this.#dictionary.namespaces[this.parts.rows.bytes.readUInt32LE(at)]!
   }
 
   lease(index: number): LeaseKey | undefined {
-    const { rows } = this.parts
-    const at = index * this.layout.size
+    const at = this.#at(index)
+    const rows = this.parts.rows.bytes
     const partition = rows.readDoubleLE(at + this.layout.partition)
     if (Number.isNaN(partition)) return undefined
     const namespace = this.#dictionary.namespaces[rows.readUInt32LE(at + this.layout.leaseNamespace)]!
@@ -204,7 +161,7 @@ export class RowTable {
 
   /** Place of a run's newest snapshot; 0: none. */
   snapshot(index: number): number {
-    return this.parts.rows.readDoubleLE(index * this.layout.size + this.layout.snapshot)
+    return this.parts.rows.bytes.readDoubleLE(this.#at(index) + this.layout.snapshot)
   }
 
   /** The run that (namespace, key) is pinned to. */
@@ -213,22 +170,46 @@ export class RowTable {
     const mask = slots.length / 4 - 1
     const hash = pinHash(pinName(namespace, key))
     for (let slot = hash & mask; mask >= 0; slot = (slot + 1) & mask) {
-      const index = slots.readUInt32LE(slot * 4) - 1
+      slots.need(slot * 4, slot * 4 + 4)
+      const index = slots.bytes.readUInt32LE(slot * 4) - 1
       if (index < 0) return undefined
-      if (rows.readUInt32LE(index * this.layout.size + this.layout.pinHash) !== hash) continue
+      if (rows.bytes.readUInt32LE(this.#at(index) + this.layout.pinHash) !== hash) continue
       const row = this.row(index)
       if (row.key === key && row.namespace === namespace) return row.run
     }
     return undefined
   }
 
-  #flags(index: number): number {
-    return this.parts.rows.readUInt32LE(index * this.layout.size + this.layout.flags)
+  /** Numbers of the rows whose runs need something, or that some process has in hand. */
+  *attended(): Generator<number> {
+    const { attended } = this.parts
+    for (let at = 0; at < attended.length; at += 4) yield attended.readUInt32LE(at)
+  }
+
+  /** Has all of it in memory: nothing it is asked from then on reads a file. */
+  *all(): Work<void> {
+    const { rows, heap, slots } = this.parts
+    for (const pages of [rows, heap, slots]) yield* pages.all()
+  }
+
+  /** Where a row begins, with its bytes there. */
+  #at(index: number): number {
+    const { size } = this.layout
+    this.parts.rows.need(index * size, (index + 1) * size)
+    return index * size
+  }
+
+  #entry(start: number, end: number): HeapEntry {
+    const { heap } = this.parts
+    heap.need(start, end)
+    return JSON.parse(heap.bytes.toString('utf8', start, end))
   }
 }
 
 /** The table of a store without a checkpoint. */
 export function emptyTable(format: ObjectFormat): RowTable {
   const nothing = Buffer.alloc(0)
-  return new RowTable(format, { rows: nothing, heap: nothing, slots: nothing }, { namespaces: [], machines: [] })
+  const none = new Pages(nothing)
+  const parts = { rows: none, heap: none, slots: none, attended: nothing }
+  return new RowTable(format, parts, { namespaces: [], machines: [] })
 }

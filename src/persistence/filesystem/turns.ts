@@ -1,18 +1,26 @@
 /** How long others wait at most, ms. */
 const most = 4
 
-/** Long work that gives others a turn now and then: by the time it took, so that a busy process does not stretch it. */
-export class Turns {
-  #since = performance.now()
+/** Long work that yields where others may have a turn. */
+export type Work<T> = Generator<void, T>
 
-  /** Waits for the others' turn if this one was long enough; undefined: it was not. */
-  next(): Promise<void> | undefined {
-    return performance.now() - this.#since < most ? undefined : this.#wait()
-  }
-
-  async #wait(): Promise<void> {
+/** Does long work, with a turn for others now and then: by the time it took, so that a busy process does not stretch it. */
+export async function inTurns<T>(work: Work<T>): Promise<T> {
+  let since = performance.now()
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
+    if (performance.now() - since < most) continue
     await nextTurn()
-    this.#since = performance.now()
+    since = performance.now()
+  }
+}
+
+/** Does long work in one go, for who cannot wait. */
+export function atOnce<T>(work: Work<T>): T {
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
   }
 }
 

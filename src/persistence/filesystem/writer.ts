@@ -14,6 +14,7 @@ import type { LogReader } from './log-reader.ts'
 import { LogWriter } from './log-writer.ts'
 import { itemText, leaseText, mailText, renewalText } from './record.ts'
 import type { FileStoreSettings } from './settings.ts'
+import { inTurns } from './turns.ts'
 
 /** So much of the log is read at an open at most, unless the checkpoint itself is longer. */
 const mostUncovered = 64 << 20
@@ -171,8 +172,9 @@ export class Writer {
     const reader = this.#reader
     const covered = reader.uncovered
     try {
-      const checkpoint = await reader.index.pack(reader.snapshots.state)
-      reader.checkpointLength = await writeCheckpoint(this.#dir, this.#settings.objectFormat, checkpoint)
+      const snapshots = reader.snapshots.state
+      const packed = await inTurns(reader.index.packing())
+      reader.checkpointLength = await writeCheckpoint(this.#dir, this.#settings.objectFormat, { ...packed, snapshots })
       reader.uncovered -= covered
     } catch (error) {
       const file = join(this.#dir, indexName)

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readCheckpoint } from '../../../src/persistence/filesystem/checkpoint.ts'
+import { readCheckpoint } from '../../../src/persistence/filesystem/read-checkpoint.ts'
 import { collect, deepFreeze, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from './directory.ts'
 import { contentOf, openStore } from './stores.ts'
@@ -76,7 +76,7 @@ async function holds(content: unknown, runs: TestRun[], codes: readonly string[]
 describe('the checkpoint of the index', () => {
   test('holds all that the log says', async () => {
     const { content, runs } = await filled()
-    const checkpoint = await readCheckpoint(dir, 'sha1')
+    const checkpoint = readCheckpoint(dir, 'sha1')
     if ('unusable' in checkpoint) throw new Error(`unusable: ${checkpoint.unusable}`)
     expect(checkpoint.table.count).toBe(61)
     expect(checkpoint.end.offset).toBe(statSync(join(dir, 'log-00000001.ndjson')).size)

@@ -5,6 +5,7 @@ import { MailMarks } from '../../../src/persistence/filesystem/mail-marks.ts'
 import { type MachineAt, Row } from '../../../src/persistence/filesystem/row.ts'
 import { emptyTable } from '../../../src/persistence/filesystem/table.ts'
 import { GrowingDictionary, mergeTable, sortedIds } from '../../../src/persistence/filesystem/table-merge.ts'
+import { atOnce } from '../../../src/persistence/filesystem/turns.ts'
 import { emptyBeside } from '../../../src/persistence/judge.ts'
 import { Waiting } from '../../../src/persistence/waiting.ts'
 
@@ -130,7 +131,7 @@ describe('a table of rows', () => {
               if (place !== null && rows.has(kept.run)) snapshots.set(kept.run, place)
             }
             for (const [run, place] of snapshots) places.set(run, place)
-            table = await mergeTable('sha1', table, { rows: changed, snapshots }, dictionary)
+            table = atOnce(mergeTable('sha1', table, { rows: changed, snapshots }, dictionary))
             const ids = [...rows.keys()].sort()
             expect(Array.from({ length: table.count }, (_, index) => table.run(index))).toEqual(ids)
             for (const [index, run] of ids.entries()) {
@@ -139,7 +140,7 @@ describe('a table of rows', () => {
               expect(table.lowerBound(`${run}0`)).toBe(index + 1)
               expect(plain(table.row(index))).toEqual(plain(rows.get(run)))
               expect(table.snapshot(index)).toBe(places.get(run) ?? 0)
-              expect(table.hasProcess(index)).toBe(rows.get(run)!.beside.process !== null)
+              expect(table.attention(index).process).toBe(rows.get(run)!.beside.process)
             }
             for (const [name, row] of pinned) {
               const [namespace, key] = JSON.parse(name) as [string, string]
@@ -159,7 +160,7 @@ describe('a table of rows', () => {
   test('sorts ids as they compare', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.oneof(id, fc.string())), async ids => {
-        expect(await sortedIds(ids)).toEqual([...ids].sort())
+        expect(atOnce(sortedIds(ids))).toEqual([...ids].sort())
       }),
     )
   })
