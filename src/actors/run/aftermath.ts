@@ -82,17 +82,23 @@ export class Aftermath implements Sleeper {
     const before = enterStep({ at: unit.at, seed: undefined, effect: true, taken: 0, starved: false })
     try {
       for (const effect of effects) {
-        try {
-          if (effect.kind === 'receive') this.#invocations?.receive(effect.actor, effect.event)
-          else if (effect.kind === 'action') effect.action.exec?.(effect.action.info, effect.action.params)
-        } catch (thrown) {
-          const name =
-            effect.kind === 'action' ? `The action '${effect.action.type}'` : `The callback '${effect.actor.id}'`
-          this.#report(unit.seq, `${name} threw after unit ${unit.seq} was durable`, thrown)
-        }
+        if (effect.kind === 'receive') this.#invocations?.receive(effect.actor, effect.event)
+        else if (effect.kind === 'action') this.#act(unit.seq, effect.action)
       }
     } finally {
       leaveStep(before)
+    }
+  }
+
+  /** One action. Of an async one, what it rejects with is told too: nobody else hears it. */
+  #act(seq: number, { type, exec, info, params }: Extract<Effect, { kind: 'action' }>['action']): void {
+    const threw = (thrown: unknown): void =>
+      this.#report(seq, `The action '${type}' threw after unit ${seq} was durable`, thrown)
+    try {
+      const returned: unknown = exec?.(info, params)
+      if (returned instanceof Promise) returned.catch(threw)
+    } catch (thrown) {
+      threw(thrown)
     }
   }
 
@@ -210,8 +216,7 @@ export class Aftermath implements Sleeper {
           reject: nothing,
         }),
       want: () => resident.touch(),
-      failed: ({ path }, thrown) =>
-        this.#report(resident.seq, `The clean-up of the invocation '${path.join('/')}' threw`, thrown),
+      failed: (what, thrown) => this.#report(resident.seq, what, thrown),
     }
   }
 

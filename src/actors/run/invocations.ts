@@ -25,6 +25,8 @@ export class Invocations {
   readonly #pending = new Map<ActorRef, PendingInvocation>()
   /** Those whose first attempt is in the item that is on its way, with the unit that enters them. */
   readonly #entering = new Map<ActorRef, PendingInvocation>()
+  /** What was sent to those that the state was found to hold just now, and that are not looked at yet. */
+  readonly #early = new Map<ActorRef, EventObject[]>()
   /** No new attempt starts. */
   #closing = false
   #idle: (() => void)[] = []
@@ -97,6 +99,7 @@ export class Invocations {
       if (pending === undefined) this.#goOn(invocation)
       else if (pending.ready && !this.#wants(pending)) pending.start()
     }
+    this.#early.clear()
   }
 
   /** The run was there before: these attempts are durable, and nothing of it runs here. */
@@ -127,9 +130,11 @@ export class Invocations {
     for (const pending of this.#pending.values()) pending.leave()
   }
 
-  /** Hands an event to a callback's listeners. */
+  /** Hands an event to a callback's listeners; to one that does not run yet, when it does. {@link follow} comes after it. */
   receive(actor: ActorRef, event: EventObject): void {
-    this.#pending.get(actor)?.receive(event)
+    const pending = this.#pending.get(actor)
+    if (pending !== undefined) pending.receive(event)
+    else if (!this.#closing) this.#early.set(actor, [...(this.#early.get(actor) ?? []), event])
   }
 
   /** Stops callbacks and observables at once, awaits promises up to `timeout` ms, then aborts them. All stay pending. */
@@ -159,6 +164,7 @@ export class Invocations {
   #goOn(invocation: Invocation): void {
     const pending = this.#toPending(invocation)
     this.#pending.set(invocation.actor, pending)
+    for (const event of this.#early.get(invocation.actor) ?? []) pending.receive(event)
     pending.goOn(this.#attempts.made(pending.key))
   }
 

@@ -21,9 +21,16 @@ export function isFailure({ to, event }: Told): boolean {
   return to === 'self' && (event.type === 'xstate.promise.reject' || event.type === 'xstate.observable.error')
 }
 
-/** Whether logic tells its end. */
+const ends = new Set([
+  'xstate.promise.resolve',
+  'xstate.promise.reject',
+  'xstate.observable.error',
+  'xstate.observable.complete',
+])
+
+/** Whether logic tells its end. What else it sends to itself is none. */
 export function isEnd({ to, event }: Told): boolean {
-  return to === 'self' && event.type !== 'xstate.observable.next'
+  return to === 'self' && ends.has(event.type)
 }
 
 /** What logic told, as it is recorded. It must be JSON: what is not becomes the error that says so. */

@@ -22,9 +22,12 @@ export interface InvocationHome {
   want(): void
   /** One ended, or was stopped. */
   ended(): void
-  /** Logic threw while it was stopped. */
-  failed(invocation: Invocation, thrown: unknown): void
+  /** Something failed that changes nothing. @param what as in `The callback 'ear' threw` */
+  failed(what: string, thrown: unknown): void
 }
+
+/** Events that are kept for a callback that is still to start. */
+const mostMail = 1024
 
 /** What is known of it for ever. */
 export interface Identified {
@@ -52,6 +55,8 @@ export class PendingInvocation implements Identified {
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
   #release = nothing
   #closing = false
+  /** What the machine sent before it started. */
+  #mail: EventObject[] = []
 
   constructor(home: InvocationHome, { invocation, key, rules }: Identified) {
     this.#home = home
@@ -107,10 +112,17 @@ export class PendingInvocation implements Identified {
     const span = (this.#span = this.#home.telemetry?.attempt(this))
     if (span === undefined) live.start(this.key, this.#attempt)
     else span.within(() => live.start(this.key, this.#attempt))
+    for (const event of this.#mail.splice(0)) this.receive(event)
   }
 
+  /** Hands an event to a callback's listeners, once it runs. */
   receive(event: EventObject): void {
-    this.#live?.receive(event)
+    if (this.#live !== undefined) this.#hand(this.#live, event)
+    else if (this.active && this.#mail.push(event) > mostMail) {
+      this.#mail.pop()
+      const error = new Error(`${mostMail} events wait for it to start`)
+      this.#home.failed(`The event '${event.type}' was dropped that the machine sent to ${this.#name}`, error)
+    }
   }
 
   /** The run is being closed: a promise that runs may come to its end, anything else stops. */
@@ -191,6 +203,7 @@ export class PendingInvocation implements Identified {
     this.#span = undefined
     this.#live?.end()
     this.#live = undefined
+    if (phase !== 'waiting') this.#mail = []
     this.#phase = phase
     const release = this.#release
     this.#release = nothing
@@ -198,12 +211,24 @@ export class PendingInvocation implements Identified {
     if (phase !== 'waiting') this.#home.ended()
   }
 
+  get #name(): string {
+    return `the invocation '${this.invocation.path.join('/')}'`
+  }
+
+  #hand(live: Attempt, event: EventObject): void {
+    try {
+      live.receive(event)
+    } catch (thrown) {
+      this.#home.failed(`A listener of ${this.#name} threw at '${event.type}'`, thrown)
+    }
+  }
+
   /** What an author's clean-up throws is told, and changes nothing. */
   #halt(reason: Error): void {
     try {
       this.#live?.stop(reason)
     } catch (thrown) {
-      this.#home.failed(this.invocation, thrown)
+      this.#home.failed(`The clean-up of ${this.#name} threw`, thrown)
     }
   }
 }

@@ -386,4 +386,20 @@ describe('forks (semantics 5)', () => {
       false,
     ])
   })
+  test('that reject are told on err, and end nothing', async () => {
+    const machine = setup({}).createMachine({
+      on: {
+        GO: {
+          actions: async () => {
+            throw new Error('later')
+          },
+        },
+      },
+    })
+    const run = createRun(machine)
+    const errors = run.err.getReader()
+    expect(await run.apply({ type: 'GO' })).toMatchObject({ ok: true, seq: 1 })
+    expect((await errors.read()).value).toMatchObject({ seq: 1, fatal: false, error: { code: 'EFFECT_FAILED' } })
+    expect(await run.apply({ type: 'GO' })).toMatchObject({ ok: true, seq: 2 })
+  })
 })
