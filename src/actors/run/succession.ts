@@ -3,8 +3,8 @@ import type { Environment, TimeoutHandle } from '../environment.ts'
 
 /** How often it is looked whether the other process still lives, ms. */
 const every = 10_000
-/** Runs that are looked through for this one, the longest due first. */
-const limit = 1_000
+/** Runs that are looked through for this one, the longest due first: so many at first, and at most. */
+const [few, most] = [1_000, 262_144]
 
 /** What a succession needs of its run. */
 export interface SuccessionHome {
@@ -56,8 +56,11 @@ export class Succession {
     const { run, store, environment } = this.#home
     const head = await store.head(run)
     if (head === undefined || head.beside.process !== process) return head !== undefined
-    const due = await store.due({ before: environment.now(), limit, namespace: head.namespace })
-    const found = due.find(entry => entry.run === run)
-    return found !== undefined && found.due < (head.due ?? Number.POSITIVE_INFINITY)
+    for (let limit = few; ; limit *= 8) {
+      const due = await store.due({ before: environment.now(), limit, namespace: head.namespace })
+      const found = due.find(entry => entry.run === run)
+      if (found !== undefined) return found.due < (head.due ?? Number.POSITIVE_INFINITY)
+      if (due.length < limit || limit >= most) return false
+    }
   }
 }

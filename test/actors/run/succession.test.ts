@@ -4,6 +4,7 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { charging } from './charging.ts'
 
@@ -37,6 +38,18 @@ test('what a process leaves behind is taken over by another that has the run ope
   await settled()
   expect(two.getSnapshot().context.outcome).toBe('paid')
   expect(times[1].timers).toBe(0)
+})
+
+test('also where very many other runs are overdue, and nobody serves them', async () => {
+  const { memory, machine, calls, times, one } = await shared()
+  const two = await openRunIn(times[1], machine, { store: faultyStore(memory), key: 'a' })
+  const { namespace } = (await memory.head(one.id))!
+  const neglected = Array.from({ length: 1_500 }, (_, n) => new TestRun('sha1', { key: `${n}`, namespace }))
+  await memory.append(neglected.map(run => run.creates({ due: 1 })))
+  await one.apply({ type: 'CHARGE' })
+  await two.apply({ type: 'PING' })
+  await times[1].advance(45_000)
+  expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
 })
 
 test('what becomes durable only when the run is open again is gone on with', async () => {
