@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
+import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { entries } from './entries.ts'
 
 /** Tests import the public doors by their published names; here these resolve to the sources. Longest name first, or `xmachines` would swallow its subpaths. */
@@ -24,8 +26,28 @@ const ofOneProcess = ['test/{actors,property,testing,transports}/**/*.test.ts']
 /** They share their worker's modules: to load these anew for each file takes a third of the processor's time. The others do not: the larger a process, the longer it takes to start one from it. */
 const shared = { ...every, isolate: false }
 
+/** What takes longest in `processes`, whatever the size of its files. */
+const longest = ['test/faults/', 'test/kafka/', 'test/cli/interrupted', 'test/package/', 'test/examples/', 'test/cli/']
+
+/** Who has no times of an earlier run begins with the largest files: one that is small and long would end alone. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ project, moduleId }: TestSpecification): number => {
+      if (project.name !== 'processes') return -1 // they come before all of it
+      const at = longest.findIndex(path => moduleId.includes(path))
+      return at < 0 ? longest.length : at
+    }
+    const sorted = await super.sort(files)
+    const isTimed = files.some(({ project, moduleId }) =>
+      this.ctx.cache.getFileTestResults(`${project.name}:${relative(this.ctx.config.root, moduleId)}`),
+    )
+    return isTimed ? sorted : sorted.sort((a, b) => place(a) - place(b))
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
     // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle, and two a sixth.

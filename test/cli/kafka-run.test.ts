@@ -1,5 +1,4 @@
 import { describe, expect, it, test } from 'vitest'
-import { startKafka } from '../kafka/launcher/index.ts'
 import { describeOnKafka, sharedKafka, unique } from '../kafka/shared.ts'
 import { ended, jsonLines, start, startIn, xmachines } from './command.ts'
 import { KafkaClient } from './kafka-client.ts'
@@ -162,23 +161,23 @@ describeOnKafka('xmachines run --kafka', () => {
   })
 
   test('takes credentials from the environment, and tells nobody', async () => {
-    const kafka = await startKafka({ listeners: ['SASL_PLAINTEXT'], users: { alice: 'correct-horse' } })
-    await kafka.createTopic('safe', { partitions: 1 })
+    const kafka = await sharedKafka()
+    const topic = await kafka.createTopic('safe', { partitions: 1 })
+    const password = kafka.users.alice!
     const client = new KafkaClient(kafka.brokers)
-    await client.send('safe', [{ key: 'a', value: '{"type":"ADD","by":1}' }])
-    const run = (password: string) => {
-      const environment = { XMACHINES_KAFKA_USERNAME: 'alice', XMACHINES_KAFKA_PASSWORD: password }
-      const args = ['--kafka', kafka.listener('SASL_PLAINTEXT').join(','), '--topic', 'safe', '--group', unique('cli')]
+    await client.send(topic, [{ key: 'a', value: '{"type":"ADD","by":1}' }])
+    const run = (given: string) => {
+      const environment = { XMACHINES_KAFKA_USERNAME: 'alice', XMACHINES_KAFKA_PASSWORD: given }
+      const args = ['--kafka', kafka.listener('SASL_PLAINTEXT').join(','), '--topic', topic, '--group', unique('cli')]
       const what = ['--machine', counter, '--store', 'memory:', '--until-caught-up', '--json', '--debug']
       return ended(startIn(environment, 'run', ...args, ...what))
     }
-    const taken = await run('correct-horse')
-    expect(taken.stderr).not.toContain('correct-horse')
+    const taken = await run(password)
+    expect(taken.stderr).not.toContain(password)
     expect(jsonLines(taken.stdout)).toMatchObject([{ events: 1 }])
     const refused = await run('battery-staple')
     expect(refused.stderr).toMatch(/^BROKER_REFUSED: /)
     expect(refused.stderr).not.toContain('battery-staple')
     expect(refused.code).toBe(2)
-    await kafka.stop()
   })
 })

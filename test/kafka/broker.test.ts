@@ -1,9 +1,12 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { BrokerRecord, PartitionLease } from 'xmachines'
 import { type KafkaBroker, type KafkaTuning, kafkaBroker } from 'xmachines/transports/kafka'
-import { startKafka } from './launcher/index.ts'
+import { shortLived, startKafka } from './launcher/index.ts'
 import { describeOnKafka, sharedKafka, unique } from './shared.ts'
+
+// Somebody has to start the brokers.
+vi.setConfig({ testTimeout: 120_000 })
 
 const quick: KafkaTuning = { heartbeatInterval: 100, maxWait: 50 }
 
@@ -158,7 +161,7 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
       await admin.deleteTopics({ topics: [topic] })
       await expect
         .poll(() => admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false), {
-          timeout: 10_000,
+          timeout: 60_000,
         })
         .toBe(true)
       await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '2' }] })
@@ -211,9 +214,9 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
 
 describeOnKafka('credentials', () => {
   test('SCRAM and TLS; what is wrong is refused, and no secret is told', async () => {
-    const password = 'correct-horse-battery'
-    const kafka = await startKafka({ listeners: ['SASL_PLAINTEXT', 'SASL_SSL'], users: { alice: password } })
-    await kafka.createTopic('safe', { partitions: 1 })
+    const kafka = await sharedKafka()
+    const password = kafka.users.alice!
+    const topic = await kafka.createTopic('safe', { partitions: 1 })
     const told: unknown[] = []
     const hear = (message: string, fields: object) => void told.push(message, fields)
     const logger = { debug: hear, info: hear, warn: hear, error: hear }
@@ -229,8 +232,8 @@ describeOnKafka('credentials', () => {
         sasl: { mechanism, username: 'alice', password },
         ...(listener === 'SASL_SSL' ? { ssl } : {}),
       })
-      await broker.producer({ topic: 'safe' }).send([{ value: 'v' }])
-      const lease = await leaseOf(broker, 'safe', unique('g'))
+      await broker.producer({ topic }).send([{ value: 'v' }])
+      const lease = await leaseOf(broker, topic, unique('g'))
       expect((await read(lease, 1)).map(textOf)).toEqual(['v'])
       await close(broker, lease)
     }
@@ -240,18 +243,17 @@ describeOnKafka('credentials', () => {
       logger,
       sasl: { mechanism: 'scram-sha-256', username: 'alice', password: 'a-wrong-secret' },
     })
-    const refused = await leaseOf(wrong, 'safe', unique('g')).catch(error => error)
+    const refused = await leaseOf(wrong, topic, unique('g')).catch(error => error)
     expect(refused).toMatchObject({ code: 'BROKER_REFUSED', retryable: false })
     await wrong.close()
     const everything = JSON.stringify([told, refused, String(refused), refused.cause?.message])
     for (const secret of [password, 'a-wrong-secret']) expect(everything).not.toContain(secret)
-    await kafka.stop()
   })
 })
 
 describeOnKafka('a node that is killed and comes back', () => {
   test('sends and reads go on, in order and without a gap', async () => {
-    const kafka = await startKafka()
+    const kafka = await startKafka({ javaOptions: shortLived })
     await kafka.createTopic('t', { partitions: 2 })
     const broker = kafkaBroker({ brokers: kafka.brokers, ...quick })
     const producer = broker.producer({ topic: 't' })

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type Admin, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
 import { expect, test, vi } from 'vitest'
-import { newest, oldest, startKafka, startLimitedBroker } from './launcher/index.ts'
+import { newest, oldest, type SecureListener, shortLived, startKafka, startLimitedBroker } from './launcher/index.ts'
 import { describeOnKafka, describeOnLimitedBroker, sharedKafka, unique } from './shared.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -105,9 +105,31 @@ for (const version of [newest, oldest]) {
   )
 }
 
+describeOnKafka('Kafka with other listeners', () => {
+  test('lets in by SASL and by TLS', async () => {
+    const shared = await sharedKafka()
+    const ssl = { ca: [shared.ca!] }
+    const ids = (config: Partial<KafkaConfig>, name: SecureListener): Promise<number[]> =>
+      asAdmin(client(shared.listener(name), { retry: { retries: 0 }, ...config }), async admin =>
+        (await admin.describeCluster()).brokers.map(({ nodeId }) => nodeId),
+      )
+    const alice = { username: 'alice', password: shared.users.alice! }
+    expect(await ids({ sasl: { mechanism: 'scram-sha-256', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
+    expect(await ids({ sasl: { mechanism: 'scram-sha-512', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
+    expect(await ids({ sasl: { mechanism: 'plain', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
+    expect(await ids({ ssl }, 'SSL')).toEqual([1])
+    const bob = { username: 'bob', password: shared.users.bob! }
+    expect(await ids({ ssl, sasl: { mechanism: 'scram-sha-512', ...bob } }, 'SASL_SSL')).toEqual([1])
+
+    const wrong = { mechanism: 'scram-sha-256', ...alice, password: bob.password } as const
+    await expect(ids({ sasl: wrong }, 'SASL_PLAINTEXT')).rejects.toThrow(/[Aa]uthentication failed|credentials/)
+    await expect(ids({ ssl: true }, 'SSL')).rejects.toThrow(/certificate/)
+  })
+})
+
 describeOnKafka('Kafka of a test', () => {
   test('keeps its records when it is killed, and stands still when it is paused', async () => {
-    const started = await startKafka()
+    const started = await startKafka({ javaOptions: shortLived })
     const [node] = started.nodes
     const kafka = client(started.brokers)
     await started.createTopic('kept', { partitions: 1, config: { 'retention.ms': '-1' } })
@@ -126,28 +148,6 @@ describeOnKafka('Kafka of a test', () => {
     await started.stop()
     expect(await answers(node!.address)).toBe(false)
     expect(existsSync(started.dir)).toBe(false)
-  })
-
-  test('lets in by SASL and by TLS', async () => {
-    const listeners = ['SASL_PLAINTEXT', 'SSL', 'SASL_SSL'] as const
-    const started = await startKafka({ listeners, users: { alice: 'first', bob: 'second' } })
-    const ssl = { ca: [started.ca!] }
-    const ids = (config: Partial<KafkaConfig>, name: (typeof listeners)[number]): Promise<number[]> =>
-      asAdmin(client(started.listener(name), { retry: { retries: 0 }, ...config }), async admin =>
-        (await admin.describeCluster()).brokers.map(({ nodeId }) => nodeId),
-      )
-    const alice = { username: 'alice', password: 'first' }
-    expect(await ids({ sasl: { mechanism: 'scram-sha-256', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
-    expect(await ids({ sasl: { mechanism: 'scram-sha-512', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
-    expect(await ids({ sasl: { mechanism: 'plain', ...alice } }, 'SASL_PLAINTEXT')).toEqual([1])
-    expect(await ids({ ssl }, 'SSL')).toEqual([1])
-    const bob = { username: 'bob', password: 'second' }
-    expect(await ids({ ssl, sasl: { mechanism: 'scram-sha-512', ...bob } }, 'SASL_SSL')).toEqual([1])
-
-    const wrong = { mechanism: 'scram-sha-256', ...alice, password: 'second' } as const
-    await expect(ids({ sasl: wrong }, 'SASL_PLAINTEXT')).rejects.toThrow(/[Aa]uthentication failed|credentials/)
-    await expect(ids({ ssl: true }, 'SSL')).rejects.toThrow(/certificate/)
-    await started.stop()
   })
 
   test('ends when whoever started it is killed', async () => {

@@ -4,7 +4,7 @@ import { type SuperviseOptions, supervise, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { type KafkaBroker, type KafkaTuning, kafkaBroker } from 'xmachines/transports/kafka'
 import { counter } from '../actors/run/machines.ts'
-import { type KafkaCluster, startKafka } from './launcher/index.ts'
+import { type KafkaCluster, shortLived, startKafka } from './launcher/index.ts'
 import { describeOnKafka } from './shared.ts'
 
 const password = 'correct-horse-battery'
@@ -16,6 +16,7 @@ describeOnKafka('what a user may not do', () => {
   let kafka: KafkaCluster
   beforeAll(async () => {
     kafka = await startKafka({
+      javaOptions: shortLived,
       listeners: ['SASL_PLAINTEXT'],
       users: { reader: password, guest: password, mute: password },
       properties: {

@@ -7,6 +7,7 @@ import { describeUnless } from '../describe-unless.ts'
 import { missingKafka } from './launcher/availability.ts'
 import type { Loan } from './launcher/lending.ts'
 import { canBuildLimited, missingLimited } from './launcher/limited.ts'
+import type { SecureListener, Users } from './launcher/security.ts'
 import { createTopic, type TopicOptions } from './launcher/topics.ts'
 import { fullVersion } from './launcher/versions.ts'
 
@@ -14,6 +15,12 @@ import { fullVersion } from './launcher/versions.ts'
 export interface SharedKafka {
   readonly brokers: readonly string[]
   readonly version: string
+  /** Who may come through the listeners of SASL. */
+  readonly users: Users
+  /** The certificate that clients of `SSL` and `SASL_SSL` have to trust. */
+  readonly ca: string | undefined
+  /** The addresses of another listener than `PLAINTEXT`: the newest version has all. */
+  listener(name: SecureListener): readonly string[]
   /** Makes a topic whose name nobody else has. @returns the name, which begins with `subject` */
   createTopic(subject: string, options: TopicOptions): Promise<string>
 }
@@ -21,10 +28,17 @@ export interface SharedKafka {
 /** One node, started for the first test file that asks, ended with the test run. @param version as `startKafka` takes it */
 export async function sharedKafka(version?: string): Promise<SharedKafka> {
   const full = fullVersion(version)
-  const { brokers } = await borrow(full)
+  const { brokers, secure, users, ca } = await borrow(full)
   return {
     brokers,
     version: full,
+    users,
+    ca,
+    listener(name) {
+      const addresses = secure[name]
+      if (addresses === undefined) throw new Error(`The shared Kafka ${full} has no ${name}.`)
+      return addresses
+    },
     async createTopic(subject, options) {
       const name = unique(subject)
       await createTopic(brokers, name, options)

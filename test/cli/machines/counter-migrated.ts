@@ -1,5 +1,6 @@
 import { assign, setup } from 'xstate'
-import { defineMachine } from '../../../src/index.ts'
+// Not the whole package: every command that takes this machine would load it a second time.
+import { defineMachine } from '../../../src/actors/machine/definition.ts'
 import { counter } from './counter.ts'
 
 const next = setup({

@@ -1,5 +1,8 @@
 import { fromPromise, setup } from 'xstate'
-import { defineMachine, invocation, tell } from '../../../src/index.ts'
+// Not the whole package: every command that takes this machine would load it a second time.
+import { invocation } from '../../../src/actors/invocation.ts'
+import { defineMachine } from '../../../src/actors/machine/definition.ts'
+import { tell } from '../../../src/actors/machine/tell.ts'
 
 /** Charges at the second attempt, tells the account, waits for a signature, and reminds. */
 export const parcel = defineMachine(

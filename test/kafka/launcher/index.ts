@@ -1,4 +1,4 @@
-export { type KafkaCluster, type KafkaOptions, startKafka } from './kafka.ts'
+export { type KafkaCluster, type KafkaOptions, shortLived, startKafka } from './kafka.ts'
 export { type LimitedBroker, type LimitedBrokerOptions, startLimitedBroker } from './limited.ts'
 export type { KafkaNode } from './node.ts'
 export type { SecureListener, Users } from './security.ts'

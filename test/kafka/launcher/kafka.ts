@@ -31,6 +31,9 @@ export interface KafkaOptions {
   readonly javaOptions?: readonly string[]
 }
 
+/** As `javaOptions`: a broker of a test lives for minutes, in which it does not win back what fast code takes to make. */
+export const shortLived: readonly string[] = ['-XX:TieredStopAtLevel=1']
+
 /** Brokers of a test's own. */
 export interface KafkaCluster {
   /** The addresses of the `PLAINTEXT` listeners. */
