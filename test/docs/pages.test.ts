@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { command } from '../package/command.ts'
 import { type Packed, packed, root } from '../package/packed.ts'
@@ -56,6 +56,7 @@ describe.each(pages)('%s', page => {
   test('does what it says', async () => {
     rmSync(folder(), { recursive: true, force: true })
     mkdirSync(folder(), { recursive: true })
+    if (page.startsWith('examples/')) cpSync(join(root, dirname(page)), folder(), { recursive: true, filter: isOwn })
     place(folder(), filesIn(blocks))
     // One after the other, in one folder, as a reader does it.
     for (const sample of samples) {
@@ -66,6 +67,11 @@ describe.each(pages)('%s', page => {
     }
   }, 300_000)
 })
+
+/** Not what installing or running an example has left. */
+function isOwn(path: string): boolean {
+  return !/[\\/](node_modules|dist|package-lock\.json)$/.test(path)
+}
 
 async function run(
   { block }: Sample,
