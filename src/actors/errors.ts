@@ -197,8 +197,8 @@ export const errorCodes = {
   },
   MAILBOX_FULL: {
     retryable: true,
-    when: 'More events wait in the run than its mailbox holds.',
-    next: 'Await receipts, or write to `in`, which holds back.',
+    when: 'More events wait in the run than its mailbox holds; or a callback or observable told more, and was stopped with this error.',
+    next: 'Await receipts, or write to `in`, which holds back. Let the logic tell less often, or take the error in `onError`.',
   },
   CHILD_SEND_OUTSIDE_STEP: {
     retryable: false,

@@ -8,6 +8,7 @@ import { type ActorTable, nextTimer, type RunState } from '../machine/state.ts'
 import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
 import { Invocations, type InvocationsHome } from './invocations.ts'
+import { mailboxLimit } from './mailbox-limit.ts'
 import type { BesideDraft } from './outbox.ts'
 import { presenceOf } from './presence.ts'
 import type { Resident } from './resident.ts'
@@ -207,6 +208,7 @@ export class Aftermath implements Sleeper {
       environment: resident.environment,
       rules: resident.program.definition.invocations,
       telemetry: resident.telemetry,
+      full: () => (resident.backlog < mailboxLimit ? undefined : resident.backlog),
       tell: ({ path, entered }, event, beside) =>
         resident.submit({
           origin: { kind: 'effect', actor: path, entered },

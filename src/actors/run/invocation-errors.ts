@@ -24,3 +24,12 @@ export function interrupted(key: string, made: number, { crash }: InvocationRule
     { details: { key, attempts: made } },
   )
 }
+
+/** The error of logic that tells more than the store takes: it was stopped, and what it told so far is recorded. */
+export function flooding(key: string, waiting: number): XMachinesError {
+  return new XMachinesError(
+    'MAILBOX_FULL',
+    `The invocation ${key} was stopped: ${waiting} units of its run wait for the store. Have it tell less often, or handle this in \`onError\`.`,
+    { details: { key, waiting } },
+  )
+}

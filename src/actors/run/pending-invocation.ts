@@ -7,7 +7,7 @@ import type { Told } from '../machine/outcome.ts'
 import type { Invocation } from '../machine/state.ts'
 import { Attempt } from './attempt.ts'
 import type { Command } from './command.ts'
-import { interrupted, timedOut } from './invocation-errors.ts'
+import { flooding, interrupted, timedOut } from './invocation-errors.ts'
 import { type RunTelemetry, toFailure } from './measured.ts'
 import { failureOf, isEnd, isFailure, toRecord } from './outcome-record.ts'
 import { admit, enter, hasRoom } from './slots.ts'
@@ -16,6 +16,8 @@ import { admit, enter, hasRoom } from './slots.ts'
 export interface InvocationHome {
   readonly environment: Environment
   readonly telemetry: RunTelemetry | undefined
+  /** How many units wait, where that are as many as may. */
+  full(): number | undefined
   /** Takes what running logic told, to be recorded as a unit. */
   tell(invocation: Invocation, event: RecordedEvent, beside: Command['beside']): void
   /** Asks for an item soon: an attempt is to be made durable. */
@@ -167,7 +169,16 @@ export class PendingInvocation implements Identified {
     if (isFailure(told)) this.#span?.end(toFailure((told.event as { readonly data?: unknown }).data))
     if (isFailure(told) && this.#attempt < this.rules.attempts.failed) this.#retry()
     else if (isEnd(told)) this.#settle(told)
-    else this.#tell(told)
+    else this.#tellOn(told)
+  }
+
+  /** What has no end of its own may tell more than the store takes. It cannot be held back, so it fails. */
+  #tellOn(told: Told): void {
+    const waiting = this.#home.full()
+    if (waiting === undefined) return this.#tell(told)
+    const error = flooding(this.key, waiting)
+    this.#halt(error)
+    this.#told(failureOf(this.invocation, error))
   }
 
   /** An attempt that will be retried is no outcome: nothing is recorded. */

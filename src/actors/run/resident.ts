@@ -12,6 +12,7 @@ import type { AdoptedUnit, Command, Pending } from './command.ts'
 import { Decider } from './decider.ts'
 import { Durable } from './durable.ts'
 import { journalOf } from './journal.ts'
+import { mailboxLimit } from './mailbox-limit.ts'
 import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
 import type { Observer } from './observer.ts'
@@ -21,9 +22,6 @@ import { runClosed } from './run-errors.ts'
 import { RunWriter } from './run-writer.ts'
 import type { Midwife } from './spawner.ts'
 import { Takeover } from './takeover.ts'
-
-/** Commands that may wait for one run at a time. */
-const mailboxLimit = 65_536
 
 /**
  * A run in memory: one for each (store, run), shared by all of its handles.
@@ -154,7 +152,7 @@ export class Resident {
     const command = this.telemetry?.command(sent) ?? sent
     if (this.#over !== undefined) return command.reject(this.#over.error ?? runClosed(this.run))
     if (this.#winding !== undefined) return command.reject(this.#winding)
-    // What the run itself caused has nowhere else to wait.
+    // What the run itself caused has nowhere else to wait; logic that tells without end is stopped before.
     if (this.backlog >= mailboxLimit && command.origin.kind === 'outside') {
       return command.reject(
         new XMachinesError(

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createRun, defineMachine, forkRun, invocation, openRun, type Store, XMachinesError } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createActor, fromCallback, fromPromise, setup } from 'xstate'
+import { assign, createActor, fromCallback, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
@@ -149,6 +149,49 @@ describe('what running logic does', () => {
     expect((await settledAll).at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'MAILBOX_FULL' } })
     await settled()
     expect(run.getSnapshot().context.outcome).toBe('paid')
+  })
+
+  test('what it tells without end is not taken without end: it is stopped, with the error', async () => {
+    let [told, on] = [0, true]
+    let tell = (): void => {}
+    const flood = fromCallback(({ sendBack }) => {
+      tell = () => sendBack({ type: 'PING' })
+      return () => {
+        on = false
+      }
+    })
+    const machine = setup({
+      types: {} as { context: { pings: number; error: unknown }; events: { type: 'PING' } },
+      actors: { flood },
+    }).createMachine({
+      id: 'm',
+      context: { pings: 0, error: undefined },
+      on: { PING: { actions: assign({ pings: ({ context }) => context.pings + 1 }) } },
+      initial: 'on',
+      states: {
+        on: {
+          invoke: {
+            src: 'flood',
+            onError: {
+              target: 'off',
+              actions: assign({ error: ({ event }) => (event.error as { readonly code?: string }).code }),
+            },
+          },
+        },
+        off: {},
+      },
+    })
+    const store = faultyStore(memoryStore())
+    const run = createRun(machine, { store, strict: false })
+    await run.ready
+    const fault = store.faults.plan('append.delay')
+    for (; on && told < 100_000; told++) tell()
+    await fault.met
+    expect([told, on]).toEqual([65_537, false])
+    fault.release()
+    for await (const { value } of run.subscribe('snapshot')) if (value === 'off') break
+    expect(run.getSnapshot().context).toEqual({ pings: 65_536, error: 'MAILBOX_FULL' })
+    await run.close()
   })
 })
 

@@ -1,0 +1,2 @@
+/** Commands that may wait for one run at a time. */
+export const mailboxLimit = 65_536
