@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { entries } from './entries.ts'
+import { ClosingReport } from './test/closing-report.ts'
 
 /** Tests import the public doors by their published names; here these resolve to the sources. Longest name first, or `xmachines` would swallow its subpaths. */
 const doors = Object.entries(entries).map(([door, source]) => ({
@@ -28,6 +29,7 @@ export default defineConfig({
   test: {
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
+    reporters: ['default', ...(process.env.GITHUB_ACTIONS === 'true' ? ['github-actions'] : []), new ClosingReport()],
     // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle, and two a sixth.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
