@@ -26,9 +26,10 @@ afterEach(async () => {
 async function postgres(): Promise<Mortal> {
   const server = await PostgresServer.start()
   ends.push(() => server.stop())
+  let kills = 0
   return {
     place: inProcesses('postgres', server.url()),
-    kill: () => server.kill(),
+    kill: () => (++kills % 2 === 0 ? server.shutDownImmediately() : server.kill()),
     up: () => server.up(),
     kept: () => runsInTables(server, 'xmachines'),
   }
