@@ -12,6 +12,8 @@ export class ClosingReport implements Reporter {
   #vitest: Vitest | undefined
   /** By test: what it logged. */
   readonly #logs = new Map<string, string[]>()
+  /** Tests that were skipped after they had logged: they did nothing. */
+  readonly #idle = new Set<string>()
   /** By reason: the files that it was given in. */
   readonly #skipped = new Map<string, Set<string>>()
 
@@ -21,6 +23,7 @@ export class ClosingReport implements Reporter {
 
   onTestRunStart(): void {
     this.#logs.clear()
+    this.#idle.clear()
     this.#skipped.clear()
   }
 
@@ -35,11 +38,14 @@ export class ClosingReport implements Reporter {
 
   onTestCaseResult(test: TestCase): void {
     const result = test.result()
-    if (result.state === 'skipped' && result.note !== undefined) this.#skip(result.note, test.module.relativeModuleId)
+    if (result.state !== 'skipped') return
+    this.#idle.add(test.id)
+    if (result.note !== undefined) this.#skip(result.note, test.module.relativeModuleId)
   }
 
   onTestRunEnd(): void {
-    const programs = [...this.#logs].map(([id, lines]) => `${this.#nameOf(id)}: ${lines.join('; ')}`)
+    const done = [...this.#logs].filter(([id]) => !this.#idle.has(id))
+    const programs = done.map(([id, lines]) => `${this.#nameOf(id)}: ${lines.join('; ')}`)
     const skipped = [...this.#skipped].map(([reason, files]) => `${reason}\n     ${[...files].sort().join(', ')}`)
     this.#print('Fault programs', programs)
     this.#print('Skipped, and why', skipped)

@@ -115,6 +115,7 @@ describeOnServers('connections to $server that fail', { postgres, valkey }, star
       ...drawn,
     ]
     const acknowledged = await underLoad(stores, all.length, round => happen(place.proxy, all[round]!), 50)
+    console.log(`${all.length} faults, ${acknowledged.count} units acknowledged, ${acknowledged.lost} answers lost`)
     expect(wrongRuns(await place.kept(), acknowledged), JSON.stringify(all)).toEqual([])
     expect(acknowledged.count).toBeGreaterThan(50 * all.length)
     for (const store of stores) await store.close()

@@ -33,10 +33,12 @@ test('a test that logs its seed has a line of all that it logs, and other logs a
 
 test('what was skipped is told once a reason, with the files', () => {
   const skipped = {
+    id: 'test',
     result: () => ({ state: 'skipped', note: 'no disk' }),
     module: { relativeModuleId: 'test/b.test.ts' },
   }
   const text = printed(report => {
+    report.onUserConsoleLog(log('test', 'FC_SEED=7\n'))
     report.onUserConsoleLog(log('file', 'SKIPPED: no server\n'))
     report.onUserConsoleLog(log('test', 'SKIPPED: no server\nSKIPPED: no disk\n'))
     report.onTestCaseResult(skipped as unknown as TestCase)
