@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { entries } from './entries.ts'
+import { ClosingReport } from './test/closing-report.ts'
 
 /** Tests import the public doors by their published names; here these resolve to the sources. Longest name first, or `xmachines` would swallow its subpaths. */
 const doors = Object.entries(entries).map(([door, source]) => ({
@@ -50,6 +51,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
+    reporters: ['default', ...(process.env.GITHUB_ACTIONS === 'true' ? ['github-actions'] : []), new ClosingReport()],
     // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle, and two a sixth.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [

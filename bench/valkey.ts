@@ -1,7 +1,7 @@
 import type { Redis } from 'iovalkey'
 import { openRun, type Store } from 'xmachines'
 import { valkeyStore } from 'xmachines/persistence/valkey'
-import { program, ValkeyServer } from '../test/servers/valkey.ts'
+import { missingValkey, ValkeyServer } from '../test/servers/valkey.ts'
 import { type Comparison, compare } from './compare.ts'
 import { order, orderEvents } from './machines.ts'
 import { overlapping } from './overlapping.ts'
@@ -12,8 +12,8 @@ const runCount = 1000
 
 /** The Valkey store, every append on the disk: one run awaited against a bare XADD, many runs overlapped against pipelined ones. */
 export async function valkey(): Promise<Comparison[]> {
-  const found = program()
-  if (typeof found !== 'string') throw new Error(found.missing)
+  const missing = missingValkey()
+  if (missing !== undefined) throw new Error(missing)
   const server = await ValkeyServer.start()
   const client = server.client()
   const events = orderEvents(overlappedUnits)

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
 /**
- * Tests that need what may not be here. Where it is missing they are skipped, and say so; with `CI=true` that is a failure.
+ * Tests that need what may not be here. Where it is missing they are skipped, and the run's end says so; with `CI=true`
+ * that is a failure.
  *
  * @param missing what is missing, and how to get it
  * @param isToBeHad `false`: not on this machine, so that it is skipped in CI, too
@@ -15,5 +16,5 @@ export function describeUnless(missing: string | undefined, name: string, tests:
   describe(name, () => {
     test.skipIf(!isRequired)('needs what is missing', () => expect.fail(missing))
   })
-  if (!isRequired) console.warn(`SKIPPED: ${name}: ${missing}`)
+  if (!isRequired) console.warn(`SKIPPED: ${missing}`)
 }

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { Redis } from 'iovalkey'
 import pg from 'pg'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import type { Store } from 'xmachines'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { valkeyStore } from 'xmachines/persistence/valkey'
+import { describeOnServers } from '../servers/describe.ts'
 import { FaultyProxy } from '../servers/faulty-proxy.ts'
-import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
-import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
+import { PostgresServer } from '../servers/postgres.ts'
+import { ValkeyServer } from '../servers/valkey.ts'
 import { type KeptRun, runsInKeys, runsInTables } from './kept-runs.ts'
 import { underLoad, wrongRuns } from './load.ts'
 
@@ -95,14 +96,10 @@ async function happen(proxy: FaultyProxy, fault: Fault): Promise<void> {
   }
 }
 
-const kinds = [
-  { name: 'PostgreSQL', isThere: hasPostgres(), start: postgres },
-  { name: 'Valkey', isThere: hasValkey(), start: valkey },
-]
 /** XM_LONG=1: many more. */
 const isLong = process.env.XM_LONG === '1'
 
-describe.each(kinds.filter(({ isThere }) => isThere))('connections to $name that fail', ({ start }) => {
+describeOnServers('connections to $server that fail', { postgres, valkey }, start => {
   test('lost answers, torn requests, silence and delays: nothing acknowledged is lost, nothing is there twice', async () => {
     const place = await start()
     const stores = Array.from({ length: 3 }, () => place.open())
@@ -118,6 +115,7 @@ describe.each(kinds.filter(({ isThere }) => isThere))('connections to $name that
       ...drawn,
     ]
     const acknowledged = await underLoad(stores, all.length, round => happen(place.proxy, all[round]!), 50)
+    console.log(`${all.length} faults, ${acknowledged.count} units acknowledged, ${acknowledged.lost} answers lost`)
     expect(wrongRuns(await place.kept(), acknowledged), JSON.stringify(all)).toEqual([])
     expect(acknowledged.count).toBeGreaterThan(50 * all.length)
     for (const store of stores) await store.close()

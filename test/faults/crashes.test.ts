@@ -8,7 +8,7 @@ import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
 import type { Program } from './counters.ts'
 import { type CrashPoint, crashPoints, Doom } from './crash-points.ts'
 import type { Kind } from './kept.ts'
-import { live } from './life.ts'
+import { type Acknowledged, live } from './life.ts'
 import { inProcesses, type Place } from './process-place.ts'
 import type { Effect } from './program.ts'
 import { checkWhole, segmentOf } from './whole.ts'
@@ -43,6 +43,7 @@ async function onServer(kind: 'postgres' | 'valkey'): Promise<Place> {
 function inMemory(): Place {
   const kept = memoryStore()
   const effects: Effect[] = []
+  const acknowledged: Acknowledged[] = []
   let lives = 0
   return {
     live(program, point, hit) {
@@ -51,14 +52,14 @@ function inMemory(): Place {
         const setTimeout = doom.timeout(globalThis.setTimeout) as Environment['setTimeout']
         const environment = { ...platform, setTimeout, process: `life ${++lives}` }
         const host = ((options: never) => createHostIn(environment, options)) as never
-        live({ host, store: kept, program, see: effect => effects.push(effect), doom }).then(
-          () => resolve(false),
-          reject,
-        )
+        const see = (effect: Effect) => effects.push(effect)
+        const take = (unit: Acknowledged) => acknowledged.push(unit)
+        live({ host, store: kept, program, see, take, doom }).then(() => resolve(false), reject)
       })
     },
     store: () => kept,
     effects: () => effects,
+    acknowledged: () => acknowledged,
   }
 }
 
@@ -96,6 +97,10 @@ describe.each(stores)('$name', ({ place }) => {
       else expect(survived.length).toBeLessThan(crashPoints.length / 2)
       expect(await here.live(program, undefined, 0)).toBe(false)
       await checkWhole(here, program)
+      const acknowledged = here.acknowledged().length
+      console.log(
+        `${crashPoints.length - survived.length} deaths, ${program.length} instructions, ${acknowledged} receipts`,
+      )
     },
     600_000,
   )

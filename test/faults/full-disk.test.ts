@@ -46,7 +46,7 @@ describe.each(kinds)('a disk under a $name that is filled and freed', ({ name, o
     const random = randomOf(seed, name.length)
     dir = mkdtempSync(join(tmpdir(), 'xmachines-full-'))
     disk = SmallDisk.mount(join(dir, 'disk'), `size=${size}`)
-    if (disk === undefined) return context.skip('needs the right to mount')
+    if (disk === undefined) return context.skip(SmallDisk.missing)
     const path = join(disk.path, 'store')
     let store = open(path)
     const acknowledged = new Map(keys.map(key => [key, new Set<string>()]))

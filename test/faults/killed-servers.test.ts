@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { afterEach, describe, expect, test } from 'vitest'
-import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
-import { hasValkey, ValkeyServer } from '../servers/valkey.ts'
+import { afterEach, expect, test } from 'vitest'
+import { describeOnServers } from '../servers/describe.ts'
+import { PostgresServer } from '../servers/postgres.ts'
+import { ValkeyServer } from '../servers/valkey.ts'
 import type { Program } from './counters.ts'
 import { crashPoints } from './crash-points.ts'
 import { type KeptRun, runsInKeys, runsInTables } from './kept-runs.ts'
@@ -25,9 +26,10 @@ afterEach(async () => {
 async function postgres(): Promise<Mortal> {
   const server = await PostgresServer.start()
   ends.push(() => server.stop())
+  let kills = 0
   return {
     place: inProcesses('postgres', server.url()),
-    kill: () => server.kill(),
+    kill: () => (++kills % 2 === 0 ? server.shutDownImmediately() : server.kill()),
     up: () => server.up(),
     kept: () => runsInTables(server, 'xmachines'),
   }
@@ -56,12 +58,7 @@ const points = isLong ? crashPoints : (['afterAppend', 'outcomeBeforeAppend'] as
 const lives = isLong ? { min: 500, max: 4000, most: 1000 } : { min: 200, max: 1000, most: 4 }
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 
-const kinds = [
-  { name: 'PostgreSQL', isThere: hasPostgres(), start: postgres },
-  { name: 'Valkey', isThere: hasValkey(), start: valkey },
-]
-
-describe.each(kinds.filter(({ isThere }) => isThere))('$name, killed and started again and again', ({ start }) => {
+describeOnServers('$server, killed and started again and again', { postgres, valkey }, start => {
   test('under processes that die, too: exact counters, nothing lost, nothing twice', async () => {
     console.log(`FC_SEED=${seed}`)
     const numbers = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

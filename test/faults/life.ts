@@ -5,6 +5,14 @@ import { type Effect, programMachine } from './program.ts'
 
 export const runs = ['a', 'b'] as const
 
+/** What the sender of an instruction was told: where its unit is. */
+export interface Acknowledged {
+  readonly run: string
+  readonly id: string
+  readonly seq: number
+  readonly at: number
+}
+
 /** What a life has to do, and where it leaves traces. */
 export interface Task {
   /** Makes a host, in the life's environment. */
@@ -13,13 +21,15 @@ export interface Task {
   readonly program: Program
   /** The world outside sees an effect. */
   readonly see: (effect: Effect) => void
+  /** An instruction is acknowledged. */
+  readonly take: (unit: Acknowledged) => void
   readonly doom: Doom
 }
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
 /** One life: sends the whole program, whatever of it was taken before, and waits until nothing is left to be done. */
-export async function live({ host: createHost, store: kept, program, see, doom }: Task): Promise<void> {
+export async function live({ host: createHost, store: kept, program, see, take, doom }: Task): Promise<void> {
   const store = doom.store(kept)
   const machine = programMachine(async effect => {
     if (doom.meet('beforeEffect')) await new Promise(() => {})
@@ -31,7 +41,12 @@ export async function live({ host: createHost, store: kept, program, see, doom }
   const handles = await Promise.all(runs.map(async key => [key, await host.open({ key })] as const))
   for (const [key, run] of handles) {
     const own = program.flatMap(({ run, event }, index) => (run === key ? [{ event, id: `${index}` }] : []))
-    await Promise.all(own.map(({ event, id }) => run.apply(event, { id })))
+    const send = async ({ event, id }: (typeof own)[number]): Promise<void> => {
+      const receipt = await run.apply(event, { id })
+      if (!receipt.ok) throw receipt.error
+      take({ run: run.id, id, seq: receipt.seq, at: receipt.at })
+    }
+    await Promise.all(own.map(send))
   }
   for (let quiet = false; !quiet; await pause(10)) {
     if (doom.dead) return new Promise(() => {})

@@ -11,7 +11,7 @@ const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
 /** XM_LONG=1: many more. */
 const crashes = process.env.XM_LONG === '1' ? 40 : 5
 
-describe.runIf(hasPostgres())('a PostgreSQL server that is killed and started again', () => {
+describe.runIf(hasPostgres())('a PostgreSQL server that is killed, or shut down at once, and started again', () => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await PostgresServer.start()
@@ -36,7 +36,7 @@ describe.runIf(hasPostgres())('a PostgreSQL server that is killed and started ag
         const before = ledger.outcomes.appended ?? 0
         const goal = before + 50 + random.below(200)
         while ((ledger.outcomes.appended ?? 0) < goal) await new Promise(resolve => setTimeout(resolve, 1))
-        await server.kill()
+        await (crash % 2 === 0 ? server.shutDownImmediately() : server.kill())
         await server.up()
       }
     }

@@ -6,9 +6,11 @@ import { afterAll, expect } from 'vitest'
 import type { Store } from 'xmachines'
 import { ended } from '../cli/command.ts'
 import { nodeScript } from '../node-script.ts'
+import { fsck, git } from '../persistence/git/stock-git.ts'
 import type { Program } from './counters.ts'
 import type { CrashPoint } from './crash-points.ts'
 import { type Kept, type Kind, openKept } from './kept.ts'
+import type { Acknowledged } from './life.ts'
 import type { Effect } from './program.ts'
 
 /** A place where a program runs, life after life. */
@@ -18,6 +20,10 @@ export interface Place {
   /** What is left, as somebody sees it who was not there. */
   store(): Store
   effects(): readonly Effect[]
+  /** What the senders of all lives were told. */
+  acknowledged(): readonly Acknowledged[]
+  /** Where the branches of runs point, of a repository in which stock Git finds nothing wrong. */
+  branches?(): ReadonlyMap<string, string>
 }
 
 const script = nodeScript(new URL('./worker.ts', import.meta.url))
@@ -40,11 +46,21 @@ export function inProcesses(kind: Kind, url?: string): Place & { readonly kept: 
       return signal === 'SIGKILL'
     },
     store: () => openKept(kept),
-    effects() {
-      const file = join(dir, 'effects.ndjson')
-      if (!existsSync(file)) return []
-      const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
-      return lines.map(line => JSON.parse(line) as Effect)
-    },
+    effects: () => linesOf<Effect>(join(dir, 'effects.ndjson')),
+    acknowledged: () => linesOf<Acknowledged>(join(dir, 'acknowledged.ndjson')),
+    ...(kind === 'git' && { branches: () => branchesIn(join(dir, 'store')) }),
   }
+}
+
+function linesOf<T>(file: string): T[] {
+  if (!existsSync(file)) return []
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+  return lines.map(line => JSON.parse(line) as T)
+}
+
+function branchesIn(gitdir: string): Map<string, string> {
+  expect(fsck(gitdir)).toBe('')
+  const format = '--format=%(refname:lstrip=3) %(objectname)'
+  const lines = git(gitdir, 'for-each-ref', format, 'refs/heads/r').split('\n')
+  return new Map(lines.map(line => line.split(' ') as [string, string]))
 }

@@ -12,11 +12,13 @@ const kept = JSON.parse(place) as Kept
 const doom = new Doom(point === '' ? undefined : point, Number(hit), () => process.kill(process.pid, 'SIGKILL'))
 globalThis.setTimeout = doom.timeout(globalThis.setTimeout) as typeof globalThis.setTimeout
 const store = openKept(kept)
+const write = (file: string) => (line: unknown) => appendFileSync(join(kept.dir, file), `${JSON.stringify(line)}\n`)
 await live({
   host: createHost,
   store,
   program: JSON.parse(text) as Program,
-  see: effect => appendFileSync(join(kept.dir, 'effects.ndjson'), `${JSON.stringify(effect)}\n`),
+  see: write('effects.ndjson'),
+  take: write('acknowledged.ndjson'),
   doom,
 })
 await store.close()

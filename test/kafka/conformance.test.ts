@@ -1,10 +1,10 @@
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, test } from 'vitest'
 import { brokerConformance } from 'xmachines/testing'
 import { redpandaBroker } from 'xmachines/transports/redpanda'
+import { describeUnless } from '../describe-unless.ts'
 import { kafkaFixture } from './fixture.ts'
 import { type LimitedBroker, startLimitedBroker } from './launcher/index.ts'
-import { missingLimited } from './launcher/limited.ts'
-import { describeOnKafka, sharedKafka } from './shared.ts'
+import { describeOnKafka, describeOnLimitedBroker, sharedKafka } from './shared.ts'
 
 for (const version of ['4', '3.9']) {
   describeOnKafka(
@@ -19,12 +19,7 @@ for (const version of ['4', '3.9']) {
   )
 }
 
-describe("a broker on what speaks Redpanda's versions of the protocol", () => {
-  const missing = missingLimited()
-  if (missing !== undefined) {
-    test.skipIf(process.env.CI !== 'true')('needs the limited broker', () => expect.fail(missing))
-    return
-  }
+describeOnLimitedBroker("a broker on what speaks Redpanda's versions of the protocol", () => {
   let limited: Promise<LimitedBroker> | undefined
   brokerConformance(
     async () => {
@@ -39,9 +34,11 @@ describe("a broker on what speaks Redpanda's versions of the protocol", () => {
 /** A real one, where there is one: its address. */
 const redpanda = process.env.XMACHINES_REDPANDA
 
-describe.skipIf(redpanda === undefined)('a broker on Redpanda', () => {
+const unnamed = redpanda === undefined ? 'a real Redpanda: XMACHINES_REDPANDA names its brokers' : undefined
+const onRedpanda = (): void =>
   brokerConformance(
     async () => kafkaFixture(redpanda!.split(','), 6_000, redpandaBroker),
     (name, check) => test(name, check, 60_000),
   )
-})
+
+describeUnless(unnamed, 'a broker on Redpanda', onRedpanda, false)

@@ -7,8 +7,10 @@ import { override } from './store-door.ts'
 /** A store that breaks one rule, and the subject whose checks must notice. */
 export interface BrokenStore {
   readonly subject: string
-  open(options?: Parameters<typeof memoryStore>[0]): Store
+  /** @param kept that of the place, where several are open */
+  open(options?: Parameters<typeof memoryStore>[0], kept?: Store): Store
   readonly durable?: true
+  readonly shared?: true
 }
 
 /** A store whose items are changed on their way in. */
@@ -34,10 +36,7 @@ const losing = (name: keyof BesideChange): BrokenStore => ({
 
 /** A store with one operation of its own. */
 function own(make: (store: Store) => Partial<Store>): BrokenStore['open'] {
-  return options => {
-    const store = memoryStore(options)
-    return override(store, make(store))
-  }
+  return (options, store = memoryStore(options)) => override(store, make(store))
 }
 
 function mapped<T>(stream: ReadableStream<T>, change: (batch: readonly T[]) => readonly T[]): ReadableStream<T> {
@@ -156,6 +155,28 @@ export const brokenStores: Readonly<Record<string, BrokenStore>> = {
           options,
         ),
     })),
+  },
+  'believes what it remembers of a run while it holds the lease': {
+    subject: 'sharing',
+    shared: true,
+    open: own(store => {
+      const remembered = new Map<string, number>()
+      return {
+        append: async (list, options) => {
+          const outcomes = await store.append(list, options)
+          return list.map(({ run, lease, expected, units }, n) => {
+            const outcome = outcomes[n]!
+            const before = remembered.get(run) ?? expected?.revision
+            // Another one was first: what is said to be written is lost.
+            const isLost = outcome.status === 'conflict' && lease !== undefined && before === expected?.revision
+            if (outcome.status !== 'appended' && !isLost) return outcome
+            const revision = (expected?.revision ?? 0) + 1
+            remembered.set(run, revision)
+            return { status: 'appended', seq: (expected?.seq ?? -1) + units.length, revision } as const
+          })
+        },
+      }
+    }),
   },
   'gives a claim the epoch before': {
     subject: 'lease',

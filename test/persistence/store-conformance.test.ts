@@ -3,7 +3,7 @@ import type { Store } from '../../src/actors/contracts/store.ts'
 import { memoryStore } from '../../src/persistence/memory.ts'
 import { type StoreFactory, storeConformance } from '../../src/testing/store-conformance.ts'
 import { brokenStores } from './broken-stores.ts'
-import { override } from './store-door.ts'
+import { doorTo, override } from './store-door.ts'
 
 /** Runs the checks of one subject until one fails. */
 async function firstFailure(factory: StoreFactory, subject: string): Promise<string | undefined> {
@@ -20,14 +20,18 @@ async function firstFailure(factory: StoreFactory, subject: string): Promise<str
 }
 
 describe('the suite', () => {
-  for (const [name, { open, subject, durable = false }] of Object.entries(brokenStores)) {
+  for (const [name, { open, subject, durable = false, shared = false }] of Object.entries(brokenStores)) {
     test(`notices a store that ${name}`, async () => {
-      const place = {
-        open: async (options?: Parameters<typeof open>[0]) => open(options),
-        cleanup: async () => {},
-        durable,
+      const factory: StoreFactory = async () => {
+        const kept = shared ? memoryStore() : undefined
+        return {
+          open: async (options?: Parameters<typeof open>[0]) => open(options, kept && doorTo(kept)),
+          cleanup: async () => {},
+          durable,
+          shared,
+        }
       }
-      expect(await firstFailure(async () => place, subject)).toBeDefined()
+      expect(await firstFailure(factory, subject)).toBeDefined()
     })
   }
 

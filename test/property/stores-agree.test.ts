@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { verifyRun } from 'xmachines'
+import { openRun, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { gitStore, openClone } from 'xmachines/persistence/git'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { counter } from '../actors/run/machines.ts'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
 import { StoreKinds } from '../servers/store-kinds.ts'
 import { ignoreFirstStep, openPlayed, play, unitsOf } from './played.ts'
@@ -100,5 +101,26 @@ describe('one history, any store', () => {
       }),
       { numRuns: Number(process.env.FC_RUNS) || 15 },
     )
+  })
+})
+
+describe('a run in a partition that somebody owns, on any store', () => {
+  test.each(kinds.names)('refuses other writers, and names the owner, until it is released: %s', async kind => {
+    const store = kinds.open(kind)
+    const run = await openRun(counter, { store, key: 'a' })
+    const lease = await store.claim({ namespace: 'orders', partition: 3, owner: 'worker-1', group: 'g' })
+    const { seq, revision } = (await store.head(run.id))!
+    await store.append([{ run: run.id, expected: { seq, revision }, units: [], lease, beside: { held: false } }])
+    await expect(run.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({
+      code: 'LEASE_HELD',
+      retryable: true,
+      message: expect.stringContaining('worker-1'),
+      details: { run: run.id, epoch: lease.epoch, owner: 'worker-1' },
+    })
+    await store.release(lease)
+    const again = await openRun(counter, { store, key: 'a' })
+    expect(await again.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
+    await again.close()
+    await store.close()
   })
 })

@@ -1,8 +1,26 @@
+import { describe } from 'vitest'
 import { describeUnless } from '../describe-unless.ts'
-import { program } from './valkey.ts'
+import { missingPostgres, postgresServers } from './postgres.ts'
+import { missingValkey } from './valkey.ts'
 
 /** Tests that need a server of Valkey or Redis. */
 export function describeOnValkey(name: string, tests: () => void): void {
-  const path = program()
-  describeUnless(typeof path === 'string' ? undefined : path.missing, name, tests)
+  describeUnless(missingValkey(), name, tests)
+}
+
+/** Tests on each PostgreSQL that holds the store to its contract. @param tests is told where its programs are */
+export function describeOnEachPostgres(name: string, tests: (bin: string) => void): void {
+  const missing = missingPostgres()
+  if (missing !== undefined) describeUnless(missing, name, () => {})
+  for (const { name: server, bin } of postgresServers()) describe(`${name} on ${server}`, () => tests(bin))
+}
+
+/** Tests of what is the same on every kind of server, each with what they need of its kind. @param name with the server's as `$server` */
+export function describeOnServers<T>(
+  name: string,
+  kinds: { readonly postgres: T; readonly valkey: T },
+  tests: (kind: T) => void,
+): void {
+  describeUnless(missingPostgres(), name.replace('$server', 'PostgreSQL'), () => tests(kinds.postgres))
+  describeUnless(missingValkey(), name.replace('$server', 'Valkey'), () => tests(kinds.valkey))
 }

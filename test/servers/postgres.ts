@@ -35,24 +35,30 @@ export const newestPostgresBin: string | undefined = [join(cache, `linux-${proce
 
 /** The servers that tests run on which hold the store to its contract. */
 export function postgresServers(): readonly { readonly name: string; readonly bin: string }[] {
-  if (!hasPostgres()) return []
+  if (postgresBin === undefined) return []
   if (newestPostgresBin === undefined) {
-    const message = 'the newest PostgreSQL is not there: `node scripts/servers.mjs --newest` fetches it.'
+    const message = 'the newest PostgreSQL is not there: `node scripts/servers.mjs --newest` fetches it'
     if (process.env.CI === 'true' && process.platform === 'linux' && process.arch === 'x64') throw new Error(message)
     console.warn(`SKIPPED: ${message}`)
   }
   return [
-    { name: 'the PostgreSQL of the system', bin: postgresBin! },
+    { name: 'the PostgreSQL of the system', bin: postgresBin },
     ...(newestPostgresBin === undefined ? [] : [{ name: 'the newest PostgreSQL', bin: newestPostgresBin }]),
   ]
 }
 
+/** Why there is no server; or nothing. */
+export function missingPostgres(): string | undefined {
+  if (postgresBin !== undefined) return undefined
+  return 'PostgreSQL is not installed: `node scripts/servers.mjs` installs it, or set XM_POSTGRES_BIN'
+}
+
 /** Whether tests that need a server run. Where they cannot they say so; with `CI=true` that is a failure. */
 export function hasPostgres(): boolean {
-  if (postgresBin !== undefined) return true
-  const message = 'PostgreSQL is not installed: `node scripts/servers.mjs` installs it, or set XM_POSTGRES_BIN.'
-  if (process.env.CI === 'true') throw new Error(message)
-  console.warn(`SKIPPED: ${message}`)
+  const missing = missingPostgres()
+  if (missing === undefined) return true
+  if (process.env.CI === 'true') throw new Error(missing)
+  console.warn(`SKIPPED: ${missing}`)
   return false
 }
 
@@ -170,6 +176,15 @@ export class PostgresServer {
       }
     }
     await once(child, 'exit')
+  }
+
+  /** Ends it as an immediate shutdown does: its processes say a word to their clients, and write nothing more. */
+  async shutDownImmediately(): Promise<void> {
+    const child = this.#process
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill('SIGQUIT')
+    await exit
   }
 
   /** Runs statements as the database's owner. */

@@ -17,22 +17,18 @@ function find(): string | undefined {
   return paths.find(path => existsSync(path))
 }
 
-/** The server's program, or why there is none. */
-export function program(): string | { readonly missing: string } {
-  return (
-    find() ?? {
-      missing:
-        'neither valkey-server nor redis-server is here: `node scripts/servers.mjs` installs it, or set XM_VALKEY_SERVER',
-    }
-  )
+/** Why there is no server; or nothing. */
+export function missingValkey(): string | undefined {
+  if (find() !== undefined) return undefined
+  return 'neither valkey-server nor redis-server is here: `node scripts/servers.mjs` installs it, or set XM_VALKEY_SERVER'
 }
 
 /** Whether there is a server, for tests that need several kinds. With `CI=true` there has to be one. */
 export function hasValkey(): boolean {
-  const path = program()
-  if (typeof path === 'string') return true
-  if (process.env.CI === 'true') throw new Error(path.missing)
-  console.warn(`SKIPPED: ${path.missing}`)
+  const missing = missingValkey()
+  if (missing === undefined) return true
+  if (process.env.CI === 'true') throw new Error(missing)
+  console.warn(`SKIPPED: ${missing}`)
   return false
 }
 
@@ -86,7 +82,7 @@ export class ValkeyServer {
   async restart(): Promise<void> {
     const settings = Object.entries({ ...this.#settings, dir: this.dir, port: `${this.port}`, bind: '127.0.0.1' })
     const args = settings.flatMap(([name, value]) => [`--${name}`, value])
-    const command = [program() as string, ...args, '--daemonize', 'no']
+    const command = [find()!, ...args, '--daemonize', 'no']
     const server = spawn('sh', ['-c', guard, 'sh', this.dir, ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#process = server
     const said: string[] = []
@@ -162,5 +158,5 @@ function freePort(): Promise<number> {
 
 /** What the program says of itself. */
 export function serverVersion(): string {
-  return execFileSync(program() as string, ['--version'], { encoding: 'utf8' }).trim()
+  return execFileSync(find()!, ['--version'], { encoding: 'utf8' }).trim()
 }

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../../actors/contracts/json.ts'
-import { equal } from '../check.ts'
+import { check, equal } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
 import { collect, deepFreeze, showsHistory, TestRun, testMachine, testUnit } from './test-run.ts'
 
@@ -94,6 +94,21 @@ export const contentChecks: readonly StoreCheck[] = [
       await showsHistory(store, run)
     }
     equal(await store.machine(content.oid), content, 'the machine')
+  }),
+
+  on('content: keys of a megabyte are told apart at their last character', async store => {
+    const long = 'k'.repeat(1 << 20)
+    const runs = [`${long}a`, `${long}b`].map(key => new TestRun('sha1', { key }))
+    const items = runs.map(run => run.creates())
+    const created = await store.append(items)
+    for (const [n, run] of runs.entries()) run.follow(items[n]!, created[n])
+    await runs[0]!.goOn(store, [testUnit(1, { events: deepFreeze([{ type: 'K', [long]: 1 }]) })])
+    for (const run of runs) {
+      equal(await store.find('tests', run.creation.key!), run.id, 'the run of the key')
+      check((await store.head(run.id))?.key === run.creation.key, 'its head has the key')
+      await showsHistory(store, run)
+    }
+    equal(await store.find('tests', long), undefined, 'the run of the key without its end')
   }),
 
   on('content: every kind of origin comes back', async store => {

@@ -1,6 +1,7 @@
-import { equal } from '../check.ts'
+import type { AppendItem, AppendOutcome } from '../../actors/contracts/store.ts'
+import { check, equal } from '../check.ts'
 import type { StoreCheck } from './place.ts'
-import { showsHistory, TestRun } from './test-run.ts'
+import { showsHistory, TestRun, testUnit } from './test-run.ts'
 
 const one = { namespace: 'tests', partition: 1 }
 
@@ -51,6 +52,37 @@ export const sharingChecks: readonly StoreCheck[] = [
       equal(await here.append([run.goesOn(1, { lease: old })]), [fenced], 'the outcome of the old owner')
       await run.goOn(there, 1, { lease })
       await showsHistory(here, run)
+    },
+  },
+  {
+    // An epoch fences who lost the partition, not a second writer of its owner: of these the place decides.
+    name: 'sharing: of writers with the same epoch at different stores, each place has exactly one',
+    needs: 'shared',
+    async run(bench) {
+      const stores = [await bench.open(), await bench.open()]
+      const lease = await stores[0]!.claim({ ...one, owner: 'p', group: 'g' })
+      const run = await new TestRun('sha1').create(stores[0]!, { lease })
+      const start = { seq: run.seq, revision: run.revision }
+      const written: { readonly item: AppendItem; readonly outcome: AppendOutcome & { seq: number } }[] = []
+      const write = async (writer: number): Promise<void> => {
+        for (let stands = start; ; ) {
+          const unit = testUnit(stands.seq + 1, { requestId: `writer ${writer}` })
+          const item = { run: run.id, expected: stands, units: [unit], lease }
+          const [outcome] = await stores[writer % 2]!.append([item])
+          if (outcome?.status === 'appended') return void written.push({ item, outcome })
+          check(outcome?.status === 'conflict', `who was late is told where the run stands, not ${outcome?.status}`)
+          stands = { seq: outcome.seq, revision: outcome.revision }
+        }
+      }
+      await Promise.all(Array.from({ length: 20 }, (_, writer) => write(writer)))
+      written.sort((a, b) => a.outcome.seq - b.outcome.seq)
+      equal(
+        written.map(({ outcome }) => outcome.seq),
+        Array.from({ length: 20 }, (_, index) => index + 1),
+        'the places that writers were told',
+      )
+      for (const { item, outcome } of written) run.follow(item, outcome)
+      for (const store of stores) await showsHistory(store, run)
     },
   },
 ]

@@ -134,26 +134,6 @@ describe('several writers without a lease', () => {
   })
 })
 
-describe('leases', () => {
-  test('a run that belongs to an owned partition refuses other writers with LEASE_HELD', async () => {
-    const store = memoryStore()
-    const run = await openRun(counter, { store, key: 'a' })
-    const lease = await store.claim({ namespace: 'orders', partition: 3, owner: 'worker-1', group: 'g' })
-    const head = (await store.head(run.id))!
-    await store.append([
-      { run: run.id, expected: { seq: head.seq, revision: head.revision }, units: [], lease, beside: { held: false } },
-    ])
-    await expect(run.apply({ type: 'ADD', by: 1 })).rejects.toMatchObject({
-      code: 'LEASE_HELD',
-      retryable: true,
-      message: expect.stringContaining('worker-1'),
-    })
-    await store.release(lease)
-    const again = await openRun(counter, { store, key: 'a' })
-    expect(await again.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
-  })
-})
-
 describe('aborting', () => {
   test('an event whose signal fired before it was decided is not applied', async () => {
     const run = createRun(counter)

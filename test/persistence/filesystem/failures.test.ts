@@ -273,7 +273,7 @@ function mounted(options: string): SmallDisk | undefined {
 describe('a real disk', () => {
   test('that is full refuses, keeps what it acknowledged, and goes on when there is space', async context => {
     const mount = mounted('size=64k')
-    if (mount === undefined) return context.skip('needs the right to mount')
+    if (mount === undefined) return context.skip(SmallDisk.missing)
     try {
       const path = join(mount.path, 'store')
       const { store } = openStore(path, { fsync: true, segmentBytes: 20_000 })
@@ -302,7 +302,7 @@ describe('a real disk', () => {
 
   test('that is full from the beginning leaves nothing that is half made', async context => {
     const mount = mounted('size=4k')
-    if (mount === undefined) return context.skip('needs the right to mount')
+    if (mount === undefined) return context.skip(SmallDisk.missing)
     try {
       const path = join(mount.path, 'store')
       const { store } = openStore(path, { fsync: true })
@@ -324,7 +324,7 @@ describe('a real disk', () => {
 
   test('that may only be read is STORE_READ_ONLY for who writes, and can be read', async context => {
     const mount = mounted('size=1m')
-    if (mount === undefined) return context.skip('needs the right to mount')
+    if (mount === undefined) return context.skip(SmallDisk.missing)
     try {
       const path = join(mount.path, 'store')
       const first = openStore(path)

@@ -1,10 +1,11 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
-import { PostgresServer, postgresServers } from '../../servers/postgres.ts'
+import { describeOnEachPostgres } from '../../servers/describe.ts'
+import { PostgresServer } from '../../servers/postgres.ts'
 import { postgresPlace } from './place.ts'
 
-describe.each(postgresServers())('postgresStore on $name', ({ bin }) => {
+describeOnEachPostgres('postgresStore', bin => {
   let server: PostgresServer
   let pool: pg.Pool
   beforeAll(async () => {

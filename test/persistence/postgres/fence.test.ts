@@ -1,14 +1,15 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { postgresStore } from '../../../src/persistence/postgres/index.ts'
 import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
-import { PostgresServer, postgresServers } from '../../servers/postgres.ts'
+import { describeOnEachPostgres } from '../../servers/describe.ts'
+import { PostgresServer } from '../../servers/postgres.ts'
 
 const one = { namespace: 'tests', partition: 1 }
 const claims = `update leases set epoch = epoch + 1, owner = 'thief', "group" = 'g'`
 
-describe.each(postgresServers())('a claim and an append at the same time on $name', ({ bin }) => {
+describeOnEachPostgres('a claim and an append at the same time', bin => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await PostgresServer.start({ bin })

@@ -95,6 +95,7 @@ describe.runIf(hasPostgres())('several writers of the same runs', () => {
       stopped = true
     })
     await Promise.all(writing)
+    console.log(`${cut} connections cut, ${JSON.stringify(ledger.outcomes)}`)
     expect(await wrongTables(server, schema, ledger)).toEqual([])
     expect(ledger.outcomes.appended).toBeGreaterThan(100)
     await Promise.all([...stores.map(store => store.close()), ...pools.map(pool => pool.end())])
