@@ -28,6 +28,8 @@ export interface RunCopyPlace {
   lease(): Promise<LeaseRow | undefined>
   /** Whether its effects stay shown only, because the source still runs it. */
   readonly held: boolean
+  /** Whether the target is known to have a history of the source. @default no: the last unit that it has is compared */
+  isCompared?(target: RunHead): boolean
   readonly signal: AbortSignal | undefined
   machine(oid: string): Promise<MachineRecord>
 }
@@ -44,6 +46,8 @@ export class RunCopy {
   /** Whether anything was written. */
   changed = false
   error: XMachinesError | undefined
+  /** The revision of the run in the target, once all that was written is settled. */
+  revision: number | undefined
 
   /** @param source where the run stands in the source @param target and in the target, if it is there */
   constructor(place: RunCopyPlace, source: RunHead, target: RunHead | undefined) {
@@ -51,6 +55,7 @@ export class RunCopy {
     this.#source = source
     this.#target = target
     this.#expected = target === undefined ? null : { seq: target.seq, revision: target.revision }
+    this.revision = target?.revision
   }
 
   /** Hands all that is to be written to the queue. @throws IMPORT_DIFFERS: the target has another history */
@@ -83,7 +88,8 @@ export class RunCopy {
     const { run, seq } = this.#source
     if (target.seq > seq)
       throw this.#differs(seq + 1, `the target has it up to unit ${target.seq}, the source up to ${seq}`)
-    if (target.seq < firstOwn(this.#source)) return
+    // To know an id a server's store reads the run from its first unit.
+    if (target.seq < firstOwn(this.#source) || this.#place.isCompared?.(target)) return
     const [there, here] = await Promise.all([
       idAt(this.#place.from, run, target.seq),
       idAt(this.#place.to, run, target.seq),
@@ -196,8 +202,10 @@ export class RunCopy {
     const seq = rest.units.at(-1)?.seq ?? expected!.seq
     this.#expected = { seq, revision: (expected?.revision ?? 0) + 1 }
     await this.#place.queue.add({ run, expected, ...rest, lease }, outcome => {
-      if (outcome.status === 'appended') this.units += rest.units.length
-      else this.error ??= notTaken(run, outcome)
+      if (outcome.status === 'appended') {
+        this.units += rest.units.length
+        this.revision = outcome.revision
+      } else this.error ??= notTaken(run, outcome)
     })
   }
 
@@ -219,7 +227,8 @@ function firstOwn({ fork }: RunHead): number {
   return fork === undefined ? 0 : fork.seq + 1
 }
 
-async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
+/** The id of a unit of a run that is there. */
+export async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
   for await (const { id } of store.read(run, { from: seq, to: seq })) return id
   return undefined
 }
