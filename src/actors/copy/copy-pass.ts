@@ -119,7 +119,7 @@ export class CopyPass {
       if (!XMachinesError.is(thrown, 'IMPORT_DIFFERS') && !XMachinesError.is(thrown, 'LEASE_HELD')) throw thrown
       copy.error ??= thrown
     }
-    if (this.#open.size >= mostOpen) await this.#flush()
+    if (this.#open.size >= mostOpen || this.#queue.isEmpty) await this.#flush()
   }
 
   async #flush(): Promise<void> {

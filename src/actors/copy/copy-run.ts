@@ -15,9 +15,11 @@ import { plainUnit } from '../history/plain-unit.ts'
 import { canonicalJson } from '../identity/index.ts'
 import type { AppendQueue } from './append-queue.ts'
 import { besideDifference, inboxDifference } from './beside-difference.ts'
+import { weightOf } from './weight.ts'
 
-/** Units of one append item. */
+/** Of one append item: so many units, or fewer long ones. */
 const chunk = 512
+const chunkWeight = 1024 * 1024
 
 /** Between which stores a run is copied, and how. */
 export interface RunCopyPlace {
@@ -63,17 +65,21 @@ export class RunCopy {
     await this.#compare()
     let units: NewUnit[] = this.#beginning()
     let machine = this.#target === undefined ? await this.#firstMachine() : undefined
+    let weight = 0
     for await (const batch of this.#missing()) {
       for (const unit of batch) {
         const oid = unit.machine ?? unit.creation?.machine
         // An item brings one machine, so each has an item that begins with it.
-        if (units.length >= chunk || (oid !== undefined && units.length > 0)) {
+        if (units.length >= chunk || weight >= chunkWeight || (oid !== undefined && units.length > 0)) {
           await this.#append({ units, ...(machine && { machine }), due: null, beside: this.#passing(units) })
           units = []
+          weight = 0
           machine = undefined
         }
         if (oid !== undefined) machine = await this.#place.machine(oid)
-        units.push(plainUnit(unit))
+        const plain = plainUnit(unit)
+        weight += weightOf(plain)
+        units.push(plain)
       }
     }
     await this.#end(units, machine)
