@@ -14,9 +14,9 @@ export interface CopyOptions {
    * - `'leave'`: it goes on as before, and its runs are held in the target: their effects are shown, not started.
    * - `'quiet'`: nobody runs it any more; the target goes on where it stood. Mail that is under way is delivered first.
    * - `'fence'`: as `'quiet'`, and whoever holds its partitions loses them now, under a higher epoch. A partition that is
-   *   claimed again meanwhile, as by a rebalance, is fenced and copied again, until nobody came in between. So all workers
-   *   must stay away from the source once the copy is over: the next that starts there claims its partitions as ever. Runs
-   *   of no partition have no lease to lose: whoever has them open must have closed them.
+   *   claimed again meanwhile, as by a rebalance, is fenced and copied again, until nobody came in between. All workers must
+   *   stay away from the source once the copy is over: the next that starts there claims its partitions as ever. Runs of no
+   *   partition, which child runs are, have no lease to lose: once whoever has them open has ended, copy again, `'quiet'`.
    *
    * @default 'leave'
    */

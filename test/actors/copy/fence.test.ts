@@ -120,6 +120,19 @@ describe('a fenced source', () => {
     expect(await moved.missing()).toEqual([])
   })
 
+  test('what a run of no partition goes on with meanwhile is copied when its process has ended', async () => {
+    const moved = new Moved()
+    const [run, later] = [new TestRun('sha1'), new TestRun('sha1')]
+    await moved.write(run, run.creates())
+    await moved.fence(async () => {})
+    expect(await moved.write(run, run.goesOn(2, { due: 5 }))).toBe(true)
+    expect(await moved.write(later, later.creates())).toBe(true)
+    expect(await moved.missing()).toHaveLength(2)
+    expect(await copyStore(moved.from, moved.to, { source: 'quiet' })).toMatchObject({ units: 3, failed: [] })
+    expect(await moved.missing()).toEqual([])
+    expect(await moved.to.head(run.id)).toMatchObject({ due: 5, beside: { held: false } })
+  })
+
   test('two that fence one source at once both end', async () => {
     const moved = new Moved()
     const lease = await moved.from.claim({ ...one, owner: 'p', group: 'g' })
