@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { type AppendItem, copyStore, type Store } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
-import { collect, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { collect, shown, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { otherProcess, World } from '../supervisor/world.ts'
 
 const one = { namespace: 'tests', partition: 1 }
 
@@ -142,5 +143,43 @@ describe('a fenced source', () => {
     await Promise.all([moved.fence(async () => {}), copyStore(moved.from, other, { source: 'fence' })])
     expect(await moved.missing()).toEqual([])
     expect((await other.head(run.id))?.seq).toBe(0)
+  })
+})
+
+describe('a fleet whose source is fenced', () => {
+  const keys = [...'abcdefghijkl']
+
+  /** All histories, and what is beside them that a copy brings. */
+  async function contentOf(store: Store): Promise<unknown> {
+    const content: unknown[] = []
+    for await (const { run, status, beside, due } of store.list())
+      content.push({ run, status, beside, due, units: (await collect(store.read(run))).map(shown) })
+    return content
+  }
+
+  test('a supervisor that joins in that moment is fenced, too, and all that it has written is copied', async () => {
+    const world = new World({ partitions: 4 })
+    const to = faultyStore(memoryStore())
+    const first = world.supervise()
+    await world.send(...keys.map(key => [key, { type: 'ADD', by: 1 }] as const))
+    await first.supervisor.caughtUp()
+    const held = to.faults.plan('append.delay')
+    const copied = copyStore(world.store, to, { source: 'fence' })
+    await held.met
+    const second = world.supervise({ store: otherProcess(world.store) })
+    const written = second.supervisor.units().getReader()
+    await second.event('claimed')
+    await world.send(...keys.map(key => [key, { type: 'ADD', by: 2 }] as const))
+    // It has a lease that is good, on the source: its senders are answered.
+    expect((await written.read()).value).toBeDefined()
+    await written.cancel()
+    await first.event('stopped')
+    held.release()
+    expect((await copied).failed).toEqual([])
+    const content = await contentOf(world.store)
+    expect(await contentOf(to)).toEqual(content)
+    await world.send(...keys.map(key => [key, { type: 'ADD', by: 3 }] as const))
+    await second.event('stopped')
+    expect(await contentOf(world.store)).toEqual(content)
   })
 })
