@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, Option } from 'commander'
 import type { Store } from '../actors/contracts/store.ts'
-import { type CopyOptions, type CopyReport, copyStore } from '../actors/copy/copy-store.ts'
+import { type CopyProgress, type CopyReport, copyStore, StoreCopier } from '../actors/copy/copy-store.ts'
+import { follow } from './follow.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
@@ -14,12 +14,6 @@ interface StoreCopyOptions {
   readonly source: 'leave' | 'quiet' | 'fence'
   readonly follow?: boolean
 }
-
-/** How long a copy that follows waits after it found nothing new, ms. */
-const followEvery = 500
-
-/** A copy that finds no more new units than that has caught up. */
-const caughtUp = 100
 
 /** `xmachines copy FROM TO`: a store's runs into another one. */
 export function copyCommand(): Command {
@@ -41,13 +35,13 @@ export function copyCommand(): Command {
 }
 
 async function copy(terminal: Terminal, from: string, to: string, options: StoreCopyOptions): Promise<number> {
-  const { source, follow = false } = options
-  if (follow && source === 'quiet') throw usage('--follow has nothing to follow where --source is quiet.')
+  const { source, follow: follows = false } = options
+  if (follows && source === 'quiet') throw usage('--follow has nothing to follow where --source is quiet.')
   const stores: Store[] = []
   try {
     stores.push(await openStore(terminal, from, { access: source === 'leave' ? 'read' : 'write' }))
     stores.push(await openStore(terminal, to, { access: 'create', objectFormat: stores[0]!.objectFormat }))
-    const report = await copyAsTold(terminal, stores[0]!, stores[1]!, source, follow)
+    const report = await copyAsTold(terminal, stores[0]!, stores[1]!, source, follows)
     for (const { run, error } of report.failed) {
       terminal.fail(error)
       await terminal.print({ run, error: error.toJSON() }, () => undefined)
@@ -57,6 +51,8 @@ async function copy(terminal: Terminal, from: string, to: string, options: Store
     terminal.say(
       `${counted(runs, 'run')}: ${counted(units, 'unit')} appended, ${unchanged} as before, ${failed.length} not copied.`,
     )
+    if (report.fenced === false && source === 'fence' && !terminal.signal.aborted)
+      terminal.say('The source goes on: it is not fenced while runs cannot be copied. Without --follow it is.')
     return failed.length === 0 ? 0 : 1
   } finally {
     for (const store of stores) await store.close()
@@ -68,29 +64,26 @@ async function copyAsTold(
   from: Store,
   to: Store,
   source: StoreCopyOptions['source'],
-  follow: boolean,
-): Promise<CopyReport> {
+  follows: boolean,
+): Promise<CopyReport & { readonly fenced?: boolean }> {
   const { signal } = terminal
-  if (!follow) return copyOnce(terminal, from, to, { source, signal })
-  let before = 0
-  for (;;) {
-    const report = await copyOnce(terminal, from, to, { source: 'leave', signal })
-    const units = before + report.units
-    if (source === 'fence' && report.units <= caughtUp) {
-      const last = await copyOnce(terminal, from, to, { source, signal })
-      return { ...last, units: units + last.units }
-    }
-    before = units
-    if (report.units === 0) await sleep(followEvery, undefined, { signal }).catch(() => {})
-    if (signal.aborted) return { ...report, units }
-  }
+  if (!follows) return withProgress(terminal, onProgress => copyStore(from, to, { source, signal, onProgress }))
+  const copier = new StoreCopier(from, to)
+  return follow({
+    pass: source => withProgress(terminal, onProgress => copier.copy({ source, signal, onProgress })),
+    fences: source === 'fence',
+    signal,
+  })
 }
 
-async function copyOnce(terminal: Terminal, from: Store, to: Store, options: CopyOptions): Promise<CopyReport> {
+async function withProgress(
+  terminal: Terminal,
+  copy: (onProgress: (progress: CopyProgress) => void) => Promise<CopyReport>,
+): Promise<CopyReport> {
   let runs = 0
   const progress = await showProgress(terminal, 'run', () => ({ done: runs, whole: undefined, count: runs }))
   try {
-    return await copyStore(from, to, { ...options, onProgress: ({ runs: now }) => void (runs = now) })
+    return await copy(({ runs: now }) => void (runs = now))
   } finally {
     progress.stop()
   }

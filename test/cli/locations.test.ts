@@ -8,6 +8,8 @@ const space = new Workspace()
 let postgres: PostgresServer | undefined
 let valkey: ValkeyServer | undefined
 let store: string
+/** What the log makes, and with a fork. */
+let ran: readonly unknown[]
 let exported: string
 
 beforeAll(async () => {
@@ -15,6 +17,8 @@ beforeAll(async () => {
   if (hasValkey()) valkey = await ValkeyServer.start()
   store = space.path('store')
   await xmachines('run', space.log(counterLog(200, 6)), '--machine', counter, '--store', store, '--topic', 'shop')
+  ran = units((await xmachines('export', store)).stdout)
+  await xmachines('fork', store, 'k1', '--at', '3', '--key', 'f1')
   exported = (await xmachines('export', store)).stdout
 })
 
@@ -23,11 +27,11 @@ afterAll(async () => {
   await valkey?.stop()
 })
 
-const locations: Readonly<Record<string, () => string | undefined>> = {
-  'file:': () => `file://${space.path('files')}`,
-  'git:': () => `git:${space.path('repository')}`,
-  'postgres:': () => postgres && `${postgres.url()}?schema=shop`,
-  'redis:': () => valkey && `${valkey.url}?prefix=shop`,
+const locations: Readonly<Record<string, (name: string) => string | undefined>> = {
+  'file:': name => `file://${space.path(name)}`,
+  'git:': name => `git:${space.path(name)}`,
+  'postgres:': name => postgres && `${postgres.url()}?schema=${name}`,
+  'redis:': name => valkey && `${valkey.url}?prefix=${name}`,
 }
 
 /** Units as two stores must show them: who recorded them, and how, is each store's own. */
@@ -39,7 +43,7 @@ function units(text: string): readonly unknown[] {
 
 describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
   it('is run into, listed, verified, exported and copied like any other', async ({ skip }) => {
-    const place = locate() ?? skip()
+    const place = locate('shop') ?? skip()
     const log = space.log(counterLog(200, 6))
     const args = ['run', log, '--machine', counter, '--store', place, '--topic', 'shop']
     const isServer = !/^(file|git):/.test(place)
@@ -50,9 +54,29 @@ describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
     expect(await xmachines(...args, ...notes)).toMatchObject({ code: 0 })
     expect(jsonLines((await xmachines('runs', place, '--json')).stdout)).toHaveLength(6)
     expect((await xmachines('verify', place, '--machine', counter)).code).toBe(0)
-    expect(units((await xmachines('export', place)).stdout)).toEqual(units(exported))
+    expect(units((await xmachines('export', place)).stdout)).toEqual(ran)
     const copied = await xmachines('copy', place, 'memory:', '--json')
     expect(jsonLines(copied.stdout)).toMatchObject([{ runs: 6, failed: 0 }])
+  })
+
+  it('is copied into like any other, and goes on where the source stood', async ({ skip }) => {
+    const place = locate('copied') ?? skip()
+    const first = await xmachines('copy', store, place, '--json')
+    expect(first).toMatchObject({ code: 0 })
+    const [{ units: copied }] = jsonLines<{ units: number }>(first.stdout) as [{ units: number }]
+    expect(copied).toBeGreaterThan(200)
+    expect(jsonLines((await xmachines('copy', store, place, '--json')).stdout)).toEqual([
+      { runs: 7, unchanged: 7, units: 0, failed: 0 },
+    ])
+    const moved = await xmachines('copy', space.copy(store), place, '--source', 'fence', '--follow', '--json')
+    expect(jsonLines(moved.stdout)).toMatchObject([{ runs: 7, units: 0, failed: 0 }])
+    // All of it: provenance, epochs, what is kept beside. Commands read a repository as a clone, of which every run is held.
+    const held = place.startsWith('git:')
+    const wanted = jsonLines<{ beside?: object }>(exported).map(line =>
+      line.beside === undefined ? line : { ...line, beside: { ...line.beside, ...(held && { held }) } },
+    )
+    expect(jsonLines((await xmachines('export', place)).stdout)).toEqual(wanted)
+    expect((await xmachines('verify', place, '--machine', counter)).code).toBe(0)
   })
 })
 

@@ -15,9 +15,11 @@ import { plainUnit } from '../history/plain-unit.ts'
 import { canonicalJson } from '../identity/index.ts'
 import type { AppendQueue } from './append-queue.ts'
 import { besideDifference, inboxDifference } from './beside-difference.ts'
+import { weightOf } from './weight.ts'
 
-/** Units of one append item. */
+/** Of one append item: so many units, or fewer long ones. */
 const chunk = 512
+const chunkWeight = 1024 * 1024
 
 /** Between which stores a run is copied, and how. */
 export interface RunCopyPlace {
@@ -28,6 +30,8 @@ export interface RunCopyPlace {
   lease(): Promise<LeaseRow | undefined>
   /** Whether its effects stay shown only, because the source still runs it. */
   readonly held: boolean
+  /** Whether the target is known to have a history of the source. @default no: the last unit that it has is compared */
+  isCompared?(target: RunHead): boolean
   readonly signal: AbortSignal | undefined
   machine(oid: string): Promise<MachineRecord>
 }
@@ -44,6 +48,8 @@ export class RunCopy {
   /** Whether anything was written. */
   changed = false
   error: XMachinesError | undefined
+  /** The revision of the run in the target, once all that was written is settled. */
+  revision: number | undefined
 
   /** @param source where the run stands in the source @param target and in the target, if it is there */
   constructor(place: RunCopyPlace, source: RunHead, target: RunHead | undefined) {
@@ -51,6 +57,7 @@ export class RunCopy {
     this.#source = source
     this.#target = target
     this.#expected = target === undefined ? null : { seq: target.seq, revision: target.revision }
+    this.revision = target?.revision
   }
 
   /** Hands all that is to be written to the queue. @throws IMPORT_DIFFERS: the target has another history */
@@ -58,17 +65,21 @@ export class RunCopy {
     await this.#compare()
     let units: NewUnit[] = this.#beginning()
     let machine = this.#target === undefined ? await this.#firstMachine() : undefined
+    let weight = 0
     for await (const batch of this.#missing()) {
       for (const unit of batch) {
         const oid = unit.machine ?? unit.creation?.machine
         // An item brings one machine, so each has an item that begins with it.
-        if (units.length >= chunk || (oid !== undefined && units.length > 0)) {
+        if (units.length >= chunk || weight >= chunkWeight || (oid !== undefined && units.length > 0)) {
           await this.#append({ units, ...(machine && { machine }), due: null, beside: this.#passing(units) })
           units = []
+          weight = 0
           machine = undefined
         }
         if (oid !== undefined) machine = await this.#place.machine(oid)
-        units.push(plainUnit(unit))
+        const plain = plainUnit(unit)
+        weight += weightOf(plain)
+        units.push(plain)
       }
     }
     await this.#end(units, machine)
@@ -83,7 +94,8 @@ export class RunCopy {
     const { run, seq } = this.#source
     if (target.seq > seq)
       throw this.#differs(seq + 1, `the target has it up to unit ${target.seq}, the source up to ${seq}`)
-    if (target.seq < firstOwn(this.#source)) return
+    // To know an id a server's store reads the run from its first unit.
+    if (target.seq < firstOwn(this.#source) || this.#place.isCompared?.(target)) return
     const [there, here] = await Promise.all([
       idAt(this.#place.from, run, target.seq),
       idAt(this.#place.to, run, target.seq),
@@ -196,8 +208,10 @@ export class RunCopy {
     const seq = rest.units.at(-1)?.seq ?? expected!.seq
     this.#expected = { seq, revision: (expected?.revision ?? 0) + 1 }
     await this.#place.queue.add({ run, expected, ...rest, lease }, outcome => {
-      if (outcome.status === 'appended') this.units += rest.units.length
-      else this.error ??= notTaken(run, outcome)
+      if (outcome.status === 'appended') {
+        this.units += rest.units.length
+        this.revision = outcome.revision
+      } else this.error ??= notTaken(run, outcome)
     })
   }
 
@@ -219,7 +233,8 @@ function firstOwn({ fork }: RunHead): number {
   return fork === undefined ? 0 : fork.seq + 1
 }
 
-async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
+/** The id of a unit of a run that is there. */
+export async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
   for await (const { id } of store.read(run, { from: seq, to: seq })) return id
   return undefined
 }

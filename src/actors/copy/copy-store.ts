@@ -1,9 +1,8 @@
-import type { LeaseRow, MachineRecord, RunHead, Store } from '../contracts/store.ts'
-import { aborted, XMachinesError } from '../errors.ts'
-import { AppendQueue } from './append-queue.ts'
-import { RunCopy } from './copy-run.ts'
-import { copier, TargetLeases } from './target-leases.ts'
-import { all, settleMail } from './unsettled-mail.ts'
+import type { Store } from '../contracts/store.ts'
+import { XMachinesError } from '../errors.ts'
+import { CopyMemory } from './copy-memory.ts'
+import { CopyPass } from './copy-pass.ts'
+import { SourceFence } from './source-fence.ts'
 
 /** How {@link copyStore} copies. */
 export interface CopyOptions {
@@ -14,23 +13,25 @@ export interface CopyOptions {
    *
    * - `'leave'`: it goes on as before, and its runs are held in the target: their effects are shown, not started.
    * - `'quiet'`: nobody runs it any more; the target goes on where it stood. Mail that is under way is delivered first.
-   * - `'fence'`: as `'quiet'`, and whoever holds its partitions loses them now, under a higher epoch. Runs of no partition
-   *   have no lease to lose: whoever has them open must have closed them.
+   * - `'fence'`: as `'quiet'`, and whoever holds its partitions loses them now, under a higher epoch. A partition that is
+   *   claimed again meanwhile, as by a rebalance, is fenced and copied again, until nobody came in between. All workers must
+   *   stay away from the source once the copy is over: the next that starts there claims its partitions as ever. Runs of no
+   *   partition, which child runs are, have no lease to lose: once whoever has them open has ended, copy again, `'quiet'`.
    *
    * @default 'leave'
    */
   readonly source?: 'leave' | 'quiet' | 'fence'
-  /** Told after each run. */
+  /** Told after each run of each pass: there are several where a source that is fenced was written to meanwhile. */
   readonly onProgress?: (progress: CopyProgress) => void
 }
 
 /** How far a copy is. */
 export interface CopyProgress {
-  /** Runs that were looked at. */
+  /** Runs that were looked at, in this pass. */
   readonly runs: number
   /** Of these, runs that the target had already as they are. */
   readonly unchanged: number
-  /** Units that were appended. */
+  /** Units that were appended, in all passes. */
   readonly units: number
 }
 
@@ -48,151 +49,42 @@ export interface CopyReport extends CopyProgress {
  * @throws OBJECT_FORMAT_MISMATCH: the ids would be others; ABORTED; what the stores throw
  */
 export async function copyStore(from: Store, to: Store, options: CopyOptions = {}): Promise<CopyReport> {
-  if (from.objectFormat !== to.objectFormat) {
-    const message = `${from.location} has ${from.objectFormat} ids and ${to.location} has ${to.objectFormat} ones.`
-    throw new XMachinesError('OBJECT_FORMAT_MISMATCH', `${message} Make a target with the hash of the source.`, {
-      details: { objectFormat: from.objectFormat },
-    })
-  }
-  const copy = new StoreCopy(from, to, options)
-  return copy.run()
+  // Of one pass nobody will ever ask again.
+  return new StoreCopier(from, to, new CopyMemory(options.source === 'fence' ? undefined : 0)).copy(options)
 }
 
-class StoreCopy {
+/** Copies between two stores, again and again: each pass after the first one reads only runs that have changed. */
+export class StoreCopier {
   readonly #from: Store
   readonly #to: Store
-  readonly #options: CopyOptions
-  readonly #queue: AppendQueue
-  readonly #leases: TargetLeases
-  readonly #machines = new Map<string, MachineRecord>()
-  readonly #fenced = new Set<string>()
-  readonly #failed: { run: string; error: XMachinesError }[] = []
-  #progress: CopyProgress = { runs: 0, unchanged: 0, units: 0 }
-  /** Copies whose last item may still wait in the queue. */
-  #open: { readonly run: string; readonly copy: RunCopy }[] = []
+  readonly #memory: CopyMemory
 
-  constructor(from: Store, to: Store, options: CopyOptions) {
-    this.#from = from
-    this.#to = to
-    this.#options = options
-    this.#queue = new AppendQueue(to)
-    this.#leases = new TargetLeases(from, to)
-  }
-
-  async run(): Promise<CopyReport> {
-    try {
-      if (this.#options.source === 'fence') await this.#fence()
-      await this.#copyAll()
-      await this.#flush()
-      if (this.#options.source !== undefined && this.#options.source !== 'leave') await this.#settleMail()
-    } finally {
-      await this.#leases.release()
-    }
-    return { ...this.#progress, failed: this.#failed }
-  }
-
-  /** Nobody appends to the pinned runs of the source from here on. */
-  async #fence(): Promise<void> {
-    for await (const { lease } of this.#from.list({ signal: this.#options.signal })) {
-      if (lease === undefined) continue
-      const name = JSON.stringify([lease.namespace, lease.partition])
-      if (this.#fenced.has(name)) continue
-      this.#fenced.add(name)
-      const row = await this.#from.lease(lease)
-      if (row?.owner !== null && row?.owner !== copier)
-        await this.#from.claim({ ...lease, owner: copier, group: copier })
-    }
-  }
-
-  /** Runs in the order of their ids, forks once the run is there that they begin with. */
-  async #copyAll(): Promise<void> {
-    const forks: RunHead[] = []
-    const targets = this.#to.list({ signal: this.#options.signal })[Symbol.asyncIterator]()
-    let target = await targets.next()
-    for await (const head of this.#from.list({ signal: this.#options.signal })) {
-      if (head.fork !== undefined) {
-        forks.push(head)
-        continue
-      }
-      while (!target.done && target.value.run < head.run) target = await targets.next()
-      await this.#copy(head, !target.done && target.value.run === head.run ? target.value : undefined)
-    }
-    await targets.return?.()
-    // By what they begin with: a fork of a fork after that one.
-    const left = new Map(forks.map(head => [head.run, head]))
-    const copied = async (head: RunHead): Promise<void> => {
-      if (!left.delete(head.run)) return
-      const parent = left.get(head.fork!.creation!.fork!.run)
-      if (parent !== undefined) await copied(parent)
-      await this.#queue.flush()
-      await this.#copy(head, await this.#to.head(head.run))
-    }
-    for (const head of forks) await copied(head)
-  }
-
-  async #copy(listed: RunHead, listedTarget: RunHead | undefined): Promise<void> {
-    const { signal, source = 'leave' } = this.#options
-    if (signal?.aborted) throw aborted(signal)
-    const { run } = listed
-    const head = await withInbox(this.#from, listed)
-    const target = listedTarget && (await withInbox(this.#to, listedTarget))
-    const lease = async (): Promise<LeaseRow | undefined> => head.lease && this.#leases.of(head.lease)
-    const place = {
-      from: this.#from,
-      to: this.#to,
-      queue: this.#queue,
-      lease,
-      held: source === 'leave',
-      signal,
-      machine: this.#machine,
-    }
-    const copy = new RunCopy(place, head, target)
-    this.#open.push({ run, copy })
-    try {
-      await copy.run()
-    } catch (thrown) {
-      if (!XMachinesError.is(thrown, 'IMPORT_DIFFERS') && !XMachinesError.is(thrown, 'LEASE_HELD')) throw thrown
-      copy.error ??= thrown
-    }
-    if (this.#open.length >= 1024) await this.#flush()
-  }
-
-  async #flush(): Promise<void> {
-    await this.#queue.flush()
-    for (const { run, copy } of this.#open.splice(0)) {
-      const { runs, unchanged, units } = this.#progress
-      if (copy.error !== undefined) this.#failed.push({ run, error: copy.error })
-      this.#progress = {
-        runs: runs + 1,
-        unchanged: unchanged + (copy.changed || copy.error !== undefined ? 0 : 1),
-        units: units + copy.units,
-      }
-      this.#options.onProgress?.(this.#progress)
-    }
-  }
-
-  async #settleMail(): Promise<void> {
-    const { signal } = this.#options
-    for await (const head of this.#from.list({ signal })) {
-      if (head.beside.mailing.length + head.beside.returns.length > 0)
-        await settleMail(this.#from, this.#to, this.#leases, head)
-    }
-  }
-
-  #machine = async (oid: string): Promise<MachineRecord> => {
-    const record = this.#machines.get(oid) ?? (await this.#from.machine(oid))
-    if (record === undefined) {
-      throw new XMachinesError('STORE_DAMAGED', `${this.#from.location} has not got the machine ${oid} of its runs.`, {
-        details: { machine: oid },
+  /** @throws OBJECT_FORMAT_MISMATCH */
+  constructor(from: Store, to: Store, memory = new CopyMemory()) {
+    if (from.objectFormat !== to.objectFormat) {
+      const message = `${from.location} has ${from.objectFormat} ids and ${to.location} has ${to.objectFormat} ones.`
+      throw new XMachinesError('OBJECT_FORMAT_MISMATCH', `${message} Make a target with the hash of the source.`, {
+        details: { objectFormat: from.objectFormat },
       })
     }
-    this.#machines.set(oid, record)
-    return record
+    this.#from = from
+    this.#to = to
+    this.#memory = memory
   }
-}
 
-/** A listing shows only the oldest mail of a long inbox. */
-async function withInbox(store: Store, head: RunHead): Promise<RunHead> {
-  const { inbox, waiting } = head.beside
-  return inbox.length === waiting ? head : ((await store.head(head.run, all)) ?? head)
+  /** As {@link copyStore}. */
+  async copy(options: CopyOptions = {}): Promise<CopyReport> {
+    if (options.source !== 'fence') return this.#pass(options, 0)
+    const fence = new SourceFence(this.#from, options.signal)
+    await fence.close()
+    for (let units = 0; ; ) {
+      const report = await this.#pass(options, units)
+      if (!(await fence.close())) return report
+      units = report.units
+    }
+  }
+
+  #pass(options: CopyOptions, units: number): Promise<CopyReport> {
+    return new CopyPass(this.#from, this.#to, options, this.#memory, units).run()
+  }
 }

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { copyStore, type Mail, unitSink } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import {
+  collect,
+  showsHistory,
+  TestRun,
+  testMachine,
+  testUnit,
+} from '../../../src/testing/store-conformance/test-run.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
 
@@ -86,6 +92,29 @@ describe('copyStore', () => {
       [owned.id]: 'LEASE_HELD',
       [rival.id]: 'IMPORT_DIFFERS',
     })
+  })
+
+  test('a fork is copied with what it begins with, however deep, and reported where the target has not got that', async () => {
+    const [from, to, other] = [memoryStore(), memoryStore(), memoryStore()]
+    const base = await new TestRun('sha1', { key: 'a' }).create(from, {}, 5)
+    const forks = [base]
+    for (const key of ['b', 'c', 'd', 'e']) {
+      const fork = { of: forks.at(-1)!, at: 3 + forks.length }
+      forks.push(await new TestRun('sha1', { key, fork }).create(from, {}, 3))
+    }
+    const early = await new TestRun('sha1', { key: 'f', fork: { of: base, at: 1 } }).create(from)
+    const fine = await new TestRun('sha1', { key: 'g' }).create(from)
+    expect(await copyStore(from, to)).toMatchObject({ runs: 7, failed: [] })
+    for (const fork of [...forks, early]) await showsHistory(to, fork)
+    // Here the run that they begin with is another one from unit 2 on, and shorter.
+    const twin = await new TestRun('sha1', { key: 'a' }).create(other, {}, 1)
+    await twin.goOn(other, [testUnit(2, { events: [{ type: 'OTHER' }] })])
+    const { failed, runs } = await copyStore(from, other)
+    expect(runs).toBe(7)
+    expect(new Set(failed.map(({ run }) => run))).toEqual(new Set(forks.map(({ id }) => id)))
+    expect(failed.every(({ error }) => error.code === 'IMPORT_DIFFERS')).toBe(true)
+    await showsHistory(other, early)
+    await showsHistory(other, fine)
   })
 
   test('is refused between stores whose ids are made by different hashes', async () => {
