@@ -358,6 +358,30 @@ describe('xmachines diff and fork', () => {
     expect((await xmachines('verify', copy, '--machine', counter)).code).toBe(0)
   })
 
+  it('takes the event that replaces the next from a file', async () => {
+    const copy = space.copy(store)
+    const [run] = await runs()
+    const fork = (...flags: string[]) =>
+      xmachines('fork', copy, run!.key, '--at', '0', '--machine', counter, '--json', ...flags)
+    const [event, text] = [space.path('event.json'), space.path('event.txt')]
+    writeFileSync(event, '[\n  { "type": "ADD", "by": 7 },\n  { "type": "ADD", "by": 8 }\n]\n')
+    writeFileSync(text, 'ADD 7')
+    const forked = await fork('--key', 'from-file', '--replace', event)
+    expect(jsonLines(forked.stdout)).toMatchObject([{ key: 'from-file', at: 0, seq: 1 }])
+    const diff = await xmachines('diff', copy, run!.key, 'from-file', '--json')
+    expect(jsonLines(diff.stdout)).toMatchObject([{ difference: { b: { seq: 1, events: [{ by: 7 }, { by: 8 }] } } }])
+    for (const [given, expected] of [
+      [text, /^USAGE_INVALID: .*event\.txt holds no JSON/],
+      [space.path('none.json'), /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: .*none\.json/],
+      ['{"type":', /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: \{"type":/],
+    ] as const) {
+      const refused = await fork('--key', 'refused', '--replace', given)
+      expect(refused).toMatchObject({ code: 2, stdout: '' })
+      expect(refused.stderr).toMatch(expected)
+    }
+    expect((await xmachines('diff', copy, run!.key, 'refused')).stderr).toMatch(/^RUN_UNKNOWN/)
+  })
+
   it('forks without the machine too', async () => {
     const copy = space.copy(store)
     const [run] = await runs()
