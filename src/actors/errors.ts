@@ -158,7 +158,7 @@ export const errorCodes = {
   REPLAY_DIVERGED: {
     retryable: false,
     when: 'A unit decided again gives another result than was recorded.',
-    next: '`details` names seq and kind. Pin the old machine, or fork before the unit.',
+    next: '`details` names seq and kind. Pin the old machine, migrate the run to the new one, or fork it before the unit.',
   },
   TIME_MODE_MISMATCH: {
     retryable: false,
