@@ -296,6 +296,26 @@ describe('xmachines verify', () => {
   })
 })
 
+describe('xmachines verify --share', () => {
+  it('leaves out no run that was there before, though others are made while shares are listed', async () => {
+    const copy = space.copy(store)
+    const before = (await runs()).map(({ run }) => run)
+    const share = async (which: string) => {
+      const { code, stdout } = await xmachines('verify', copy, '--machine', counter, '--share', which, '--json')
+      expect(code).toBe(0)
+      return jsonLines<RunLine>(stdout).map(({ run }) => run)
+    }
+    const first = await share('0/2')
+    const more = space.log(counterLog(60, 20), 'more.ndjson')
+    await xmachines('run', more, '--machine', counter, '--store', copy, '--topic', 'more')
+    const second = await share('1/2')
+    expect([...first, ...second]).toEqual(expect.arrayContaining(before))
+    expect(first.filter(run => second.includes(run))).toEqual([])
+    expect(first).not.toEqual([])
+    expect(first.length).toBeLessThan(before.length)
+  })
+})
+
 describe('xmachines verify, of runs that would go over to another machine', () => {
   const next = (name: string) => `test/cli/machines/counter-migrated.ts#${name}`
   const verified = (...machines: string[]) =>
