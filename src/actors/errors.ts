@@ -98,13 +98,13 @@ export const errorCodes = {
   },
   OUTCOME_NOT_JSON: {
     retryable: false,
-    when: 'An invocation ended with a value that is not JSON.',
+    when: 'An invocation resolved to, sent back or emitted a value that is not JSON. The value is not recorded, this error is: it is the outcome.',
     next: 'Return JSON values from the logic; `details.path` names the place.',
   },
   OUTCOME_TOO_LARGE: {
     retryable: false,
-    when: 'An invocation ended with a value over the limit.',
-    next: 'Store the value elsewhere and return a reference, or raise `limits`.',
+    when: 'An invocation resolved to, sent back or emitted a value of more than 1 MiB of JSON, or one that is nested too deep. The value is not recorded, this error is: it is the outcome.',
+    next: 'Store the value elsewhere and return a reference. The limit is fixed: every replay reads outcomes again.',
   },
   INVOCATION_INTERRUPTED: {
     retryable: false,
@@ -158,7 +158,7 @@ export const errorCodes = {
   REPLAY_DIVERGED: {
     retryable: false,
     when: 'A unit decided again gives another result than was recorded.',
-    next: '`details` names seq and kind. Pin the old machine, or fork before the unit.',
+    next: '`details` names seq and kind. Pin the old machine, migrate the run to the new one, or fork it before the unit.',
   },
   TIME_MODE_MISMATCH: {
     retryable: false,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { batchesOf } from '../actors/batch-stream.ts'
 import type { AppendItem, AppendOutcome, RunHead, Store } from '../actors/contracts/store.ts'
@@ -31,7 +32,10 @@ export function forkCommand(): Command {
     .requiredOption('--at <seq>', 'the last unit that both have', wholeNumber)
     .option('--key <key>', 'the key of the fork; without one it is found by its id')
     .option('--namespace <name>', 'where to look for the key of the run')
-    .option('--replace <event>', 'apply this event (JSON, or an array of them) as the next unit; needs --machine')
+    .option(
+      '--replace <event>',
+      'apply this event as the next unit: JSON, or a file of JSON; an array is a batch; needs --machine',
+    )
     .addOption(machineOption())
     .action(perform(makeFork))
 }
@@ -39,7 +43,7 @@ export function forkCommand(): Command {
 async function makeFork(terminal: Terminal, location: string, name: string, options: ForkOptions): Promise<number> {
   const { at, key, machine, namespace } = options
   const { signal } = terminal
-  const replace = options.replace === undefined ? undefined : eventOf(options.replace)
+  const replace = options.replace === undefined ? undefined : await eventOf(options.replace)
   if (replace !== undefined && machine === undefined)
     throw usage('--replace needs --machine FILE, which says what the event does.')
   const machines = machine === undefined ? undefined : await loadMachines(machine)
@@ -128,10 +132,21 @@ function notForked(
   )
 }
 
-function eventOf(text: string): { readonly type: string } {
+/** An event that is given as JSON, or in a file. What is no event is refused as from any other caller. */
+async function eventOf(given: string): Promise<{ readonly type: string }> {
+  const event = parsed(given)
+  if (event !== undefined) return event
+  const text = await readFile(given, 'utf8').catch(() => undefined)
+  if (text === undefined) throw usage(`--replace is neither JSON nor a file that can be read: ${printable(given)}`)
+  const read = parsed(text)
+  if (read === undefined) throw usage(`--replace ${printable(given)} holds no JSON.`)
+  return read
+}
+
+function parsed(text: string): { readonly type: string } | undefined {
   try {
-    return JSON.parse(text) as { readonly type: string } // what is no event is refused as from any other caller
+    return JSON.parse(text) as { readonly type: string }
   } catch {
-    throw usage(`--replace is not JSON: ${text}`)
+    return undefined
   }
 }

@@ -5,10 +5,18 @@ import { setImmediate } from 'node:timers/promises'
 import { XMachinesError } from '../actors/errors.ts'
 import type { VerifiedRun } from './verify.ts'
 
-/** Every `of`-th run, from the `index`-th on. */
+/** A share of the runs of a store: the `index`-th of `of`. */
 export interface Share {
   readonly index: number
   readonly of: number
+}
+
+/**
+ * Whether a run is in a share. Its id alone says so, which is a hash: each process lists for itself, and runs that are made in between
+ * would shift all places in the list.
+ */
+export function isInShare(run: string, { index, of }: Share): boolean {
+  return Number.parseInt(run.slice(-12), 16) % of === index
 }
 
 /**

@@ -15,7 +15,7 @@ import { storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { counted, divergenceText, printable, shortId } from './text.ts'
 import { openPush } from './verify-pushed.ts'
-import { inShares, type Share } from './verify-shares.ts'
+import { inShares, isInShare, type Share } from './verify-shares.ts'
 import { countingNumber } from './whole-number.ts'
 
 interface VerifyOptions {
@@ -45,7 +45,7 @@ export function verifyCommand(): Command {
       'processes to share the runs among (default: one a core where there is much)',
       countingNumber,
     )
-    .option('--share <which>', 'only every so-many-th run: 0/4, 1/4 …', shareOf)
+    .option('--share <which>', 'only this share of the runs, by their ids: 0/4, 1/4 …', shareOf)
     .option('--pushed', 'for a `pre-receive` hook: only what stdin tells is pushed, with --machine or without')
     .action(perform(verifyStore))
 }
@@ -76,11 +76,8 @@ async function* verified(
   { namespace, share = { index: 0, of: 1 } }: VerifyOptions,
   signal: AbortSignal,
 ): AsyncGenerator<VerifiedRun> {
-  let index = 0
-  for await (const head of store.list({ namespace, signal })) {
-    if (index++ % share.of !== share.index) continue
-    yield named(head, await verifyOne(store, machines, head))
-  }
+  for await (const head of store.list({ namespace, signal }))
+    if (isInShare(head.run, share)) yield named(head, await verifyOne(store, machines, head))
 }
 
 function named({ key, namespace }: RunHead, found: Verification): VerifiedRun {

@@ -6,6 +6,7 @@ import {
   enqueueActions,
   log,
   not,
+  or,
   raise,
   sendTo,
   spawnChild,
@@ -256,6 +257,8 @@ export function buildGuard(guard: GuardDescription, parts: Parts): Any {
       return not('isEven' as Any) as Any
     case 'both':
       return and(['isEven' as Any, below as Any]) as Any
+    case 'either':
+      return or(['isEven' as Any, below as Any]) as Any
     case 'in':
       return stateIn(pick(parts.nodes, guard.pick) as Any) as Any
     case 'throws':

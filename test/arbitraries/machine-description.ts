@@ -41,7 +41,7 @@ export interface TransitionDescription {
 
 /** A guard. */
 export interface GuardDescription {
-  readonly is: 'below' | 'even' | 'registered' | 'not' | 'both' | 'in' | 'throws'
+  readonly is: 'below' | 'even' | 'registered' | 'not' | 'both' | 'either' | 'in' | 'throws'
   readonly pick: number
 }
 

@@ -152,7 +152,7 @@ function transition(features: MachineFeatures): fc.Arbitrary<TransitionDescripti
 }
 
 function guard({ throws = true }: MachineFeatures): fc.Arbitrary<GuardDescription> {
-  const kinds: GuardDescription['is'][] = ['below', 'even', 'registered', 'not', 'both', 'in']
+  const kinds: GuardDescription['is'][] = ['below', 'even', 'registered', 'not', 'both', 'either', 'in']
   return fc.record({
     is: fc.constantFrom(...kinds, ...when<GuardDescription['is']>(throws, 'throws')),
     pick: fc.nat(6),

@@ -301,6 +301,26 @@ describe('xmachines verify', () => {
   })
 })
 
+describe('xmachines verify --share', () => {
+  it('leaves out no run that was there before, though others are made while shares are listed', async () => {
+    const copy = space.copy(store)
+    const before = (await runs()).map(({ run }) => run)
+    const share = async (which: string) => {
+      const { code, stdout } = await xmachines('verify', copy, '--machine', counter, '--share', which, '--json')
+      expect(code).toBe(0)
+      return jsonLines<RunLine>(stdout).map(({ run }) => run)
+    }
+    const first = await share('0/2')
+    const more = space.log(counterLog(60, 20), 'more.ndjson')
+    await xmachines('run', more, '--machine', counter, '--store', copy, '--topic', 'more')
+    const second = await share('1/2')
+    expect([...first, ...second]).toEqual(expect.arrayContaining(before))
+    expect(first.filter(run => second.includes(run))).toEqual([])
+    expect(first).not.toEqual([])
+    expect(first.length).toBeLessThan(before.length)
+  })
+})
+
 describe('xmachines verify, of runs that would go over to another machine', () => {
   const next = (name: string) => `test/cli/machines/counter-migrated.ts#${name}`
   const verified = (...machines: string[]) =>
@@ -360,6 +380,30 @@ describe('xmachines diff and fork', () => {
     ])
     expect((await xmachines('diff', copy, run!.key, run!.key)).code).toBe(0)
     expect((await xmachines('verify', copy, '--machine', counter)).code).toBe(0)
+  })
+
+  it('takes the event that replaces the next from a file', async () => {
+    const copy = space.copy(store)
+    const [run] = await runs()
+    const fork = (...flags: string[]) =>
+      xmachines('fork', copy, run!.key, '--at', '0', '--machine', counter, '--json', ...flags)
+    const [event, text] = [space.path('event.json'), space.path('event.txt')]
+    writeFileSync(event, '[\n  { "type": "ADD", "by": 7 },\n  { "type": "ADD", "by": 8 }\n]\n')
+    writeFileSync(text, 'ADD 7')
+    const forked = await fork('--key', 'from-file', '--replace', event)
+    expect(jsonLines(forked.stdout)).toMatchObject([{ key: 'from-file', at: 0, seq: 1 }])
+    const diff = await xmachines('diff', copy, run!.key, 'from-file', '--json')
+    expect(jsonLines(diff.stdout)).toMatchObject([{ difference: { b: { seq: 1, events: [{ by: 7 }, { by: 8 }] } } }])
+    for (const [given, expected] of [
+      [text, /^USAGE_INVALID: .*event\.txt holds no JSON/],
+      [space.path('none.json'), /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: .*none\.json/],
+      ['{"type":', /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: \{"type":/],
+    ] as const) {
+      const refused = await fork('--key', 'refused', '--replace', given)
+      expect(refused).toMatchObject({ code: 2, stdout: '' })
+      expect(refused.stderr).toMatch(expected)
+    }
+    expect((await xmachines('diff', copy, run!.key, 'refused')).stderr).toMatch(/^RUN_UNKNOWN/)
   })
 
   it('forks without the machine too', async () => {

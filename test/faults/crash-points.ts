@@ -1,4 +1,4 @@
-import type { AppendItem, Mail, Store, StoredSnapshot } from 'xmachines'
+import type { AppendItem, Mail, Store, StoredSnapshot, Unit } from 'xmachines'
 
 /** Where a process may die. */
 export const crashPoints = [
@@ -16,9 +16,6 @@ export const crashPoints = [
 ] as const
 
 export type CrashPoint = (typeof crashPoints)[number]
-
-/** Timers from this on are the host's own rounds, ms. */
-const rounds = 10_000
 
 /** A life that ends at the n-th time that it comes to a point. Whatever it asks for after its death is never answered. */
 export class Doom {
@@ -51,10 +48,12 @@ export class Doom {
   store(store: Store): Store {
     const own: Partial<Store> = {
       append: async (items: readonly AppendItem[]) => {
-        const outcome = items.some(({ units }) => units.some(({ origin }) => origin.kind === 'effect'))
-        await this.#go('beforeAppend', outcome && 'outcomeBeforeAppend')
+        const holds = (kind: Unit['origin']['kind']) =>
+          items.some(({ units }) => units.some(({ origin }) => origin.kind === kind))
+        const [outcome, timer] = [holds('effect'), holds('timer')]
+        await this.#go('beforeAppend', outcome && 'outcomeBeforeAppend', timer && 'beforeTimer')
         const answer = await store.append(items)
-        await this.#go('afterAppend', outcome && 'outcomeAfterAppend')
+        await this.#go('afterAppend', outcome && 'outcomeAfterAppend', timer && 'afterTimer')
         return answer
       },
       deliver: async (mail: readonly Mail[]) => {
@@ -76,17 +75,6 @@ export class Doom {
         return typeof member === 'function' ? (member as (...args: unknown[]) => unknown).bind(target) : member
       },
     })
-  }
-
-  /** Timers as this life has them: `setTimeout` of the platform is what a run's environment takes. */
-  timeout(set: (work: () => void, ms?: number) => unknown): (work: () => void, ms?: number) => unknown {
-    return (work, ms = 0) =>
-      set(() => {
-        if (ms >= rounds) return work()
-        if (this.meet('beforeTimer')) return
-        work()
-        this.meet('afterTimer')
-      }, ms)
   }
 
   /** Resolves unless one of these is the end: then never. */

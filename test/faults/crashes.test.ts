@@ -49,7 +49,7 @@ function inMemory(): Place {
     live(program, point, hit) {
       return new Promise((resolve, reject) => {
         const doom = new Doom(point, hit, () => resolve(true))
-        const setTimeout = doom.timeout(globalThis.setTimeout) as Environment['setTimeout']
+        const setTimeout: Environment['setTimeout'] = (work, ms) => platform.setTimeout(() => doom.dead || work(), ms)
         const environment = { ...platform, setTimeout, process: `life ${++lives}` }
         const host = ((options: never) => createHostIn(environment, options)) as never
         const see = (effect: Effect) => effects.push(effect)
@@ -73,6 +73,8 @@ const stores: readonly { readonly name: string; readonly place: () => Place | Pr
 ]
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2_147_483_647)
+/** What a life comes to again and again, however much it takes at once. */
+const often: readonly CrashPoint[] = ['beforeAppend', 'afterAppend', 'beforeEffect', 'afterEffect']
 /** XM_LONG=1: more programs, and at later hits of each point too. */
 const hits = process.env.XM_LONG === '1' ? [1, 2, 3, 5] : [1]
 
@@ -92,9 +94,8 @@ describe.each(stores)('$name', ({ place }) => {
         program.push(...segmentOf(() => draws.pop()!))
         if (!(await here.live(program, point, hit))) survived.push(point)
       }
-      // A fault that never happened proves nothing. Some points are not come to so often in one life.
-      if (hit === 1) expect(survived).toEqual([])
-      else expect(survived.length).toBeLessThan(crashPoints.length / 2)
+      // A fault that never happened proves nothing.
+      expect(survived.filter(point => hit === 1 || often.includes(point))).toEqual([])
       expect(await here.live(program, undefined, 0)).toBe(false)
       await checkWhole(here, program)
       const acknowledged = here.acknowledged().length

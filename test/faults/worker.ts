@@ -10,7 +10,6 @@ import { live } from './life.ts'
 const [place, text, point, hit] = process.argv.slice(2) as [string, string, CrashPoint | '', string]
 const kept = JSON.parse(place) as Kept
 const doom = new Doom(point === '' ? undefined : point, Number(hit), () => process.kill(process.pid, 'SIGKILL'))
-globalThis.setTimeout = doom.timeout(globalThis.setTimeout) as typeof globalThis.setTimeout
 const store = openKept(kept)
 const write = (file: string) => (line: unknown) => appendFileSync(join(kept.dir, file), `${JSON.stringify(line)}\n`)
 await live({

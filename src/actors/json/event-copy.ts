@@ -57,7 +57,14 @@ let known: WalkOptions | undefined
 /** The limits are nearly always those of before. */
 function walkOptions(limits: EventLimits): WalkOptions {
   if (known?.limits === limits) return known
-  known = { name: 'The event', code: 'EVENT_INVALID', tooLarge: 'EVENT_TOO_LARGE', limits, undefinedIsAbsent: false }
+  known = {
+    name: 'The event',
+    code: 'EVENT_INVALID',
+    tooLarge: 'EVENT_TOO_LARGE',
+    limits,
+    areAdjustable: true,
+    undefinedIsAbsent: false,
+  }
   return known
 }
 

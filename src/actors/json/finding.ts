@@ -38,6 +38,7 @@ export class Finding {
 /** The error that the caller sees. */
 export function refusal(finding: Finding, options: WalkOptions, root: string): XMachinesError {
   const keys = finding.keys.toReversed()
+  const raise = options.areAdjustable ? ', or raise `limits`' : ''
   if (finding.kind === 'deep') {
     const cycle = findCycle(finding)
     if (cycle !== undefined) {
@@ -46,12 +47,12 @@ export function refusal(finding: Finding, options: WalkOptions, root: string): X
       return new XMachinesError(options.code, text, { details: { path } })
     }
     const path = pathOf(root, keys)
-    const text = `${options.name} is nested deeper than ${options.limits.maxDepth} at ${path}. Use a flatter shape, or raise \`limits\`.`
+    const text = `${options.name} is nested deeper than ${options.limits.maxDepth} at ${path}. Use a flatter shape${raise}.`
     return new XMachinesError(options.tooLarge, text, { details: { path, maxDepth: options.limits.maxDepth } })
   }
   const path = pathOf(root, keys)
   if (finding.kind === 'large') {
-    const text = `${options.name} is too large: ${finding.found}. Use a reference to the data, or raise \`limits\`.`
+    const text = `${options.name} is too large: ${finding.found}. Use a reference to the data${raise}.`
     return new XMachinesError(options.tooLarge, text, { details: { path, maxBytes: options.limits.maxBytes } })
   }
   const verb = keys.length === 0 ? 'is' : 'holds'

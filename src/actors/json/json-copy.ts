@@ -34,6 +34,7 @@ export function copyJson(value: unknown, what: JsonSubject, options: JsonCopyOpt
       maxBytes: options.maxBytes ?? unlimited.maxBytes,
       maxDepth: options.maxDepth ?? unlimited.maxDepth,
     },
+    areAdjustable: false,
     undefinedIsAbsent: options.undefinedIsAbsent ?? false,
   })
 }

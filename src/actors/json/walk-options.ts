@@ -17,6 +17,8 @@ export interface WalkOptions {
   /** What is wrong when it is over a limit. */
   readonly tooLarge: ErrorCode
   readonly limits: JsonLimits
+  /** The caller can raise the limits, by the option `limits`. */
+  readonly areAdjustable: boolean
   /** A property that is `undefined` is left out instead of refused. */
   readonly undefinedIsAbsent: boolean
 }

@@ -3,11 +3,12 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
-import type { ActorRef } from './actor-ref.ts'
+import { type ActorRef, pathOf } from './actor-ref.ts'
 import type { Effect } from './effect.ts'
 import { kindOfLogic } from './logic-kind.ts'
 import type { Spawning } from './send-action.ts'
 import { type ActorTable, emptyTable, type RunState } from './state.ts'
+import { watched } from './strict/watch.ts'
 import type { ActorSystem } from './system.ts'
 import { TableDraft } from './table-draft.ts'
 import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
@@ -129,13 +130,7 @@ export class Draft extends TableDraft {
 
   /** XState is constructing an actor. Logic that has no name in the machine cannot be restored. */
   adopt(ref: ActorRef): void {
-    if (typeof ref.src !== 'string') {
-      this.refusal ??= new XMachinesError(
-        'MACHINE_UNSUPPORTED',
-        `The actor '${ref.id}' was spawned from a logic object, which cannot be restored after a restart. Register the logic in setup({ actors: { name: logic } }) and spawn it as 'name'.`,
-        { details: { actor: ref.id } },
-      )
-    }
+    if (typeof ref.src !== 'string') this.refusal ??= nameless(ref)
   }
   begin(ref: ActorRef, snapshot: LiveSnapshot): void {
     this.#acting(ref).snapshot = snapshot
@@ -303,6 +298,17 @@ export class Draft extends TableDraft {
     }
     return changed ?? actors
   }
+}
+
+/** Only a strict step knows which part of the machine runs. */
+function nameless(ref: ActorRef): XMachinesError {
+  const path = pathOf(ref).join('/')
+  const by = watched()?.doing
+  return new XMachinesError(
+    'MACHINE_UNSUPPORTED',
+    `The actor '${path}' was spawned from a logic object${by === undefined ? '' : ` (${by})`}, which cannot be restored after a restart. Register the logic in setup({ actors: { name: logic } }) and spawn it as 'name'.`,
+    { details: { actor: ref.id, path, ...(by === undefined ? undefined : { by }) } },
+  )
 }
 
 function isOwnMail(event: EventObject): boolean {

@@ -96,7 +96,7 @@ function refuseSpawn(machine: AnyStateMachine, action: unknown, path: string): v
 
 /** XState would go on without the child, and fail at the first event for it. */
 function refuseUnknown(machine: AnyStateMachine, path: string, src: string): void {
-  if (src.startsWith('xstate.invoke.') || src in machine.implementations.actors) return
+  if (src.startsWith('xstate.invoke.') || Object.hasOwn(machine.implementations.actors, src)) return
   throw unsupported(machine, path, `There is no actor '${src}'. Register it in setup({ actors: { ${src}: … } }).`)
 }
 

@@ -18,6 +18,7 @@ import { encodeState } from '../../../src/actors/machine/codec.ts'
 import type { Decided, Decision, StepInput } from '../../../src/actors/machine/decision.ts'
 import { type DefinitionOptions, defineMachine } from '../../../src/actors/machine/definition.ts'
 import { Program } from '../../../src/actors/machine/program.ts'
+import { StrictProgram } from '../../../src/actors/machine/strict/program.ts'
 import { random } from '../../../src/actors/step.ts'
 
 /** What `decide` adds to XState: refusals, policies, purity. */
@@ -26,8 +27,9 @@ const machine = (config: object, implementations: object = {}): AnyStateMachine 
   setup(implementations as never).createMachine(config as never) as unknown as AnyStateMachine
 
 /** A run of a machine: `send` decides on top of what stood last. */
-function start(of: AnyStateMachine, options: DefinitionOptions = {}) {
-  const program = new Program(defineMachine(of, options), 'sha1')
+function start(of: AnyStateMachine, options: DefinitionOptions = {}, strict = false) {
+  const definition = defineMachine(of, options)
+  const program = strict ? new StrictProgram(definition, 'sha1', 1) : new Program(definition, 'sha1')
   const system = program.createSystem(undefined)
   let { state } = program.initial(system, 0, () => 'seed')
   let seq = 0
@@ -210,7 +212,7 @@ describe('what a run cannot hold', () => {
     ['DELAY', 'STATE_NOT_JSON', 'Infinity'],
     ['LATER', 'STATE_NOT_JSON', "a Map at the delayed event 'X'.map"],
     ['NOBODY', 'STEP_FAILED', "The delayed event 'X' has no receiver"],
-    ['SPAWN', 'MACHINE_UNSUPPORTED', 'spawned from a logic object'],
+    ['SPAWN', 'MACHINE_UNSUPPORTED', "The actor 'x:1' was spawned from a logic object"],
     ['KID', 'STATE_NOT_JSON', 'a Date at children.kid.output'],
   ])('%s is refused with %s, and nothing changed', (type, code, text) => {
     const run = start(unfit)
@@ -232,6 +234,26 @@ describe('what a run cannot hold', () => {
     const { state, fatal } = decided(run.decide([], { kind: 'timer', actor: [], armed: 0, index: 0 }))
     expect(fatal?.code).toBe('STATE_NOT_JSON')
     expect([state.snapshot.status, state.snapshot.context]).toEqual(['error', { n: 0 }])
+  })
+
+  test('a logic object that is spawned is refused with the path of the actor; in strict mode also with who spawned it', () => {
+    const kid = machine({
+      id: 'kid',
+      context: { ref: null },
+      on: { SPAWN: { actions: assign({ ref: ({ spawn }) => spawn(logic, { id: 'deep' }) }) } },
+    })
+    const parent = machine(
+      { invoke: { src: 'kid', id: 'kid' }, on: { SPAWN: { actions: sendTo('kid', { type: 'SPAWN' }) } } },
+      { actors: { kid } },
+    )
+    const plain = refusal(start(parent).send('SPAWN'))
+    expect(plain).toMatchObject({ code: 'MACHINE_UNSUPPORTED', details: { path: 'kid/deep' } })
+    expect(plain.message).toContain("The actor 'kid/deep' was spawned from a logic object")
+    expect(plain.details).not.toHaveProperty('by')
+    const by = "The assign on 'SPAWN' in 'kid'"
+    const strict = refusal(start(parent, {}, true).send('SPAWN'))
+    expect(strict).toMatchObject({ code: 'MACHINE_UNSUPPORTED', details: { path: 'kid/deep', by } })
+    expect(strict.message).toContain(`The actor 'kid/deep' was spawned from a logic object (${by})`)
   })
 
   test('at the first step it throws', () => {

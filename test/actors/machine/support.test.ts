@@ -35,6 +35,8 @@ describe('MACHINE_UNSUPPORTED names the place', () => {
       'm.a.b.invoke[1].src',
     ],
     ['a spawned actor that is not registered', machine({ entry: spawnChild('nobody' as never) }), 'm.entry[0]'],
+    ['… under a name that every object has', machine({ entry: spawnChild('toString' as never) }), 'm.entry[0]'],
+    ['… as an invocation', machine({ invoke: { src: 'constructor' } }), 'm.invoke[0].src'],
     ['spawnChild of a logic object, in entry', machine({ entry: ['x', spawnChild(logic)] }), 'm.entry[1]'],
     ['… in exit', machine({ exit: spawnChild(logic) }), 'm.exit[0]'],
     ['… in a transition', machine({ on: { GO: act } }), 'm.on.GO.actions[0]'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openRun, replay, type Store, type Unit } from 'xmachines'
+import { defineMachine, forkRun, openRun, type RecordedEvent, type Run, replay, type Store, type Unit } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, emit, enqueueActions, fromTransition, raise, sendTo, setup } from 'xstate'
 
@@ -121,6 +121,24 @@ describe('a run that diverges is not opened', () => {
       message: expect.stringMatching(/Unit 3 .*machine as it was.*fork it at 2/s),
     })
     expect(await store.head(run)).toEqual(head)
+  })
+
+  test('the ways out lead out: the machine as it was, a migration, a fork before the unit', async () => {
+    const changed = machineOf({ isMany: n => n >= 4 })
+    const ways: readonly ((store: Store, id: string) => Promise<Run<never, never>>)[] = [
+      (store, id) => openRun(machineOf(), { store, id }) as never,
+      (store, id) => {
+        const migrations = [{ from: '1', event: (event: RecordedEvent) => event }]
+        return openRun(defineMachine(changed, { version: '2', migrations }), { store, id }) as never
+      },
+      (store, id) => forkRun({ store, id, machine: changed }, { at: 2 }) as never,
+    ]
+    for (const way of ways) {
+      const { store, run: id } = await recorded()
+      const run = await way(unsnapped(store), id)
+      expect(await run.apply({ type: 'ADD', by: 1 } as never, { at: 0 })).toMatchObject({ ok: true })
+      await run.close()
+    }
   })
 
   test('one that another process wrote with other code is not gone on with', async () => {

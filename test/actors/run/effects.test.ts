@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createRun, forkRun, now, openRun, type Run, random, uuid } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, cancel, emit, raise, setup } from 'xstate'
+import { assign, cancel, createActor, emit, fromCallback, raise, setup } from 'xstate'
 import { otherProcess } from '../supervisor/world.ts'
 import { all } from './collect.ts'
 import { worker } from './machines.ts'
@@ -94,6 +94,38 @@ describe('invocations', () => {
     })
     await run.apply({ type: 'LEAVE' })
     expect([started, stopped]).toEqual([['listener'], ['listener']])
+  })
+
+  test('what a callback sends back while it starts is a later unit, and what logic emits goes nowhere', async () => {
+    const machine = setup({
+      types: {} as { context: { heard: string[] }; events: { type: 'GO' } | { type: 'NEXT' } | { type: 'BACK' } },
+      actors: {
+        hasty: fromCallback(({ sendBack, emit }) => {
+          emit({ type: 'SAID' })
+          sendBack({ type: 'BACK' })
+        }),
+      },
+      actions: { hear: assign({ heard: ({ context, event }) => [...context.heard, event.type] }) },
+    }).createMachine({
+      id: 'm',
+      context: { heard: [] },
+      on: { BACK: { actions: 'hear' }, NEXT: { actions: 'hear' } },
+      initial: 'off',
+      states: { off: { on: { GO: 'on' } }, on: { invoke: { src: 'hasty', id: 'hasty' } } },
+    })
+    // A real actor has handled it before `send` returns.
+    const actor = createActor(machine).start()
+    actor.send({ type: 'GO' })
+    actor.send({ type: 'NEXT' })
+    expect(actor.getSnapshot().context.heard).toEqual(['BACK', 'NEXT'])
+    const store = memoryStore()
+    const run = await openRun(machine, { store, key: 'a' })
+    const receipt = await run.apply([{ type: 'GO' }, { type: 'NEXT' }])
+    expect(receipt).toMatchObject({ ok: true, seq: 1, outputs: [], snapshot: { context: { heard: ['NEXT'] } } })
+    await reached(run as never, 2)
+    expect(run.getSnapshot().context.heard).toEqual(['NEXT', 'BACK'])
+    await run.close()
+    expect((await all(store.read(run.id))).flatMap(({ outputs }) => outputs)).toEqual([])
   })
 
   test('observables: every value and the completion are units', async () => {

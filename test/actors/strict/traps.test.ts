@@ -16,7 +16,7 @@ import {
   spawnChild,
 } from 'xstate'
 import { withTraps } from '../../../src/actors/machine/strict/globals.ts'
-import { watch } from '../../../src/actors/machine/strict/watch.ts'
+import { type Watch, watch } from '../../../src/actors/machine/strict/watch.ts'
 
 /** An assignment of what `value` gives. */
 const put = (value: () => unknown) => assign({ value })
@@ -79,17 +79,28 @@ describe('what a step may not use', () => {
     expect(receipt).toMatchObject({ seq: 0, error: { message: expect.stringMatching(instead) } })
   })
 
-  test('Temporal.Now, where there is such a thing', async () => {
-    const world = globalThis as { Temporal?: unknown }
-    if (world.Temporal !== undefined) return
-    world.Temporal = { Now: { instant: () => 1 } }
+  test('Temporal.Now, also where the platform has none yet', async () => {
+    const world = globalThis as { Temporal?: { readonly Now: { instant(): unknown } } }
+    const isStandIn = world.Temporal === undefined
+    world.Temporal ??= { Now: { instant: () => 'an instant' } }
+    const { Temporal } = world
+    const { Now } = Temporal
     try {
-      const { withTraps } = await import('../../../src/actors/machine/strict/globals.ts?with-temporal' as string)
-      const { Now } = world.Temporal as { Now: unknown }
-      withTraps(() => expect((world.Temporal as { Now: unknown }).Now).not.toBe(Now))
-      expect((world.Temporal as { Now: unknown }).Now).toBe(Now)
+      // Loaded anew: the traps look once what there is.
+      const path = '../../../src/actors/machine/strict/globals.ts?with-temporal'
+      const { withTraps } = (await import(path)) as { withTraps: (body: () => unknown) => unknown }
+      const watching: Watch = { doing: "The assign 'stamp'", violation: undefined, suspects: undefined }
+      const error: unknown = expect.objectContaining({
+        code: 'STEP_IMPURE',
+        message: expect.stringMatching(/^The assign 'stamp' used Temporal\.Now\.instant\. .*now\(\)/),
+        details: expect.objectContaining({ called: 'Temporal.Now.instant', by: "The assign 'stamp'" }),
+      })
+      expect(() => watch(watching, () => withTraps(() => Temporal.Now.instant()))).toThrow(error as Error)
+      expect(watching.violation).toEqual(error)
+      expect(Temporal.Now).toBe(Now)
+      expect(Temporal.Now.instant()).toBeDefined()
     } finally {
-      delete world.Temporal
+      if (isStandIn) delete world.Temporal
     }
   })
 

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest'
+import { openRun, replay } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { assign, fromCallback, fromObservable, fromPromise, setup } from 'xstate'
+import { all } from './collect.ts'
+
+/** What running logic may tell that no history can hold. */
+
+/** What logic of a kind is, and how the test makes it tell a value, and end. */
+function logicOf(kind: 'promise' | 'callback' | 'observable') {
+  const taps: { tell?(value: unknown): void; end?(): void } = {}
+  let stops = 0
+  const logic = {
+    promise: fromPromise(() => new Promise(resolve => (taps.tell = resolve))),
+    callback: fromCallback(({ sendBack }) => {
+      taps.tell = value => sendBack({ type: 'TOLD', value })
+      return () => stops++
+    }),
+    observable: fromObservable(
+      () =>
+        ({
+          subscribe({ next, complete }: { next(value: unknown): void; complete(): void }) {
+            taps.tell = next
+            taps.end = complete
+            return { unsubscribe: () => stops++ }
+          },
+        }) as never,
+    ),
+  }[kind]
+  return { logic, tell: (value: unknown) => taps.tell!(value), end: () => taps.end!(), stops: () => stops }
+}
+
+function machineOf(logic: ReturnType<typeof logicOf>['logic'], handles: boolean) {
+  return setup({
+    types: {} as {
+      context: { code: unknown; told: unknown[] }
+      events: { type: 'PING' } | { type: 'TOLD'; value: unknown }
+    },
+    actors: { job: logic as never },
+  }).createMachine({
+    id: 'm',
+    context: { code: null, told: [] },
+    on: { TOLD: { actions: assign({ told: ({ context, event }) => [...context.told, event.value] }) } },
+    initial: 'on',
+    states: {
+      on: {
+        invoke: {
+          src: 'job',
+          id: 'job',
+          input: undefined,
+          onSnapshot: {
+            actions: assign({
+              told: ({ context, event }) => {
+                const { context: value } = event.snapshot as { context?: unknown }
+                return value === undefined ? context.told : [...context.told, value]
+              },
+            }),
+          },
+          onDone: 'off',
+          ...(handles && {
+            onError: {
+              target: 'off',
+              actions: assign({ code: ({ event }) => (event.error as { code?: unknown }).code }),
+            },
+          }),
+        },
+      },
+      off: {},
+    },
+  })
+}
+
+class Money {
+  readonly amount = 3
+}
+const cycle: { self?: unknown } = {}
+cycle.self = cycle
+
+const bad = [
+  { what: 'a cycle', value: cycle, code: 'OUTCOME_NOT_JSON', says: /is a cycle: .* again/ },
+  { what: 'an instance of a class', value: { price: new Money() }, code: 'OUTCOME_NOT_JSON', says: /Money.*\.price/ },
+  {
+    what: '10 MB',
+    value: 'x'.repeat(10_000_000),
+    code: 'OUTCOME_TOO_LARGE',
+    says: /over 1048576 bytes of JSON. Use a reference to the data\.$/,
+  },
+] as const
+const kinds = ['promise', 'callback', 'observable'] as const
+
+describe.each(kinds)('a %s', kind => {
+  test.each(bad)(
+    'that tells $what: the error that says so is recorded, and `onError` takes it',
+    async ({ value, code, says }) => {
+      const { logic, tell, stops } = logicOf(kind)
+      const machine = machineOf(logic, true)
+      const store = memoryStore()
+      await using run = await openRun(machine, { store, key: 'k' })
+      tell(value)
+      for await (const { value } of run.subscribe('snapshot')) if (value === 'off') break
+      expect(run.getSnapshot()).toMatchObject({ status: 'active', context: { code, told: [] } })
+      // It is over: what it still tells is dropped.
+      expect(stops()).toBe(kind === 'promise' ? 0 : 1)
+      tell('late')
+      expect(await run.apply({ type: 'PING' })).toMatchObject({ ok: true, seq: 2 })
+      const units = await all(store.read(run.id))
+      expect(units[1]).toMatchObject({
+        seq: 1,
+        origin: { kind: 'effect', entered: 0, actor: ['job'] },
+        events: [{ type: kind === 'promise' ? 'xmachines.reject' : 'xmachines.error', error: { code } }],
+      })
+      const { message } = units[1]!.events[0]!.error as { message: string }
+      expect(message).toMatch(says)
+      // No option reaches what an outcome may be.
+      expect(message).not.toContain('limits')
+      for await (const step of replay(machine, store.read(run.id), { verify: true }))
+        expect(step.divergence).toBeUndefined()
+    },
+  )
+
+  test.each(bad)('that tells $what where no `onError` is: the run ends with that error', async ({ value, code }) => {
+    const { logic, tell } = logicOf(kind)
+    const store = memoryStore()
+    await using run = await openRun(machineOf(logic, false), { store, key: 'k' })
+    tell(value)
+    await expect(run.done).rejects.toMatchObject({ code })
+    expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
+  })
+})
+
+test('what an observable emits after its completion is dropped', async () => {
+  const { logic, tell, end } = logicOf('observable')
+  const store = memoryStore()
+  await using run = await openRun(machineOf(logic, true), { store, key: 'k' })
+  tell('first')
+  end()
+  tell('late')
+  for await (const { value } of run.subscribe('snapshot')) if (value === 'off') break
+  tell('later')
+  expect(await run.apply({ type: 'PING' })).toMatchObject({ ok: true, seq: 3 })
+  const told = (await all(store.read(run.id))).flatMap(({ events }) => events.map(({ type, value }) => [type, value]))
+  expect(told).toEqual([
+    ['xmachines.next', 'first'],
+    ['xmachines.complete', undefined],
+    ['PING', undefined],
+  ])
+  expect(run.getSnapshot().context.told).toEqual(['first'])
+})
