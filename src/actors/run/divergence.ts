@@ -64,7 +64,8 @@ function shown(part: StatePart, { state: { snapshot, table }, effects }: Decided
 /** The error of a history that does not come out as recorded. */
 export function diverged(run: string, divergence: Divergence): XMachinesError {
   const { seq, kind, path } = divergence
-  const text = `Unit ${seq} of run ${run} was recorded with other ${kind} (${path}) than the machine gives now. Open it with the machine as it was${seq > 0 ? `, or fork it at ${seq - 1}` : ''}.`
+  const fork = seq > 0 ? `, or fork it at ${seq - 1}` : ''
+  const text = `Unit ${seq} of run ${run} was recorded with other ${kind} (${path}) than the machine gives now. Open it with the machine as it was, or give the changed one another \`version\` and a migration from this one${fork}.`
   return new XMachinesError('REPLAY_DIVERGED', text, { details: { run, ...divergence } })
 }
 

@@ -118,7 +118,7 @@ describe('a run that diverges is not opened', () => {
     await expect(opening).rejects.toMatchObject({
       code: 'REPLAY_DIVERGED',
       details: { run, seq: 3, kind: 'state', path: '$.value' },
-      message: expect.stringMatching(/Unit 3 .*machine as it was.*fork it at 2/s),
+      message: expect.stringMatching(/Unit 3 .*machine as it was.*a migration.*fork it at 2/s),
     })
     expect(await store.head(run)).toEqual(head)
   })
