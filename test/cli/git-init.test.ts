@@ -115,6 +115,32 @@ describe('a repository that `xmachines git init` made', () => {
     const { code, said } = push(lying, '--all')
     expect([code, said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
     expect(git(fresh, 'for-each-ref')).toBe('')
+
+    // Histories alone are taken. What is recorded of them later is compared with them, though no run is in that push.
+    expect(push(lying, 'refs/heads/r/*:refs/heads/r/*')).toMatchObject({ code: 0 })
+    const later = push(lying, 'xmachines/provenance')
+    expect([later.code, later.said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
+    expect(push(work, 'xmachines/provenance')).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/3 runs, \d+ units decided again: all as recorded/),
+    })
+  })
+
+  it('refuses to record a part of a run that does not replay', async () => {
+    const place = space.path('parts.git')
+    await xmachines('git', 'init', place, '--machine', counter)
+    server = place
+    expect(push(work, 'refs/heads/r/*:refs/heads/r/*')).toMatchObject({ code: 0 })
+    const forged = space.path('forged.git')
+    git(work, 'clone', '-q', '--mirror', work, forged)
+    const file = space.path('units.ndjson')
+    writeFileSync(file, `{"run":"${runs[0]!.run}","from":2,"units":[{"state":"1:lie"}]}\n`)
+    const blob = git(forged, 'hash-object', '-w', file)
+    git(forged, 'update-index', '--add', '--cacheinfo', `100644,${blob},units.ndjson`)
+    const commit = git(forged, 'commit-tree', '-m', 'forged', git(forged, 'write-tree'))
+    git(forged, 'update-ref', 'refs/heads/xmachines/provenance', commit)
+    const { code, said } = push(forged, 'xmachines/provenance')
+    expect([code, said]).toEqual([1, expect.stringMatching(/unit 2: /)])
   })
 
   it('refuses a second run of a key, pushed with the first one or after it', async () => {
