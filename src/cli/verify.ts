@@ -5,7 +5,7 @@ import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { replay } from '../actors/replay/replay.ts'
 import { type Verification, verifyRecorded, verifyRun } from '../actors/replay/verify.ts'
 import type { Machines } from '../actors/run/types.ts'
-import { isRecorded } from '../persistence/git/clone.ts'
+import { type DamagedHead, headsOf, isRecorded } from '../persistence/git/clone.ts'
 import { nameOf } from './find-run.ts'
 import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
@@ -77,14 +77,18 @@ async function* verified(
   signal: AbortSignal,
 ): AsyncGenerator<VerifiedRun> {
   let index = 0
-  for await (const head of store.list({ namespace, signal })) {
+  for await (const head of headsOf(store, { namespace, signal })) {
     if (index++ % share.of !== share.index) continue
-    yield named(head, await verifyOne(store, machines, head))
+    yield 'damage' in head ? damaged(head) : named(head, await verifyOne(store, machines, head))
   }
 }
 
 function named({ key, namespace }: RunHead, found: Verification): VerifiedRun {
   return { key: key ?? null, namespace, ok: found.divergence === undefined && found.error === undefined, ...found }
+}
+
+function damaged({ run, namespace = '', key, damage: { code, message } }: DamagedHead): VerifiedRun {
+  return { run, namespace, key: key ?? null, ok: false, units: 0, error: { code, message } }
 }
 
 /** Verifies the runs that a push adds to; without machines, that their commits are what their ids say. */
@@ -153,8 +157,8 @@ async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sum
 
 async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: AbortSignal): Promise<number> {
   let units = 0
-  for await (const head of store.list({ namespace, signal })) {
-    units += head.seq
+  for await (const head of headsOf(store, { namespace, signal })) {
+    if (!('damage' in head)) units += head.seq
     if (units >= manyUnits) return availableParallelism()
   }
   return 1
