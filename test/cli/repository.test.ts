@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { openRun } from 'xmachines'
+import { gitStore } from '../../src/persistence/git/index.ts'
 import { fsck, git } from '../persistence/git/stock-git.ts'
 import { ended, jsonLines, start, xmachines } from './command.ts'
+import { counter as counting } from './machines/counter.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -103,18 +106,32 @@ describe('a clone of the repository', () => {
     expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
   })
 
-  it('is written to: a run goes on in a repository', async () => {
-    const ledger = space.path('written.git')
-    git(clone, 'clone', '-q', '--mirror', repository, ledger)
-    const log = space.log([...counterLog(200, 6), ...counterLog(230, 6).slice(200)])
+  it.each([
+    ['a mirror', ['--mirror']],
+    ['an ordinary clone', []],
+  ])('is written to: a run goes on in a repository (%s)', async (_, how) => {
+    const ledger = space.path('written')
+    git(clone, 'clone', '-q', ...how, repository, ledger)
+    const listed = async (): Promise<readonly { run: string; key: string }[]> =>
+      jsonLines((await xmachines('runs', ledger, '--json')).stdout)
+    const had = await listed()
     const before = git(ledger, 'rev-list', '--count', '--all')
     const forked = await xmachines('fork', ledger, 'k1', '--at', '2', '--key', 'f2', '--machine', counter)
-    expect(forked.code).toBe(0)
-    expect(existsSync(log)).toBe(true)
+    expect([forked.code, forked.stderr]).toEqual([0, ''])
     expect(fsck(ledger)).toBe('')
     expect(Number(git(ledger, 'rev-list', '--count', '--all'))).toBeGreaterThan(Number(before))
-    const runs = jsonLines<{ key: string }>((await xmachines('runs', ledger, '--json')).stdout)
+    const runs = await listed()
     expect(runs.map(({ key }) => key)).toContain('f2')
+    expect(runs.filter(({ key }) => key !== 'f2')).toMatchObject(had.map(({ run, key }) => ({ run, key })))
+    // A key has the run that the clone brought, not a second one.
+    const store = gitStore({ dir: ledger })
+    const run = await openRun(counting, { store, namespace: 'shop', key: 'k1' })
+    expect(run.id).toBe(had.find(({ key }) => key === 'k1')!.run)
+    expect((await store.head(run.id))!.seq).toBeGreaterThan(2)
+    await run.close()
+    await store.close()
+    const verified = await xmachines('verify', ledger, '--machine', counter)
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
   })
 })
 
@@ -212,7 +229,20 @@ describe('what is no ledger', () => {
     git(space.dir, 'init', '-q', plain)
     const { code, stderr } = await xmachines('runs', plain)
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .* without runs/)])
-    const remote = await xmachines('runs', 'https://example.invalid/ledger.git')
-    expect(remote.stderr).toMatch(/^STORE_UNSUPPORTED: .*Clone a repository/)
+    for (const elsewhere of [
+      'https://example.invalid/ledger.git',
+      'ssh://git@example.invalid/ledger.git',
+      'git@example.invalid:ledger.git',
+      'git://example.invalid/ledger.git',
+    ]) {
+      for (const command of [['runs'], ['fork', 'k1', '--at', '1']]) {
+        const [name, ...more] = command as [string, ...string[]]
+        const remote = await xmachines(name, elsewhere, ...more)
+        expect([elsewhere, remote.stderr]).toEqual([
+          elsewhere,
+          expect.stringMatching(/^STORE_UNSUPPORTED: .*Clone a repository/),
+        ])
+      }
+    }
   })
 })
