@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
+import { openFilePlace } from '../../../src/persistence/git/file-place.ts'
+import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
@@ -104,6 +106,51 @@ test('runs of a remote whose record went another way are recorded after ours', a
   ends.push(() => reader.close())
   expect((await collect(reader.read(theirs.id))).at(-1)).toMatchObject({ outputs: [{ type: 'SAID' }], state: '1:a' })
   expect(fsck(ledger)).toBe('')
+})
+
+test('an open of a clone that ends at any step is mended by the next one', async () => {
+  const source = memoryStore()
+  const run = await new TestRun('sha1', { key: 'k' }).create(source)
+  await run.goOn(source, [testUnit(1, { outputs: [{ type: 'SAID' }] })])
+  const ledger = await archived(source)
+  let finished = false
+  for (let last = 0; !finished; last++) {
+    const clone = place('clone')
+    git(ledger, 'clone', '-q', ledger, clone)
+    const gitdir = join(clone, '.git')
+    let steps = 0
+    const dying: GitFiles = { ...systemFiles }
+    for (const name of Object.keys(systemFiles) as (keyof GitFiles)[]) {
+      const whole = systemFiles[name] as (...args: unknown[]) => Promise<void>
+      Object.assign(dying, {
+        [name]: async (...args: unknown[]) => {
+          if (++steps > last) throw Object.assign(new Error('the disk is gone'), { code: 'EIO' })
+          await whole(...args)
+        },
+      })
+    }
+    const settings = {
+      gitdir,
+      bare: false,
+      objectFormat: 'sha1',
+      fsync: false,
+      files: dying,
+      onWarning: () => {},
+    } as const
+    finished = await openFilePlace(settings).then(
+      async opening => {
+        await opening.close(false).catch(() => {})
+        return steps <= last
+      },
+      () => false,
+    )
+    const store = opened(clone)
+    expect((await collect(store.read(run.id))).at(-1)!.outputs).toEqual([{ type: 'SAID' }])
+    await store.close()
+    for (const name of [`r/${run.id}`, 'xmachines/provenance'])
+      expect(git(clone, 'rev-parse', `refs/heads/${name}`), `step ${last}`).toBe(git(ledger, 'rev-parse', name))
+    expect(fsck(clone)).toBe('')
+  }
 })
 
 describe('two remotes', () => {
