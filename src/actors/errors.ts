@@ -317,12 +317,12 @@ export const errorCodes = {
   },
   ARCHIVE_DIFFERS: {
     retryable: false,
-    when: 'A branch of the repository has another history of the run than the store that is archived there.',
+    when: 'A branch of the repository has another history of the run than the store that is archived there, or than another remote of the clone.',
     next: 'Archive into another repository, or give the branch another name. `details.run` names the run, `details.seq` the unit.',
   },
   PUSH_REFUSED: {
     retryable: false,
-    when: 'A push would take commits away from a branch, set it to something that is not what its name says, or bring a second run of a key.',
+    when: 'A push would take commits away from a branch, set it to something that is not what its name says, change what was recorded, or bring a second run of a key.',
     next: 'Fetch first, and push only commits that follow. `details.ref` names the branch, `details.pinned` the run that has the key.',
   },
   IMPORT_DIFFERS: {

@@ -33,13 +33,17 @@ export const storeArgument = 'a directory, a Git repository, or a URL: file:, gi
 /** The door of a location: a path, or a URL whose scheme says what it is. Drivers are loaded when theirs is opened. */
 export function doorOf(location: string): Door {
   const scheme = schemeOf(location)
-  if (scheme === undefined) return pathDoor(location)
+  if (scheme === undefined) return pathDoor(pathOf(location)!)
   const door = doors[scheme]
   if (door !== undefined) return door(location)
-  // The location itself is not told: it may hold a password.
-  throw new XMachinesError(
+  throw unsupported(`${scheme}:`, scheme)
+}
+
+// The location itself is not told: it may hold a password.
+function unsupported(what: string, scheme: string): XMachinesError {
+  return new XMachinesError(
     'STORE_UNSUPPORTED',
-    `There is no store for ${scheme}: locations. Give ${storeArgument}. Clone a repository that is elsewhere.`,
+    `There is no store for ${what} locations. Give ${storeArgument}. Clone a repository that is elsewhere.`,
     { details: { scheme } },
   )
 }
@@ -48,11 +52,17 @@ function schemeOf(location: string): string | undefined {
   return /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
 }
 
-/** The path of a store that is kept in files. */
+/** The path of a store that is kept in files. @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it */
 function pathOf(location: string): string | undefined {
   const scheme = schemeOf(location)
-  if (scheme === undefined) return location
-  if (scheme === 'git') return location.replace(/^git:(\/\/)?/i, '')
+  if (scheme === undefined) {
+    if (/^[^/\\]+@[^/\\]+:/.test(location) && !existsSync(location)) throw unsupported('ssh', 'ssh')
+    return location
+  }
+  if (scheme === 'git') {
+    if (/^git:\/\/[^/]/i.test(location)) throw unsupported('git://HOST', 'git')
+    return location.replace(/^git:(\/\/)?/i, '')
+  }
   if (scheme !== 'file') return undefined
   return location.startsWith('file://') ? fileURLToPath(location) : location.slice('file:'.length)
 }

@@ -5,20 +5,28 @@ import { findGitdir } from '../persistence/git/repository.ts'
 import type { RepositoryStore } from '../persistence/git/repository-store.ts'
 import { usage } from './terminal.ts'
 
+/** The repository as a push would leave it. */
+export interface OpenPush {
+  readonly store: RepositoryStore
+  /** The runs that it adds to. */
+  readonly heads: readonly RunHead[]
+  /** Units of a run of which it is recorded how they were decided. */
+  recorded(run: string): ReadonlySet<number>
+}
+
 /**
  * What a push brings: asked by a `pre-receive` hook, which tells on stdin which refs would be set.
  *
  * @throws PUSH_REFUSED, STORE_LOCKED, COMMIT_DAMAGED
  */
-export async function openPush(
-  location: string,
-): Promise<{ readonly store: RepositoryStore; readonly heads: RunHead[] }> {
+export async function openPush(location: string): Promise<OpenPush> {
   const gitdir = findGitdir(location)
   if (gitdir === undefined) throw usage('--pushed is for the `pre-receive` hook of a repository.')
   const pushed = parsePush(await text(process.stdin))
   await checkUnopened(gitdir, pushed)
   const store = openPushed(gitdir, pushed, process.env)
+  const { runs, recorded } = checkPush(store.repository, pushed)
   const heads: RunHead[] = []
-  for (const run of checkPush(store.repository, pushed)) heads.push((await store.head(run))!)
-  return { store, heads }
+  for (const run of runs) heads.push((await store.head(run))!)
+  return { store, heads, recorded }
 }

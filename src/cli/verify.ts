@@ -3,9 +3,9 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { replay } from '../actors/replay/replay.ts'
-import { type Verification, verifyRun } from '../actors/replay/verify.ts'
+import { type Verification, verifyRecorded, verifyRun } from '../actors/replay/verify.ts'
 import type { Machines } from '../actors/run/types.ts'
-import { isRecorded } from '../persistence/git/clone.ts'
+import { type DamagedHead, headsOf, isRecorded } from '../persistence/git/clone.ts'
 import { nameOf } from './find-run.ts'
 import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
@@ -76,20 +76,26 @@ async function* verified(
   { namespace, share = { index: 0, of: 1 } }: VerifyOptions,
   signal: AbortSignal,
 ): AsyncGenerator<VerifiedRun> {
-  for await (const head of store.list({ namespace, signal }))
-    if (isInShare(head.run, share)) yield named(head, await verifyOne(store, machines, head))
+  for await (const head of headsOf(store, { namespace, signal })) {
+    if (!isInShare(head.run, share)) continue
+    yield 'damage' in head ? damaged(head) : named(head, await verifyOne(store, machines, head))
+  }
 }
 
 function named({ key, namespace }: RunHead, found: Verification): VerifiedRun {
   return { key: key ?? null, namespace, ok: found.divergence === undefined && found.error === undefined, ...found }
 }
 
+function damaged({ run, namespace = '', key, damage: { code, message } }: DamagedHead): VerifiedRun {
+  return { run, namespace, key: key ?? null, ok: false, units: 0, error: { code, message } }
+}
+
 /** Verifies the runs that a push adds to; without machines, that their commits are what their ids say. */
 async function verifyPush(terminal: Terminal, location: string, machines: Machines | undefined): Promise<number> {
-  const { store, heads } = await openPush(location)
+  const { store, heads, recorded } = await openPush(location)
   const found = async function* (): AsyncGenerator<VerifiedRun> {
     for (const head of heads) {
-      if (machines !== undefined) yield named(head, await verifyOne(store, machines, head))
+      if (machines !== undefined) yield named(head, await verifyOne(store, machines, head, () => recorded(head.run)))
       else for await (const _unit of store.read(head.run));
     }
   }
@@ -100,10 +106,21 @@ async function verifyPush(terminal: Terminal, location: string, machines: Machin
   }
 }
 
-/** Of a run whose clone has not got what was recorded, all that can be said is whether it can be decided. */
-async function verifyOne(store: Store, machines: Machines, head: RunHead): Promise<Verification> {
+/**
+ * Of a run whose clone has not got what was recorded, all that can be said is whether it can be decided.
+ *
+ * @param recorded the units of which it is, if that is known
+ */
+async function verifyOne(
+  store: Store,
+  machines: Machines,
+  head: RunHead,
+  recorded?: () => ReadonlySet<number>,
+): Promise<Verification> {
   if (isRecorded(store, head)) return verifyRun(store, machines, head)
   const { run, seq } = head
+  const seqs = recorded?.()
+  if (seqs?.size) return verifyRecorded(store, machines, head, seq => seqs.has(seq))
   try {
     for await (const _step of replay(machines, store.read(run, { to: seq })));
     return { run, units: seq }
@@ -139,8 +156,8 @@ async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sum
 
 async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: AbortSignal): Promise<number> {
   let units = 0
-  for await (const head of store.list({ namespace, signal })) {
-    units += head.seq
+  for await (const head of headsOf(store, { namespace, signal })) {
+    if (!('damage' in head)) units += head.seq
     if (units >= manyUnits) return availableParallelism()
   }
   return 1

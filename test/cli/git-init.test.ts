@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { defineMachine, openRun } from 'xmachines'
 import { archive, gitStore } from '../../src/persistence/git/index.ts'
 import { memoryStore } from '../../src/persistence/memory.ts'
 import { fsck, git } from '../persistence/git/stock-git.ts'
-import { isBuilt, jsonLines, xmachines } from './command.ts'
+import { ended, isBuilt, jsonLines, startIn, xmachines } from './command.ts'
 import { counter as counting } from './machines/counter.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
@@ -115,6 +115,32 @@ describe('a repository that `xmachines git init` made', () => {
     const { code, said } = push(lying, '--all')
     expect([code, said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
     expect(git(fresh, 'for-each-ref')).toBe('')
+
+    // Histories alone are taken. What is recorded of them later is compared with them, though no run is in that push.
+    expect(push(lying, 'refs/heads/r/*:refs/heads/r/*')).toMatchObject({ code: 0 })
+    const later = push(lying, 'xmachines/provenance')
+    expect([later.code, later.said]).toEqual([1, expect.stringMatching(/unit 1: outputs differ/)])
+    expect(push(work, 'xmachines/provenance')).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/3 runs, \d+ units decided again: all as recorded/),
+    })
+  })
+
+  it('refuses to record a part of a run that does not replay', async () => {
+    const place = space.path('parts.git')
+    await xmachines('git', 'init', place, '--machine', counter)
+    server = place
+    expect(push(work, 'refs/heads/r/*:refs/heads/r/*')).toMatchObject({ code: 0 })
+    const forged = space.path('forged.git')
+    git(work, 'clone', '-q', '--mirror', work, forged)
+    const file = space.path('units.ndjson')
+    writeFileSync(file, `{"run":"${runs[0]!.run}","from":2,"units":[{"state":"1:lie"}]}\n`)
+    const blob = git(forged, 'hash-object', '-w', file)
+    git(forged, 'update-index', '--add', '--cacheinfo', `100644,${blob},units.ndjson`)
+    const commit = git(forged, 'commit-tree', '-m', 'forged', git(forged, 'write-tree'))
+    git(forged, 'update-ref', 'refs/heads/xmachines/provenance', commit)
+    const { code, said } = push(forged, 'xmachines/provenance')
+    expect([code, said]).toEqual([1, expect.stringMatching(/unit 2: /)])
   })
 
   it('refuses a second run of a key, pushed with the first one or after it', async () => {
@@ -173,5 +199,35 @@ describe('a repository that `xmachines git init` made', () => {
     const { code, stderr } = await xmachines('git', 'init', place)
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .*pre-receive is a hook/)])
     expect(readFileSync(hook, 'utf8')).toBe('#!/bin/sh\nexit 0\n')
+  })
+
+  it('asks Git where it looks for hooks: one that it would never run is not written', async () => {
+    const place = space.path('elsewhere.git')
+    git(space.dir, 'init', '-q', '--bare', place)
+    const elsewhere = space.path('hooks')
+    const global = space.path('gitconfig')
+    writeFileSync(global, `[core]\n\thooksPath = ${elsewhere}\n`)
+    const init = (env: Readonly<Record<string, string>>) => {
+      const child = startIn(env, 'git', 'init', place, '--machine', counter)
+      child.stdin!.end()
+      return ended(child)
+    }
+    const refused = expect.stringMatching(/^STORE_FOREIGN: .*core\.hooksPath is '.*-hooks'.* config core\.hooksPath/)
+    const everywhere = await init({ GIT_CONFIG_GLOBAL: global })
+    expect([everywhere.code, everywhere.stderr]).toEqual([2, refused])
+    git(place, 'config', 'core.hooksPath', elsewhere)
+    const here = await init({})
+    expect([here.code, here.stderr]).toEqual([2, refused])
+    for (const folder of [elsewhere, join(place, 'hooks')]) expect(existsSync(join(folder, 'pre-receive'))).toBe(false)
+
+    // The way out that it names; and a folder of the repository that has another name.
+    for (const inside of ['hooks', 'own/hooks']) {
+      git(place, 'config', 'core.hooksPath', inside)
+      expect(await init({ GIT_CONFIG_GLOBAL: global })).toMatchObject({ code: 0 })
+      server = place
+      const { code, said } = push(work, `r/${runs[0]!.run}:refs/heads/r/feature`)
+      expect([code, said]).toEqual([1, expect.stringContaining('PUSH_REFUSED')])
+      rmSync(join(place, inside, 'pre-receive'))
+    }
   })
 })

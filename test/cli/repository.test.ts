@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { openRun } from 'xmachines'
+import { gitStore } from '../../src/persistence/git/index.ts'
 import { fsck, git } from '../persistence/git/stock-git.ts'
 import { ended, jsonLines, start, xmachines } from './command.ts'
+import { counter as counting } from './machines/counter.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -103,45 +106,120 @@ describe('a clone of the repository', () => {
     expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
   })
 
-  it('is written to: a run goes on in a repository', async () => {
-    const ledger = space.path('written.git')
-    git(clone, 'clone', '-q', '--mirror', repository, ledger)
-    const log = space.log([...counterLog(200, 6), ...counterLog(230, 6).slice(200)])
+  it.each([
+    ['a mirror', ['--mirror']],
+    ['an ordinary clone', []],
+  ])('is written to: a run goes on in a repository (%s)', async (_, how) => {
+    const ledger = space.path('written')
+    git(clone, 'clone', '-q', ...how, repository, ledger)
+    const listed = async (): Promise<readonly { run: string; key: string }[]> =>
+      jsonLines((await xmachines('runs', ledger, '--json')).stdout)
+    const had = await listed()
     const before = git(ledger, 'rev-list', '--count', '--all')
     const forked = await xmachines('fork', ledger, 'k1', '--at', '2', '--key', 'f2', '--machine', counter)
-    expect(forked.code).toBe(0)
-    expect(existsSync(log)).toBe(true)
+    expect([forked.code, forked.stderr]).toEqual([0, ''])
     expect(fsck(ledger)).toBe('')
     expect(Number(git(ledger, 'rev-list', '--count', '--all'))).toBeGreaterThan(Number(before))
-    const runs = jsonLines<{ key: string }>((await xmachines('runs', ledger, '--json')).stdout)
+    const runs = await listed()
     expect(runs.map(({ key }) => key)).toContain('f2')
+    expect(runs.filter(({ key }) => key !== 'f2')).toMatchObject(had.map(({ run, key }) => ({ run, key })))
+    // A key has the run that the clone brought, not a second one.
+    const store = gitStore({ dir: ledger })
+    const run = await openRun(counting, { store, namespace: 'shop', key: 'k1' })
+    expect(run.id).toBe(had.find(({ key }) => key === 'k1')!.run)
+    expect((await store.head(run.id))!.seq).toBeGreaterThan(2)
+    await run.close()
+    await store.close()
+    const verified = await xmachines('verify', ledger, '--machine', counter)
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining('all as recorded')])
   })
 })
 
 describe('xmachines verify', () => {
-  it('names the first bad commit of a run, and says of the others that they are as recorded', async () => {
-    const loose = space.path('loose.git')
-    git(space.dir, 'init', '-q', '--bare', loose)
-    git(loose, '-c', 'fetch.unpackLimit=100000', 'fetch', '-q', repository, '+refs/*:refs/*')
-    const listed = jsonLines<{ run: string; key: string }>((await xmachines('runs', loose, '--json')).stdout)
+  /** A copy of loose objects, to be tampered with, and the units of its run k2, the creation first. */
+  async function tampered(): Promise<{
+    readonly dir: string
+    readonly run: string
+    readonly units: readonly string[]
+  }> {
+    const dir = space.path('loose.git')
+    git(space.dir, 'init', '-q', '--bare', dir)
+    git(dir, '-c', 'fetch.unpackLimit=100000', 'fetch', '-q', repository, '+refs/*:refs/*')
+    const listed = jsonLines<{ run: string; key: string }>((await xmachines('runs', dir, '--json')).stdout)
     const { run } = listed.find(({ key }) => key === 'k2')!
-    for (const back of [2, 5]) {
-      const commit = git(loose, 'rev-parse', `r/${run}~${back}`)
-      const blob = git(loose, 'rev-parse', `${commit}:unit.json`)
-      const path = join(loose, 'objects', blob.slice(0, 2), blob.slice(2))
-      const content = git(loose, 'cat-file', 'blob', blob).replace('"at": ', '"at": 9')
-      chmodSync(path, 0o644)
-      writeFileSync(path, deflateSync(`blob ${Buffer.byteLength(content)}\0${content}`))
-      const { code, stdout } = await xmachines('verify', loose, '--machine', counter, '--json')
-      const bad = jsonLines<{ run: string; error?: { code: string; message: string } }>(stdout).filter(
-        ({ error }) => error,
-      )
-      expect([code, bad.map(found => found.run), bad[0]!.error]).toEqual([
-        1,
-        [run],
-        { code: 'COMMIT_DAMAGED', message: expect.stringContaining(`Commit ${commit}`) },
-      ])
+    return { dir, run, units: git(dir, 'rev-list', '--reverse', `${run}^..r/${run}`).split('\n') }
+  }
+
+  /** Writes other bytes for an object, as if they were what its id says. */
+  function overwrite(dir: string, oid: string, change: (content: string) => string): void {
+    const type = git(dir, 'cat-file', '-t', oid)
+    const content = change(`${git(dir, 'cat-file', type, oid)}\n`)
+    const path = pathOf(dir, oid)
+    chmodSync(path, 0o644)
+    writeFileSync(path, deflateSync(`${type} ${Buffer.byteLength(content)}\0${content}`))
+  }
+
+  const pathOf = (dir: string, oid: string): string => join(dir, 'objects', oid.slice(0, 2), oid.slice(2))
+
+  async function expectNamed(dir: string, run: string, commit: string): Promise<void> {
+    const { code, stdout } = await xmachines('verify', dir, '--machine', counter, '--json')
+    const lines = jsonLines<{ run: string; error?: { code: string; message: string } }>(stdout)
+    const bad = lines.filter(({ error }) => error)
+    expect([code, bad.map(found => found.run), bad[0]!.error]).toEqual([
+      1,
+      [run],
+      { code: 'COMMIT_DAMAGED', message: expect.stringContaining(`Commit ${commit}`) },
+    ])
+    expect(lines).toHaveLength(7)
+  }
+
+  it('names the first bad commit of a run, and says of the others that they are as recorded', async () => {
+    const { dir, run, units } = await tampered()
+    const [fourth, seventh] = [units[4]!, units[7]!]
+    for (const commit of [seventh, fourth]) {
+      overwrite(dir, commit, text => text.replace('xmachines', 'somebody'))
+      await expectNamed(dir, run, commit)
     }
+    overwrite(dir, git(dir, 'rev-parse', `${units[2]}:unit.json`), text => text.replace('"at": ', '"at": 9'))
+    await expectNamed(dir, run, units[2]!)
+  })
+
+  it('names a commit that has another parent than it had, in whatever order', async () => {
+    const { dir, run, units } = await tampered()
+    const [fifth, sixth, seventh, eighth] = units.slice(5) as [string, string, string, string]
+    /** A commit again, on another one, with an id of its own. */
+    const again = (commit: string, parent: string): string => {
+      const file = space.path('commit')
+      writeFileSync(file, `${git(dir, 'cat-file', 'commit', commit).replace(/^parent .*$/m, `parent ${parent}`)}\n`)
+      return git(dir, 'hash-object', '-w', '-t', 'commit', file)
+    }
+    const leftOut = again(seventh, fifth)
+    const swapped = again(seventh, fifth)
+    for (const [head, bad] of [
+      [again(eighth, leftOut), leftOut],
+      [again(eighth, again(sixth, swapped)), swapped],
+    ] as const) {
+      git(dir, 'update-ref', `refs/heads/r/${run}`, head)
+      await expectNamed(dir, run, bad)
+    }
+  })
+
+  it('names a commit that is missing, or that misses an object', async () => {
+    const { dir, run, units } = await tampered()
+    for (const [object, commit] of [
+      [git(dir, 'rev-parse', `${units[6]}:unit.json`), units[6]!],
+      [git(dir, 'rev-parse', `${units[5]}^{tree}`), units[5]!],
+      [units[3]!, units[3]!],
+    ] as const) {
+      rmSync(pathOf(dir, object))
+      await expectNamed(dir, run, commit)
+    }
+  })
+
+  it('names the last commit where that is bad, and says of the others that they are as recorded', async () => {
+    const { dir, run, units } = await tampered()
+    overwrite(dir, units.at(-1)!, text => text.replace('xmachines', 'somebody'))
+    await expectNamed(dir, run, units.at(-1)!)
   })
 })
 
@@ -151,7 +229,20 @@ describe('what is no ledger', () => {
     git(space.dir, 'init', '-q', plain)
     const { code, stderr } = await xmachines('runs', plain)
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .* without runs/)])
-    const remote = await xmachines('runs', 'https://example.invalid/ledger.git')
-    expect(remote.stderr).toMatch(/^STORE_UNSUPPORTED: .*Clone a repository/)
+    for (const elsewhere of [
+      'https://example.invalid/ledger.git',
+      'ssh://git@example.invalid/ledger.git',
+      'git@example.invalid:ledger.git',
+      'git://example.invalid/ledger.git',
+    ]) {
+      for (const command of [['runs'], ['fork', 'k1', '--at', '1']]) {
+        const [name, ...more] = command as [string, ...string[]]
+        const remote = await xmachines(name, elsewhere, ...more)
+        expect([elsewhere, remote.stderr]).toEqual([
+          elsewhere,
+          expect.stringMatching(/^STORE_UNSUPPORTED: .*Clone a repository/),
+        ])
+      }
+    }
   })
 })

@@ -29,7 +29,17 @@ export interface Verification {
  * Decides a run's whole history again and compares: every unit's outputs, state and effects, and where the store says it stands.
  * Of a run of an older machine it also decides the migration that opening it would take.
  */
-export async function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
+export function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
+  return verifyRecorded(store, machine, head, () => true)
+}
+
+/** As {@link verifyRun}, of a run of which only some units are recorded: with others there is nothing to compare. */
+export async function verifyRecorded(
+  store: Store,
+  machine: Machines<AnyMachine>,
+  head: RunHead,
+  isRecorded: (seq: number) => boolean,
+): Promise<Verification> {
   const { run } = head
   let units = 0
   try {
@@ -49,7 +59,8 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
     for await (const batch of batchesOf(store.read(run, { to: head.seq }))) {
       for (const unit of batch) {
         const decided = decideAgain(fold, unit)
-        const divergence = fold.seenFromLater ? undefined : comparison.compare(unit, decided)
+        const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
+        const divergence = isCompared ? comparison.compare(unit, decided) : undefined
         if (divergence !== undefined) return { run, units, divergence }
         if (unit.seq > 0) units++
         if (unit.seq === head.seq) last = decided.state.snapshot
@@ -64,7 +75,8 @@ export async function verifyRun(store: Store, machine: Machines<AnyMachine>, hea
     const expected = { status: head.status, value: known ? head.value : null }
     const actual = { status: last.status, value: known ? (last.value as JsonValue) : null }
     const path = firstDifference(expected, actual, '$')
-    if (path !== undefined) return { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
+    if (path !== undefined && isRecorded(head.seq))
+      return { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
     if (!migrates) return { run, units }
     await decideMigration(store, head, lineage, head.at)
     return { run, units, migratesTo: definition.version }

@@ -11,6 +11,7 @@ import { packDepot } from './pack-depot.ts'
 import type { RepositoryPlace } from './place.ts'
 import { gitdirOf, initRepository, type NodeRepository, openRepository } from './repository.ts'
 import { checkFormat } from './repository-config.ts'
+import { safeguard } from './safeguard.ts'
 
 /** How {@link archive} follows a store or a supervisor. One of `dir` and `gitdir` says where the repository is. */
 export type ArchiveOptions = RepositoryPlace & {
@@ -144,6 +145,7 @@ export class RepositoryWriter {
     try {
       const archiver = new Archiver(repository, packDepot(repository, repository.refs, files))
       await archiver.begin({ areOurs: areOurs(repository) })
+      await safeguard(gitdir, files)
       return new RepositoryWriter(repository, archiver, lock)
     } catch (error) {
       await lock.release()

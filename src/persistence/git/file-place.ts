@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { fileStore } from '../filesystem/index.ts'
+import { adoptRemotes } from './adoption.ts'
 import { RepositoryWriter } from './archive.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { branchSeqs, catchUp, fill } from './fill.ts'
@@ -37,9 +38,9 @@ export async function openFilePlace(settings: FilePlaceSettings): Promise<OpenPl
   try {
     await journal.append([])
     if (!inStep.holds()) {
-      const branches = branchSeqs(repository)
-      await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
-      await catchUp(archiver, journal, branches)
+      await fill(journal, new RepositoryStore(gitdir, () => repository), branchSeqs(repository))
+      await adoptRemotes(journal, repository)
+      await catchUp(archiver, journal, branchSeqs(repository))
     }
   } catch (error) {
     await journal.close()

@@ -2,7 +2,7 @@ import { batchesOf } from '../../actors/batch-stream.ts'
 import type { Beside, MachineRecord, Store } from '../../actors/contracts/store.ts'
 import { AppendQueue } from '../../actors/copy/append-queue.ts'
 import { RunCopy } from '../../actors/copy/copy-run.ts'
-import { XMachinesError } from '../../actors/errors.ts'
+import { type ErrorDetails, XMachinesError } from '../../actors/errors.ts'
 import { emptyBeside } from '../judge.ts'
 import type { Archiver } from './archiver.ts'
 import { readCommit } from './branch.ts'
@@ -15,19 +15,21 @@ import type { RepositoryStore } from './repository-store.ts'
  * Copies into a journal what the branches have and the journal has not: all of a clone, or what was pushed. The runs are
  * held, as imported ones are: nobody knows whether their effects were started elsewhere.
  *
+ * @param remote where the branches are, if not here
  * @throws ARCHIVE_DIFFERS where both have a run, and not the same; COMMIT_DAMAGED
  */
 export async function fill(
   journal: Store,
   repository: RepositoryStore,
   branches: ReadonlyMap<string, number>,
+  remote?: string,
 ): Promise<void> {
   const queue = new AppendQueue(journal)
   const missing = new Set<string>()
   const copies: { readonly run: string; readonly copy: RunCopy }[] = []
   const flush = async (): Promise<void> => {
     await queue.flush()
-    for (const { run, copy } of copies.splice(0)) if (copy.error !== undefined) throw refused(run, copy.error)
+    for (const { run, copy } of copies.splice(0)) if (copy.error !== undefined) throw refused(run, copy.error, remote)
   }
   const fillRun = async (run: string): Promise<void> => {
     if (!missing.delete(run)) return
@@ -49,13 +51,31 @@ export async function fill(
     const copy = new RunCopy(place, { ...head, due: null, beside: merged(known?.beside, head.beside) }, known)
     copies.push({ run, copy })
     await copy.run().catch(error => {
-      throw refused(run, error)
+      throw refused(run, error, remote)
     })
     if (copies.length >= 1024) await flush()
   }
-  for (const [run, seq] of branches) if (((await journal.head(run))?.seq ?? -1) < seq) missing.add(run)
+  for (const [run, seq] of branches) {
+    const known = await journal.head(run)
+    if (known === undefined || known.seq < seq) missing.add(run)
+    else if (known.seq === seq) await compare(journal, repository.repository, run, seq)
+  }
   for (const run of [...missing]) await fillRun(run)
   await flush()
+}
+
+/** Both are equally long: one unit may have come from somebody else while the journal took its own. @throws ARCHIVE_DIFFERS */
+async function compare(journal: Store, { refs }: Repository, run: string, seq: number): Promise<void> {
+  const oid = refs.get(runPrefix + run)
+  if (oid === undefined || oid === run) return
+  const own = await idAt(journal, run, seq)
+  if (own !== oid) throw differs(run, `Unit ${seq} is ${own} in the journal, and ${oid} in the branch.`, { run, seq })
+}
+
+/** The id of a unit. */
+export async function idAt(store: Store, run: string, seq: number): Promise<string | undefined> {
+  for await (const { id } of store.read(run, { from: seq, to: seq })) return id
+  return undefined
 }
 
 /** How far each branch of a run goes: what an open has to know of all of them, and no more. */
@@ -104,12 +124,24 @@ async function machineOf(repository: RepositoryStore, run: string, oid: string):
   return record
 }
 
-/** A copy that the journal does not take, and the way out: without the branch, the journal writes its own. */
-function refused(run: string, error: unknown): unknown {
-  if (!XMachinesError.is(error, 'IMPORT_DIFFERS')) return error
-  return new XMachinesError(
-    'ARCHIVE_DIFFERS',
-    `The branch r/${run} is not what the journal has of that run. ${error.message} Give the branch another name, and open again: the journal's own is written in its place.`,
-    { cause: error, details: { ...error.details, run } },
-  )
+/** A copy that the journal does not take. */
+function refused(run: string, error: unknown, remote: string | undefined): unknown {
+  return XMachinesError.is(error, 'IMPORT_DIFFERS')
+    ? differs(run, error.message, { ...error.details, run }, { remote, cause: error })
+    : error
+}
+
+/** A branch of another history than the journal's, and the way out: without the branch, the journal writes its own. */
+function differs(
+  run: string,
+  why: string,
+  details: ErrorDetails,
+  { remote, cause }: { readonly remote?: string | undefined; readonly cause?: unknown } = {},
+): XMachinesError {
+  const [branch, next] =
+    remote === undefined
+      ? [`r/${run}`, "Give the branch another name, and open again: the journal's own is written in its place."]
+      : [`${remote}/r/${run}`, `Forget it, and open again: git branch -d -r ${remote}/r/${run}`]
+  const text = `The branch ${branch} is not what the journal has of that run. ${why} ${next}`
+  return new XMachinesError('ARCHIVE_DIFFERS', text, { cause, details })
 }

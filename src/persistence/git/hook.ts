@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { parseConfig } from './config.ts'
 import { foreign } from './failures.ts'
 import { initRepository } from './repository.ts'
-import { checkFormat, readConfig, safeguards } from './repository-config.ts'
+import { checkFormat, pushSafeguards, readConfig, safeguards, withSettings } from './repository-config.ts'
 
 /** How the hook of ours begins: another one is never replaced. */
 const mark = '# Written by `xmachines git init`.'
@@ -19,8 +20,8 @@ export interface LedgerOptions {
 
 /**
  * Makes a repository, or makes one that is there, take only what adds to runs: no push takes anything away, and one that
- * brings units is accepted when they replay. @throws STORE_FOREIGN where another hook is, or
- * refs are kept in a way that we cannot read; OBJECT_FORMAT_MISMATCH
+ * brings units is accepted when they replay. @throws STORE_FOREIGN where another hook is, where Git
+ * would not run ours, or where refs are kept in a way that we cannot read; OBJECT_FORMAT_MISMATCH
  */
 export async function initLedger(gitdir: string, { objectFormat, machines }: LedgerOptions): Promise<void> {
   await initRepository(gitdir, { bare: true, objectFormat: objectFormat ?? 'sha1' })
@@ -28,14 +29,10 @@ export async function initLedger(gitdir: string, { objectFormat, machines }: Led
   const text = readFileSync(config, 'utf8')
   const found = readConfig(gitdir, text)
   checkFormat({ gitdir, ...found }, objectFormat ?? found.objectFormat)
-  const values = parseConfig(text)
-  const missing = safeguards.flatMap(([section, lines]) =>
-    lines
-      .filter(line => values.get(nameOf(section, line)) !== settingOf(line))
-      .map(line => `[${section}]\n\t${line}\n`),
-  )
-  if (missing.length > 0) writeFileSync(config, `${text.replace(/\n*$/, '\n')}${missing.join('')}`)
-  const path = join(gitdir, 'hooks', 'pre-receive')
+  const path = join(hooksFolder(gitdir, text), 'pre-receive')
+  const isSet = (there: string, wanted: string): boolean => there === wanted
+  const changed = withSettings(text, [...safeguards, ...pushSafeguards], isSet)
+  if (changed !== undefined) writeFileSync(config, changed)
   if (existsSync(path) && !readFileSync(path, 'utf8').includes(mark)) {
     throw foreign(path, 'is a hook of somebody else', 'Call `xmachines verify . --pushed` in it, or remove it.')
   }
@@ -60,10 +57,27 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
 
-function nameOf(section: string, line: string): string {
-  return `${section}.${line.slice(0, line.indexOf(' '))}`.toLowerCase()
-}
-
-function settingOf(line: string): string {
-  return line.slice(line.indexOf('= ') + 2)
+/**
+ * Where Git looks for the hooks of a repository, which may be elsewhere for all repositories of a user. Git itself is asked:
+ * its configuration is in several files.
+ *
+ * @throws STORE_FOREIGN where that is not in the repository: the hook would be run for others too
+ */
+function hooksFolder(gitdir: string, config: string): string {
+  const asked = spawnSync('git', [`--git-dir=${gitdir}`, 'config', '--type=path', '--get', 'core.hooksPath'], {
+    encoding: 'utf8',
+  })
+  const found =
+    asked.status === 0 || asked.status === 1
+      ? asked.stdout.replace(/\n$/, '')
+      : parseConfig(config).get('core.hookspath')
+  if (!found) return join(gitdir, 'hooks')
+  const folder = resolve(gitdir, found)
+  if (folder.startsWith(`${resolve(gitdir)}${sep}`)) return folder
+  throw foreign(
+    gitdir,
+    `runs no hooks of its own: core.hooksPath is '${found}'`,
+    `Let it run its own (git -C '${gitdir}' config core.hooksPath hooks) and try again, or call \`xmachines verify . --pushed\` in a pre-receive hook there.`,
+    { hooksPath: found },
+  )
 }

@@ -1,13 +1,5 @@
-import { digitsOf } from './layout.ts'
-import {
-  lineStart,
-  type RunProvenance,
-  readBeside,
-  readFlush,
-  readProvenance,
-  readUnits,
-  type UnitProvenance,
-} from './provenance.ts'
+import { type RunProvenance, readFlush, readProvenance, type UnitProvenance } from './provenance.ts'
+import { longestStart, readBeside, readLineStart, readUnits } from './provenance-line.ts'
 import type { Repository } from './repository.ts'
 
 /** Where a line stands. */
@@ -52,7 +44,7 @@ export class ProvenanceIndex {
   /** What was recorded beside a run. */
   run(run: string): RunProvenance | undefined {
     const place = this.#lines.get(run)?.beside
-    return place && readBeside(this.#text(place))
+    return place && readBeside(this.#text(place), place.blob)
   }
 
   /** What was recorded of units, from the one with seq `from` on; what is not known is missing. */
@@ -62,7 +54,7 @@ export class ProvenanceIndex {
       const place = lines[at]!
       const until = Math.min(to, (lines[at + 1]?.from ?? Number.POSITIVE_INFINITY) - 1)
       if (until < from || place.from > to) continue
-      const units = readUnits(this.#text(place))
+      const units = readUnits(this.#text(place), place.blob)
       for (let index = Math.max(0, from - place.from); index < units.length && place.from + index <= until; index++)
         yield [place.from + index, units[index]!]
     }
@@ -70,24 +62,21 @@ export class ProvenanceIndex {
 
   #scan(blob: string): void {
     const bytes = this.#blob(blob)
-    const idAt = lineStart('').length - 2
-    const idEnd = idAt + digitsOf[this.#objects.format]
     for (let start = 0; start < bytes.length; ) {
       const found = bytes.indexOf(10, start)
       const end = found < 0 ? bytes.length : found
-      const run = bytes.toString('latin1', start + idAt, start + idEnd)
+      const text = bytes.toString('latin1', start, Math.min(end, start + longestStart))
+      const { run, from } = readLineStart(this.#objects.format, text, blob)
       let lines = this.#lines.get(run)
       if (lines === undefined) {
         lines = { units: [], beside: undefined }
         this.#lines.set(run, lines)
       }
-      const kind = bytes.toString('latin1', start + idEnd + 2, start + idEnd + 2 + 32)
-      const from = /^"from":(\d+)/.exec(kind)?.[1]
       if (from === undefined) lines.beside = { blob, start, end }
       else {
         // A flush that was repeated says again what one before it said.
-        while (lines.units.length > 0 && lines.units[lines.units.length - 1]!.from >= Number(from)) lines.units.pop()
-        lines.units.push({ blob, start, end, from: Number(from) })
+        while (lines.units.length > 0 && lines.units[lines.units.length - 1]!.from >= from) lines.units.pop()
+        lines.units.push({ blob, start, end, from })
       }
       start = end + 1
     }

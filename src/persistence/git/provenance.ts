@@ -1,12 +1,11 @@
-import type { Beside, RunHead } from '../../actors/contracts/store.ts'
+import type { RunHead } from '../../actors/contracts/store.ts'
 import type { NewUnit, ObjectFormat, TimeMode, Unit } from '../../actors/contracts/unit.ts'
 import { gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
-import { deepFreeze } from '../deep-freeze.ts'
-import { readPosition, readPositions, type WrittenPosition, withPosition } from '../unit-text.ts'
+import { withPosition } from '../unit-text.ts'
 import { parseCommit, parseTree } from './commit.ts'
-import { badCommit } from './failures.ts'
-import { digitsOf, provenanceRef } from './layout.ts'
+import { digitsOf } from './layout.ts'
+import { badProvenance, type LineStart, readBeside, readLineStart, readUnits } from './provenance-line.ts'
 import type { Repository } from './repository.ts'
 
 /*
@@ -81,6 +80,8 @@ export interface RecordedFlush {
   readonly count: number
   /** Its lines of units. @throws COMMIT_DAMAGED */
   lines(): Iterable<{ readonly run: string; readonly from: number; readonly units: readonly UnitProvenance[] }>
+  /** The runs that it tells of, each as often as it has lines. @throws COMMIT_DAMAGED for a line that cannot be read */
+  runs(): Iterable<string>
 }
 
 /** Reads the commit of a flush. */
@@ -95,70 +96,35 @@ export function readFlush(objects: Repository['objects'], commit: string): Recor
     parent: parsed?.parents[0],
     count: (parsed?.subject.match(/\d+/g) ?? []).reduce((sum, digits) => sum + Number(digits), 0),
     *lines() {
-      if (file === undefined) return
-      for (const line of readProvenance(objects, file).toString().split('\n')) {
-        const named = /^\{"run":"([0-9a-f]+)","from":(\d+),/.exec(line)
-        if (named !== null) yield { run: named[1]!, from: Number(named[2]), units: readUnits(line) }
+      for (const { text, run, from } of linesOf(objects, file))
+        if (from !== undefined) yield { run, from, units: readUnits(text, file!) }
+    },
+    *runs() {
+      for (const { text, run, from } of linesOf(objects, file)) {
+        if (from === undefined) readBeside(text, file!)
+        else readUnits(text, file!)
+        yield run
       }
     },
   }
 }
 
+function* linesOf(
+  objects: Repository['objects'],
+  file: string | undefined,
+): Generator<LineStart & { readonly text: string }> {
+  const lines = file === undefined ? [] : readProvenance(objects, file).toString().split('\n')
+  // The last line ends with a line feed too.
+  if (lines.at(-1) === '') lines.pop()
+  for (const text of lines) yield { ...readLineStart(objects.format, text, file!), text }
+}
+
 /** Reads the file of a flush. @throws COMMIT_DAMAGED */
 export function readProvenance(objects: Repository['objects'], oid: string): Buffer {
   const found = objects.read(oid)
-  if (found === undefined) throw badCommit('-', provenanceRef, `its object ${oid} is missing`, { object: oid })
-  if (gitObjectId(objects.format, 'blob', found.bytes) !== oid)
-    throw badCommit('-', provenanceRef, `its object ${oid} was changed`, { object: oid })
+  if (found === undefined) throw badProvenance(oid, 'it is missing')
+  if (gitObjectId(objects.format, 'blob', found.bytes) !== oid) throw badProvenance(oid, 'it was changed')
   return Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
-}
-
-/** Reads the units of a line. */
-export function readUnits(line: string): readonly UnitProvenance[] {
-  const {
-    units,
-  }: { readonly units: readonly (Omit<UnitProvenance, 'sources'> & { sources?: readonly WrittenPosition[] })[] } =
-    JSON.parse(line)
-  return units.map(({ outputs = none, sources, ...rest }) =>
-    deepFreeze({ outputs, ...(sources && { sources: readPositions(sources) }), ...rest }),
-  )
-}
-
-/** Reads what is kept beside a run. */
-export function readBeside(line: string): RunProvenance {
-  const { beside: kept }: { readonly beside: WrittenBeside } = JSON.parse(line)
-  const { time, created, revision, status, value, due, lease, sources, refusals, attempts, ...rest } = kept
-  const beside = {
-    ...rest,
-    sources: bare(sources.map(entry => [entry.id, readPosition(entry.position)])),
-    refusals: refusals.map(entry => ({ ...entry, position: readPosition(entry.position) })),
-    attempts: bare(Object.entries(attempts)),
-  } as unknown as Beside
-  return {
-    time,
-    created,
-    revision,
-    status,
-    due,
-    beside,
-    ...(value !== undefined && { value }),
-    ...(lease && { lease }),
-  }
-}
-
-const none: readonly never[] = Object.freeze([])
-
-type WrittenBeside = Omit<RunProvenance, 'beside'> &
-  Omit<Beside, 'sources' | 'refusals'> & {
-    readonly sources: readonly WrittenPosition[]
-    readonly refusals: readonly WrittenPosition[]
-  }
-
-/** An object without a prototype: any text may be a name in it. */
-function bare<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
-  const object: Record<string, T> = Object.create(null)
-  for (const [name, value] of entries) object[name] = value
-  return object
 }
 
 /** The commit of a flush on the one before. @param at time of its last unit, ms */

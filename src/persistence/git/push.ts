@@ -1,24 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ErrorDetails } from '../../actors/errors.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { writerNote } from '../filesystem/layout.ts'
 import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
-import { parseCommit } from './commit.ts'
-import { isId, journalFolder, ownRef, runPrefix, snapshotsRef } from './layout.ts'
+import { isId, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
 import { readMachine } from './machine-commit.ts'
-import type { FoundObject } from './object-types.ts'
+import { PushedProvenance } from './pushed-provenance.ts'
+import { isZero, type PushedRef, refused } from './pushed-ref.ts'
 import { openRepository, type Repository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
 import { readCreation, walkBack } from './run-history.ts'
-
-/** One ref of a push, as a `pre-receive` hook is told of it. Zeros: it is not there. */
-export interface PushedRef {
-  readonly old: string
-  readonly fresh: string
-  readonly name: string
-}
 
 /** Reads what a hook is told on its stdin. */
 export function parsePush(text: string): readonly PushedRef[] {
@@ -49,13 +41,13 @@ export function openPushed(
 }
 
 /**
- * Checks that no store has the repository open that a push brings units into: its journal decides what comes next in a
- * run, so a push would be a second writer.
+ * Checks that no store has the repository open that a push brings units into, or a record of them: its journal decides what
+ * comes next in a run, so a push would be a second writer.
  *
  * @throws STORE_LOCKED
  */
 export async function checkUnopened(gitdir: string, pushed: readonly PushedRef[]): Promise<void> {
-  const ref = pushed.find(({ name }) => name.startsWith(runPrefix))
+  const ref = pushed.find(({ name }) => name.startsWith(runPrefix) || name === provenanceRef)
   const journal = join(gitdir, journalFolder)
   if (ref === undefined || !existsSync(journal) || !(await isLocked(journal))) return
   const owner = noteOf(journal)
@@ -76,29 +68,41 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
   }
 }
 
+/** What a push adds to. */
+export interface CheckedPush {
+  /** The runs that it brings units or a record of: all that has to be decided again. */
+  readonly runs: readonly string[]
+  /** Units of a run of which it is recorded, after the push, how they were decided. */
+  recorded(run: string): ReadonlySet<number>
+}
+
 /**
  * Checks that a push only adds: to runs, to machines and to what was recorded. Other branches are not our matter.
  *
- * @returns the runs that it adds to, or creates
  * @throws PUSH_REFUSED; COMMIT_DAMAGED
  */
-export function checkPush(repository: Repository, pushed: readonly PushedRef[]): readonly string[] {
-  const runs: string[] = []
+export function checkPush(repository: Repository, pushed: readonly PushedRef[]): CheckedPush {
+  const runs = new Set<string>()
   for (const ref of pushed) {
-    if (ref.name === snapshotsRef) throw refused(ref, 'is made by who writes to a repository, not by a push')
+    if (ref.name === snapshotsRef || ref.name === notesRef)
+      throw refused(ref, 'is made by who writes to a repository, not by a push')
     const own = ownRef(ref.name)
-    if (own === undefined || !own.local) continue
+    if (own === undefined) continue
+    // Where there is no branch of that name, readers take what a clone remembers of another repository.
+    if (!own.local) throw refused(ref, 'is what a clone remembers of another repository', {}, 'Push a branch.')
     if (isZero(ref.fresh)) throw refused(ref, 'would be removed')
-    if (own.kind === 'provenance') checkGrown(repository, ref)
-    else if (!isId(own.id, repository.objectFormat)) throw refused(ref, `names no ${own.kind}`)
-    else if (own.kind === 'machine') checkMachine(repository, ref, own.id)
+    if (own.kind === 'provenance') continue
+    if (!isId(own.id, repository.objectFormat)) throw refused(ref, `names no ${own.kind}`)
+    if (own.kind === 'machine') checkMachine(repository, ref, own.id)
     else {
       checkRun(repository, ref, own.id)
-      runs.push(own.id)
+      runs.add(own.id)
     }
   }
   checkKeys(repository, pushed)
-  return runs
+  const provenance = new PushedProvenance(repository, pushed)
+  for (const run of provenance.check()) runs.add(run)
+  return { runs: [...runs], recorded: run => provenance.recorded(run) }
 }
 
 /** A key has one run. Only who brings a new run with a key lets all that are there be looked at. */
@@ -147,25 +151,4 @@ function checkRun(repository: Repository, ref: PushedRef, run: string): void {
     throw refused(ref, `would lose ${ref.old}, unit ${from} of the run`, { run, seq: from })
   }
   if (!links.some(link => link.run === run)) throw refused(ref, 'is another run than its name says', { run })
-}
-
-/** What was recorded is a chain of commits that only grows. */
-function checkGrown({ objects }: Repository, ref: PushedRef): void {
-  if (isZero(ref.old)) return
-  let oid: string | undefined = ref.fresh
-  while (oid !== ref.old) {
-    const found: FoundObject | undefined = oid === undefined ? undefined : objects.read(oid)
-    oid = found && parseCommit(found.bytes)?.parents[0]
-    if (oid === undefined) throw refused(ref, `would lose ${ref.old}`)
-  }
-}
-
-function isZero(oid: string): boolean {
-  return /^0+$/.test(oid)
-}
-
-function refused({ name }: PushedRef, why: string, details: ErrorDetails = {}): XMachinesError {
-  return new XMachinesError('PUSH_REFUSED', `${name} ${why}. Fetch, and push only commits that follow.`, {
-    details: { ref: name, ...details },
-  })
 }

@@ -7,7 +7,7 @@ import { readMachine } from './machine-commit.ts'
 import type { RunProvenance, UnitProvenance } from './provenance.ts'
 import { ProvenanceIndex } from './provenance-index.ts'
 import type { Repository } from './repository.ts'
-import { type Beginning, createdIn, type Link, readCreation, readUnit, walkBack } from './run-history.ts'
+import { type Beginning, blamingOldest, createdIn, type Link, readCreation, readUnit, walkBack } from './run-history.ts'
 
 const unrecorded: UnitProvenance = Object.freeze({ outputs: Object.freeze([]) })
 
@@ -34,8 +34,12 @@ export class RecordedRuns {
     return count === seq - from + 1 && this.#provenance.run(run) !== undefined
   }
 
-  /** How a run stands. @param oid its branch's commit */
+  /** How a run stands. @param oid its branch's commit @throws COMMIT_DAMAGED with the oldest bad commit */
   head(run: string, oid: string): RunHead {
+    return blamingOldest(this.#repository, run, oid, () => this.#head(run, oid))
+  }
+
+  #head(run: string, oid: string): RunHead {
     const repository = this.#repository
     // Says how far it goes.
     if (repository.shallow.size > 0) walkBack(repository, run, oid, 0)

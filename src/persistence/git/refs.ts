@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { XMachinesError } from '../../actors/errors.ts'
 import { errnoOf, writeFailure } from './failures.ts'
 import type { GitFiles } from './files.ts'
-import { ownFolder } from './layout.ts'
+import { ownFolder, ownRef } from './layout.ts'
 import { PackedRefs } from './packed-refs.ts'
 import { type RefChange, RefMoved } from './ref-change.ts'
 
@@ -49,9 +49,11 @@ export class Refs {
     return readLoose(join(this.#gitdir, name)) ?? this.#packed.get(name)
   }
 
-  /** Whether refs of ours lie outside of packed-refs. */
+  /** Whether refs of ours, or that a clone remembers of others, lie outside of packed-refs. */
   hasLoose(): boolean {
-    return this.#loose(ownFolders).size > 0
+    if (this.#loose(ownFolders).size > 0) return true
+    for (const name of this.#loose(['refs/remotes']).keys()) if (ownRef(name) !== undefined) return true
+    return false
   }
 
   /** Sets refs of ours, all or none. @throws RefMoved; STORE_LOCKED while somebody holds packed-refs; what a write throws */

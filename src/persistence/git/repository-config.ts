@@ -57,14 +57,45 @@ export function configText(bare: boolean, objectFormat: ObjectFormat): string {
     '\tfilemode = true',
     `\tbare = ${bare}`,
     ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
-    ...safeguards.flatMap(([section, values]) => [`[${section}]`, ...values.map(value => `\t${value}`)]),
+    ...[...safeguards, ...pushSafeguards].flatMap(([section, values]) => [
+      `[${section}]`,
+      ...values.map(value => `\t${value}`),
+    ]),
     '',
   ].join('\n')
 }
 
-/** What Git does not do by itself: refs are synced like objects, and what is pushed is checked and only ever added. */
-export const safeguards: readonly (readonly [section: string, values: readonly string[]])[] = [
+type Settings = readonly (readonly [section: string, values: readonly string[]])[]
+
+/** What every repository needs that we write to: refs are synced like objects, and a later layout can be told from this one. */
+export const safeguards: Settings = [
   ['core', ['fsync = committed,reference']],
-  ['receive', ['denyNonFastForwards = true', 'denyDeletes = true', 'fsckObjects = true']],
   ['xmachines', [`format = ${layoutVersion}`]],
 ]
+
+/** What one needs that takes pushes: what is pushed is checked, and only ever added. It concerns all branches, not ours alone. */
+export const pushSafeguards: Settings = [
+  ['receive', ['denyNonFastForwards = true', 'denyDeletes = true', 'fsckObjects = true']],
+]
+
+/**
+ * A configuration with settings that it has not got.
+ *
+ * @param isSet whether what is there will do @default whatever it is
+ * @returns `undefined`: nothing is missing
+ */
+export function withSettings(
+  text: string,
+  settings: Settings,
+  isSet: (found: string, wanted: string) => boolean = () => true,
+): string | undefined {
+  const values = parseConfig(text)
+  const missing = settings.flatMap(([section, lines]) =>
+    lines.flatMap(line => {
+      const [name, wanted] = line.split(' = ') as [string, string]
+      const found = values.get(`${section}.${name}`.toLowerCase())
+      return found !== undefined && isSet(found, wanted) ? [] : [`[${section}]\n\t${line}\n`]
+    }),
+  )
+  return missing.length === 0 ? undefined : `${text.replace(/([^\n])\n*$/, '$1\n')}${missing.join('')}`
+}

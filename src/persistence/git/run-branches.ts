@@ -1,5 +1,6 @@
 import { foreign } from './failures.ts'
 import { isId, ownRef, provenanceRef } from './layout.ts'
+import { remoteRuns } from './remote-runs.ts'
 import type { Repository } from './repository.ts'
 
 /** What the branches of a repository say. */
@@ -13,14 +14,11 @@ export interface RunBranches {
 /**
  * The heads of all runs: of the repository's own branches, else of those that a clone remembers.
  * @param pushed refs that are about to be set, which count instead of those that are
- * @throws STORE_FOREIGN
+ * @throws STORE_FOREIGN; ARCHIVE_DIFFERS where two remotes have a run differently
  */
-export function runBranches(
-  { refs, gitdir, ours, objectFormat }: Repository,
-  pushed: ReadonlyMap<string, string>,
-): RunBranches {
+export function runBranches(repository: Repository, pushed: ReadonlyMap<string, string>): RunBranches {
+  const { refs, gitdir, ours, objectFormat } = repository
   const heads = new Map<string, string>()
-  const remote = new Map<string, string>()
   let provenance: string | undefined
   let machines = 0
   for (const [name, oid] of [...refs.all(), ...pushed]) {
@@ -30,9 +28,9 @@ export function runBranches(
     else if (!isId(own.id, objectFormat)) {
       throw foreign(gitdir, `has a branch ${name}, which names no ${own.kind}`, 'Rename that branch.', { ref: name })
     } else if (own.kind === 'machine') machines++
-    else (own.local ? heads : remote).set(own.id, oid)
+    else if (own.local) heads.set(own.id, oid)
   }
-  for (const [run, oid] of remote) if (!heads.has(run)) heads.set(run, oid)
+  for (const [run, { oid }] of remoteRuns(repository)) if (!heads.has(run)) heads.set(run, oid)
   if (heads.size === 0 && machines === 0 && !ours) {
     throw foreign(
       gitdir,

@@ -7,6 +7,7 @@ import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.t
 import { parseUnitTree } from './commit.ts'
 import { badCommit } from './failures.ts'
 import { digitsOf } from './layout.ts'
+import { oldestFault, type Suspect } from './oldest-fault.ts'
 import type { Repository } from './repository.ts'
 
 /** A commit of a history, as the walk back from its head finds it. */
@@ -47,9 +48,55 @@ export function readCreation(repository: Repository, run: string): Beginning {
  * The commits of a run from its head back to the one with seq `from`, the last one first. A fork goes on with the units
  * that it shares.
  *
- * @throws COMMIT_DAMAGED for one that is missing or does not follow the one before; HISTORY_SHALLOW
+ * @throws COMMIT_DAMAGED for one that is missing or does not follow the one before: the oldest one; HISTORY_SHALLOW
  */
 export function walkBack(repository: Repository, run: string, head: string, from: number): Link[] {
+  return blamingOldest(repository, run, head, () => walk(repository, run, head, from))
+}
+
+/** Does what meets bad commits newest first. @throws COMMIT_DAMAGED with the oldest bad one of the run */
+export function blamingOldest<T>(repository: Repository, run: string, head: string, work: () => T): T {
+  try {
+    return work()
+  } catch (met) {
+    if (!XMachinesError.is(met, 'COMMIT_DAMAGED')) throw met
+    throw oldestFault(
+      repository,
+      { run, head, met },
+      {
+        check: (suspect, before) => checkLink(repository, suspect, before),
+        beyond(owner) {
+          const { fork } = readCreation(repository, owner)
+          return fork && { owner: ownerOf(repository, fork.run, fork.at).owner, seq: fork.at }
+        },
+      },
+    )
+  }
+}
+
+/** Checks one commit of a history with all that it stands on, and that it follows the one before. @throws COMMIT_DAMAGED */
+function checkLink(repository: Repository, { oid, owner }: Suspect, before: Suspect | undefined): void {
+  const { text, tree, seq, parents } = readCommit(repository, owner, oid)
+  if (parents.length !== 1 && !repository.shallow.has(oid)) throw notOneParent(owner, oid, parents.length, seq)
+  if (before !== undefined) {
+    const found = readCommit(repository, before.owner, before.oid).seq
+    if (found !== (oid === owner ? seq : seq - 1)) throw notFollowing(owner, oid, seq, before.oid, found)
+  }
+  if (oid === owner) readCreation(repository, owner)
+  else readUnit(repository, { oid, text, tree, parent: parents[0] ?? '', seq, run: owner })
+}
+
+function notOneParent(owner: string, oid: string, count: number, seq: number): XMachinesError {
+  return badCommit(owner, oid, `it has ${count} parents, not one`, { seq })
+}
+
+/** A run's own commit has the seq of what it stands for: a fork's is that of the unit it shares. */
+function notFollowing(owner: string, oid: string, seq: number, before: string, found: number): XMachinesError {
+  const expected = oid === owner ? seq : seq - 1
+  return badCommit(owner, oid, `the commit before it is ${before} with seq ${found}, not ${expected}`, { seq })
+}
+
+function walk(repository: Repository, run: string, head: string, from: number): Link[] {
   const links: Link[] = []
   let owner = run
   let creation = creationOf(repository, run)
@@ -58,16 +105,11 @@ export function walkBack(repository: Repository, run: string, head: string, from
     const commit = readCommit(repository, owner, oid)
     const { seq } = commit
     const [parent, ...others] = commit.parents
-    // A run's own commit and the fork's have the seq of what they stand for: the fork's is that of the unit it shares.
-    const expected = after === undefined ? seq : after.oid === after.run ? after.seq : after.seq - 1
-    if (seq !== expected) {
-      throw badCommit(owner, after!.oid, `the commit before it is ${oid} with seq ${seq}, not ${expected}`, {
-        seq: after!.seq,
-      })
-    }
+    if (after !== undefined && seq !== (after.oid === after.run ? after.seq : after.seq - 1))
+      throw notFollowing(after.run, after.oid, after.seq, oid, seq)
     if (parent === undefined || others.length > 0) {
       if (parent === undefined && repository.shallow.has(oid)) throw shallow(repository, owner, seq)
-      throw badCommit(owner, oid, `it has ${commit.parents.length} parents, not one`, { seq })
+      throw notOneParent(owner, oid, commit.parents.length, seq)
     }
     const fork = oid === owner ? creation?.fork : undefined
     const link = { oid, text: commit.text, tree: commit.tree, parent, seq, run: owner }

@@ -197,6 +197,58 @@ describe('what was tampered with is named:', () => {
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
   })
 
+  test('the oldest of several, whatever is bad of each', async () => {
+    const { dir, run, path } = await tampered()
+    const history = run.history()
+    const change = ({ id }: { readonly id: string }): void =>
+      overwrite(path(id), 'commit', `${git(dir, 'cat-file', 'commit', id).replace('xmachines', 'somebody')}\n`)
+    const lose = ({ id }: { readonly id: string }): void => rmSync(path(git(dir, 'rev-parse', `${id}:events.json`)))
+    const [, second, , , , , , seventh] = history
+    const named = async (id: string): Promise<void> => {
+      await expect(collect(opened(dir).list())).rejects.toMatchObject({
+        code: 'COMMIT_DAMAGED',
+        details: { commit: id },
+      })
+    }
+    lose(second!)
+    change(seventh!)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: second!.id } })
+    // The head is looked at first, which may be bad too.
+    change(history.at(-1)!)
+    await named(second!.id)
+    overwrite(path(git(dir, 'rev-parse', `${run.id}:run.json`)), 'blob', '{}')
+    await named(run.id)
+  })
+
+  test('the first commit that was edited, not one that it leads to', async () => {
+    const { dir, run, path } = await tampered()
+    const history = run.history()
+    for (const [at, to] of [
+      [7, '1'.repeat(40)],
+      [4, history[9]!.id],
+    ] as const) {
+      const { id } = history[at]!
+      const text = git(dir, 'cat-file', 'commit', id).replace(history[at - 1]!.id, to)
+      overwrite(path(id), 'commit', `${text}\n`)
+      expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: history[7]!.id } })
+    }
+  })
+
+  test('the oldest of a fork is a unit that it shares', async () => {
+    const store = memoryStore()
+    const run = await new TestRun('sha1').create(store, {}, 6)
+    const fork = await new TestRun('sha1', { fork: { of: run, at: 5 } }).create(store, {}, 3)
+    const gitdir = await archived(store)
+    const dir = place('loose')
+    git(gitdir, 'init', '-q', '--bare', dir)
+    git(dir, '-c', 'fetch.unpackLimit=10000', 'fetch', '-q', gitdir, '+refs/*:refs/*')
+    for (const id of [fork.history().at(-2)!.id, run.history()[3]!.id]) {
+      const path = join(dir, 'objects', id.slice(0, 2), id.slice(2))
+      overwrite(path, 'commit', `${git(dir, 'cat-file', 'commit', id).replace('xmachines', 'somebody')}\n`)
+      expect(await problem(dir, fork)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id } })
+    }
+  })
+
   test('a missing object', async () => {
     const { dir, run, path } = await tampered()
     const { id } = run.history()[4]!

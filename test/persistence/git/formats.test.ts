@@ -1,10 +1,12 @@
 import '../../seed.ts'
 import * as fs from 'node:fs'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { systemFiles } from '../../../src/persistence/git/files.ts'
 import { initLedger } from '../../../src/persistence/git/hook.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
+import { safeguard } from '../../../src/persistence/git/safeguard.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
@@ -51,6 +53,63 @@ test('a repository of SHA-256 that Git made is opened as one, survives gc and cl
   })
   await initLedger(two, { machines: [] })
   expect(git(two, 'config', 'receive.denyDeletes')).toBe('true')
+})
+
+test.each(['a store', 'an archive'] as const)(
+  'a repository that Git made gets what keeps histories safe from %s, beside what its user has set',
+  async kind => {
+    const dir = folder()
+    const write = async (gitdir: string): Promise<void> => {
+      const run = new TestRun('sha1')
+      if (kind === 'a store') {
+        const store = gitStore({ gitdir, fsync: false })
+        await run.create(store).finally(() => store.close())
+      } else {
+        const store = memoryStore()
+        await run.create(store)
+        const archived = archive(store, { gitdir })
+        await archived.caughtUp().finally(() => archived.close())
+      }
+    }
+    const [plain, set] = [join(dir, 'plain.git'), join(dir, 'set.git')]
+    for (const gitdir of [plain, set]) git(dir, 'init', '-q', '--bare', gitdir)
+    git(set, 'config', 'core.fsync', 'all')
+    git(set, 'config', 'receive.denyDeletes', 'false')
+    chmodSync(join(plain, 'config'), 0o600)
+    // Somebody changes it.
+    writeFileSync(join(set, 'config.lock'), '')
+    await expect(write(set)).rejects.toMatchObject({
+      code: 'STORE_LOCKED',
+      details: { path: join(set, 'config.lock') },
+    })
+    rmSync(join(set, 'config.lock'))
+    for (const gitdir of [plain, set]) await write(gitdir)
+    expect(git(plain, 'config', 'core.fsync')).toBe('committed,reference')
+    expect(statSync(join(plain, 'config')).mode & 0o777).toBe(0o600)
+    expect(git(set, 'config', 'core.fsync')).toBe('all')
+    // It concerns branches that are not ours: only who takes pushes sets it.
+    expect(git(set, 'config', 'receive.denyDeletes')).toBe('false')
+    for (const gitdir of [plain, set]) {
+      expect(git(gitdir, 'config', 'xmachines.format')).toBe('1')
+      const config = readFileSync(join(gitdir, 'config'), 'utf8')
+      await write(gitdir)
+      expect(readFileSync(join(gitdir, 'config'), 'utf8')).toBe(config)
+      expect(fsck(gitdir)).toBe('')
+      git(gitdir, 'config', 'xmachines.format', '2')
+      await expect(write(gitdir)).rejects.toMatchObject({ code: 'STORE_FORMAT' })
+    }
+  },
+)
+
+test('a configuration that was about to be replaced when the process ended is replaced by the next one', async () => {
+  const gitdir = join(folder(), 'r.git')
+  git(folder(), 'init', '-q', '--bare', gitdir)
+  const ended = { ...systemFiles, rename: () => Promise.reject(new Error('ended')) }
+  await expect(safeguard(gitdir, ended)).rejects.toThrow('ended')
+  expect(existsSync(join(gitdir, 'config.lock'))).toBe(true)
+  await safeguard(gitdir, systemFiles)
+  expect(git(gitdir, 'config', 'xmachines.format')).toBe('1')
+  expect(existsSync(join(gitdir, 'config.lock'))).toBe(false)
 })
 
 test('refs as a reftable are refused at every door, and nothing is written', async () => {

@@ -53,7 +53,7 @@ test('whatever is pushed in whatever order: a key has the run that came first, a
             return { name, old: there.get(name) ?? zero, fresh: run.history().at(-1)!.id }
           })
           const repository = openRepository(target)
-          const check = (): unknown => checkPush(repository, pushed)
+          const check = (): unknown => checkPush(repository, pushed).runs
           if (!fits) expect(check).toThrow(expect.objectContaining({ code: 'PUSH_REFUSED' }))
           else {
             expect(check()).toEqual(push.map(({ run }) => run.id))

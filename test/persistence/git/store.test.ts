@@ -303,6 +303,35 @@ test('a unit that Git took while the store was open is not taken for one of ours
   expect(branch(one, run)).toBe(headOf(run))
 })
 
+test('a branch of another history that is as long as ours is told by the open', async () => {
+  const [one, other] = [place(), place()]
+  const store = opened(one)
+  const run = await new TestRun('sha1').create(store, {}, 3)
+  await store.close()
+  git(one, 'clone', '-q', '--mirror', one, other)
+  const append = async (gitdir: string, type: string): Promise<void> => {
+    const there = opened(gitdir)
+    const { seq, revision } = (await there.head(run.id))!
+    await there.append([
+      { run: run.id, expected: { seq, revision }, units: [{ ...testUnit(seq + 1), events: [{ type }] }] },
+    ])
+    await there.close()
+  }
+  await append(one, 'OURS')
+  await append(other, 'THEIRS')
+  const [ours, theirs] = [branch(one, run), branch(other, run)]
+  git(one, 'fetch', '-q', other, `+refs/heads/r/${run.id}:refs/heads/r/${run.id}`)
+  await expect(opened(one).head(run.id)).rejects.toMatchObject({
+    code: 'ARCHIVE_DIFFERS',
+    message: expect.stringContaining(`Unit 4 is ${ours} in the journal, and ${theirs} in the branch`),
+    details: { run: run.id, seq: 4 },
+  })
+  git(one, 'branch', '-m', `r/${run.id}`, 'theirs')
+  const mended = opened(one)
+  expect((await mended.head(run.id))!.seq).toBe(4)
+  expect(branch(one, run)).toBe(ours)
+})
+
 test('Git may collect, repack and pack refs in the middle of operation', async () => {
   const gitdir = place()
   const store = opened(gitdir, { interval: 1 })

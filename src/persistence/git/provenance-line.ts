@@ -1,0 +1,177 @@
+import type { Beside } from '../../actors/contracts/store.ts'
+import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { deepFreeze } from '../deep-freeze.ts'
+import { emptyBeside } from '../judge.ts'
+import { readPosition, readPositions, type WrittenPosition } from '../unit-text.ts'
+import { digitsOf, provenanceRef } from './layout.ts'
+import type { RunProvenance, UnitProvenance } from './provenance.ts'
+
+/*
+ * Reading a line of the provenance branch. Whoever may push may write one by hand, and what it says is laid over units
+ * whose ids say nothing of it: so only the fields that are ours are taken, and each has to be what it should be.
+ */
+
+/** How a line begins: of which run it is, and from which unit on; without `from` it is what is kept beside the run. */
+export interface LineStart {
+  readonly run: string
+  readonly from: number | undefined
+}
+
+const start = /^\{"run":"([0-9a-f]{40}|[0-9a-f]{64})",(?:"from":(0|[1-9]\d{0,14}),"units":\[|"beside":\{)/
+
+/** So many characters of a line are enough for {@link readLineStart}. */
+export const longestStart = 128
+
+/** Reads how a line begins. @param object its file @throws COMMIT_DAMAGED */
+export function readLineStart(format: ObjectFormat, text: string, object: string): LineStart {
+  const found = start.exec(text)
+  if (found?.[1]?.length !== digitsOf[format])
+    throw badProvenance(object, `it has a line that is none of ours: ${JSON.stringify(text.slice(0, 80))}`)
+  return { run: found[1], from: found[2] === undefined ? undefined : Number(found[2]) }
+}
+
+/** What was recorded cannot be read. */
+export function badProvenance(object: string, found: string): XMachinesError {
+  return new XMachinesError(
+    'COMMIT_DAMAGED',
+    `The branch xmachines/provenance is bad at ${object}: ${found}. Fetch it again from a clone that has it whole.`,
+    { details: { run: '-', commit: provenanceRef, object } },
+  )
+}
+
+/** Reads the units of a line. @param object its file @throws COMMIT_DAMAGED */
+export function readUnits(line: string, object: string): readonly UnitProvenance[] {
+  return reading(line, object, ({ units }) => (units as unknown[]).map(readUnit))
+}
+
+function readUnit(written: unknown): UnitProvenance {
+  const { outputs = none, sources, ...rest } = checked(written, unitFields) as WrittenUnit
+  return deepFreeze({ outputs, ...(sources && { sources: readPositions(sources) }), ...rest })
+}
+
+/** Reads what is kept beside a run. @param object its file @throws COMMIT_DAMAGED */
+export function readBeside(line: string, object: string): RunProvenance {
+  return reading(line, object, ({ beside: written }) => {
+    const found = checked(written, besideFields, requiredBeside) as unknown as WrittenBeside
+    const { time, created, revision, status, value, due, lease, sources, refusals, attempts, ...rest } = found
+    const beside = {
+      ...emptyBeside,
+      ...rest,
+      sources: bare(readPositions(sources).map(({ id, position }) => [id, position])),
+      refusals: refusals.map(entry => ({ ...entry, position: readPosition(entry.position) })),
+      attempts: bare(Object.entries(attempts)),
+    } as unknown as Beside
+    return {
+      time,
+      created,
+      revision,
+      status,
+      due,
+      beside,
+      ...(value !== undefined && { value }),
+      ...(lease && { lease }),
+    }
+  })
+}
+
+type WrittenUnit = Partial<Omit<UnitProvenance, 'sources'>> & { readonly sources?: readonly WrittenPosition[] }
+
+type WrittenBeside = Omit<RunProvenance, 'beside'> &
+  Omit<Beside, 'sources' | 'refusals'> & {
+    readonly sources: readonly WrittenPosition[]
+    readonly refusals: readonly WrittenPosition[]
+  }
+
+type Check = (value: unknown) => boolean
+
+const none: readonly never[] = Object.freeze([])
+const isObject: Check = value => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isCount: Check = value => Number.isSafeInteger(value) && (value as number) >= 0
+const isText: Check = value => typeof value === 'string'
+const isFlag: Check = value => typeof value === 'boolean'
+const isTime: Check = value => Number.isFinite(value)
+const isPosition: Check = value => Number.isFinite(value) || (typeof value === 'string' && /^-?\d+$/.test(value))
+const listOf =
+  (check: Check): Check =>
+  value =>
+    Array.isArray(value) && value.every(check)
+const orNull =
+  (check: Check): Check =>
+  value =>
+    value === null || check(value)
+const isAtPosition: Check = value =>
+  isObject(value) && isText((value as WrittenPosition).id) && isPosition((value as WrittenPosition).position)
+
+const unitFields: Readonly<Record<string, Check>> = {
+  outputs: listOf(isObject),
+  mail: listOf(isObject),
+  sources: listOf(isAtPosition),
+  requestId: isText,
+  trace: isObject,
+  attempts: isCount,
+  state: isText,
+  epoch: isCount,
+}
+
+const statuses: readonly unknown[] = ['active', 'done', 'error', 'stopped']
+
+const requiredBeside = ['time', 'created', 'revision', 'status', 'due', 'sources', 'refusals', 'attempts']
+
+const besideFields: Readonly<Record<string, Check>> = {
+  time: value => value === 'arrival' || value === 'source',
+  created: isTime,
+  revision: isCount,
+  status: value => statuses.includes(value),
+  value: () => true,
+  due: orNull(isTime),
+  lease: isObject,
+  sources: listOf(isAtPosition),
+  outbox: listOf(isCount),
+  published: orNull(isObject),
+  inbox: listOf(isObject),
+  waiting: isCount,
+  mailing: listOf(isCount),
+  mailed: orNull(isObject),
+  returns: listOf(isObject),
+  refusals: listOf(isAtPosition),
+  attempts: value => isObject(value) && Object.values(value as object).every(isCount),
+  parked: orNull(isObject),
+  held: isFlag,
+  process: orNull(isText),
+  parent: orNull(isObject),
+  linked: isFlag,
+}
+
+/** The fields that are ours, each as it should be. Others are not taken: they could stand for what an id is made of. */
+function checked(
+  written: unknown,
+  fields: Readonly<Record<string, Check>>,
+  required: readonly string[] = [],
+): Record<string, unknown> {
+  if (!isObject(written)) throw new TypeError(`there is ${JSON.stringify(written)} where an object should be`)
+  const found: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(written as object)) {
+    if (!Object.hasOwn(fields, name)) continue
+    if (!fields[name]!(value)) throw new TypeError(`its ${name} is ${JSON.stringify(value).slice(0, 80)}`)
+    found[name] = value
+  }
+  for (const name of required) if (!Object.hasOwn(found, name)) throw new TypeError(`it has no ${name}`)
+  return found
+}
+
+/** Whatever is wrong with a line is told alike. */
+function reading<T>(line: string, object: string, read: (parsed: Record<string, unknown>) => T): T {
+  try {
+    return read(JSON.parse(line) as Record<string, unknown>)
+  } catch (error) {
+    throw badProvenance(object, `a line cannot be read (${messageOf(error)}): ${JSON.stringify(line.slice(0, 80))}`)
+  }
+}
+
+/** An object without a prototype: any text may be a name in it. */
+function bare<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
+  const object: Record<string, T> = Object.create(null)
+  for (const [name, value] of entries) object[name] = value
+  return object
+}

@@ -1,0 +1,43 @@
+import { XMachinesError } from '../../actors/errors.ts'
+import { readCommit } from './branch.ts'
+import { isId, ownRef, runPrefix } from './layout.ts'
+import type { Repository } from './repository.ts'
+import { walkBack } from './run-history.ts'
+
+/** A run that a clone remembers of where it came from, and has no branch of its own for. */
+export interface RemoteRun {
+  readonly run: string
+  readonly remote: string
+  readonly oid: string
+}
+
+/** Such runs, each of the remote that has most of it. @throws ARCHIVE_DIFFERS where two remotes have it differently; COMMIT_DAMAGED */
+export function remoteRuns(repository: Repository): ReadonlyMap<string, RemoteRun> {
+  const { refs, objectFormat } = repository
+  const all = refs.all()
+  const found = new Map<string, RemoteRun>()
+  for (const [name, oid] of all) {
+    const own = ownRef(name)
+    if (own?.kind !== 'run' || own.local || !isId(own.id, objectFormat) || all.has(runPrefix + own.id)) continue
+    const remote = name.split('/')[2]!
+    const fresh = { run: own.id, remote, oid }
+    const known = found.get(own.id)
+    found.set(own.id, known === undefined ? fresh : longer(repository, known, fresh))
+  }
+  return found
+}
+
+function longer(repository: Repository, one: RemoteRun, other: RemoteRun): RemoteRun {
+  const { run } = one
+  if (one.oid === other.oid) return one
+  const [seq, otherSeq] = [one, other].map(({ oid }) => readCommit(repository, run, oid).seq) as [number, number]
+  const [long, short] = seq >= otherSeq ? [one, other] : [other, one]
+  const links = walkBack(repository, run, long.oid, Math.min(seq, otherSeq))
+  if (links.some(({ oid }) => oid === short.oid)) return long
+  const names = [one.remote, other.remote].sort()
+  throw new XMachinesError(
+    'ARCHIVE_DIFFERS',
+    `${names.join(' and ')} have different histories of run ${run}. Say which one counts: git branch r/${run} ${long.remote}/r/${run}`,
+    { details: { run, remotes: names, path: repository.gitdir } },
+  )
+}
