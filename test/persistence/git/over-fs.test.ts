@@ -219,6 +219,19 @@ test('many operations become one file, also if that ends in the middle; a file t
   })
 })
 
+test('a branch where ours are, with a name that none of ours has, is refused by its name', async () => {
+  const { volume, fs } = memory()
+  const store = gitStore({ gitdir: '/r.git', fs })
+  const run = await new TestRun('sha1').create(store, {}, 1)
+  await store.close()
+  volume.mkdirSync('/r.git/refs/heads/r', { recursive: true })
+  volume.writeFileSync('/r.git/refs/heads/r/feature', volume.readFileSync('/r.git/refs/heads/xmachines/provenance'))
+  await expect(gitStore({ gitdir: '/r.git', fs }).head(run.id)).rejects.toMatchObject({
+    code: 'STORE_FOREIGN',
+    details: { ref: 'refs/heads/r/feature' },
+  })
+})
+
 test('what cannot be is refused', async () => {
   expect(() => gitStore({ dir: '/r', fs: {} as never })).toThrow(/promises.readFile/)
   expect(() => gitStore({ fs: memory().fs } as never)).toThrow(TypeError)
