@@ -13,6 +13,8 @@ import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { nodeScript } from '../../node-script.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { Faults } from '../filesystem/faults.ts'
+import { openStore } from '../filesystem/stores.ts'
 import { filled } from './filled.ts'
 import { fsck, git, gitTries } from './stock-git.ts'
 
@@ -190,6 +192,25 @@ describe('a crash', () => {
     truncateSync(join(gitdir, 'packed-refs'), 0)
     await expect(opened(gitdir).head(run.id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
   })
+})
+
+test('a unit whose append ended in doubt, and that is there at the next open, is on its branch then', async () => {
+  const gitdir = place()
+  const faults = new Faults()
+  const settings = { gitdir, objectFormat: 'sha1', onWarning: () => {} } as const
+  const openJournal = (dir: string): Store => openStore(dir, { files: faults.files, fsync: true }).store
+  const open = () => openFilePlace({ ...settings, bare: true, fsync: true, openJournal })
+  const store = new GitStore({ ...settings, interval: 1e9, open })
+  const run = await new TestRun('sha1').create(store, {}, 2)
+  faults.failSync('EIO')
+  faults.fail('ftruncateSync', 'EIO')
+  await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  expect(faults.left).toBe(0)
+  await store.close()
+  const again = opened(gitdir, { fsync: true })
+  expect((await again.head(run.id))!.seq).toBe(3)
+  const last = (await collect(again.read(run.id))).at(-1)!
+  expect(branch(gitdir, run)).toBe(last.id)
 })
 
 describe('what others brought', () => {
