@@ -7,10 +7,11 @@ import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
 import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
 import type { Depot } from './depot.ts'
-import { badCommit, foreign } from './failures.ts'
+import { badCommit, foreign, sourceFailure, untidied, writeFailure } from './failures.ts'
 import { Flush } from './flush.ts'
 import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
 import { besideLine, unitsLine } from './provenance.ts'
+import { RefMoved } from './ref-change.ts'
 import type { Repository } from './repository.ts'
 
 /** What an archiver has done so far. */
@@ -44,6 +45,7 @@ export class Archiver {
   readonly #revisions = new Map<string, number>()
   /** Whether branches may be somebody else's work. */
   #doubts = false
+  #drops = 0
   #flush: Flush
 
   constructor(repository: Repository, depot: Depot) {
@@ -104,7 +106,7 @@ export class Archiver {
     this.#revisions.set(run, head.revision)
   }
 
-  /** Makes durable what was taken. Resolves when the branches say so. */
+  /** Makes durable what was taken. Resolves when the branches say so. @throws RefMoved, and what has a code */
   async commit(): Promise<void> {
     const flush = this.#flush
     if (flush.isEmpty) return
@@ -114,30 +116,60 @@ export class Archiver {
       this.counts.flushes++
     } catch (error) {
       this.forget()
-      throw error
+      throw error instanceof RefMoved ? error : writeFailure(error, this.#repository.gitdir)
     }
-    await this.#depot.tidy()
+    await this.#tidy()
   }
 
   /** Brings the side refs up to date with what is committed. @returns whether something is left */
   async checkpoint(store: StateSource, how: CheckpointPiece): Promise<boolean> {
-    const isLeft = await this.#checkpoints.write(store, how)
-    await this.#depot.tidy()
+    const { gitdir } = this.#repository
+    const states: StateSource = {
+      loadSnapshot: run =>
+        store.loadSnapshot(run).catch(error => {
+          throw sourceFailure(error, store.location, gitdir)
+        }),
+      location: store.location,
+    }
+    const isLeft = await this.#checkpoints.write(states, how).catch(error => {
+      throw error instanceof RefMoved ? error : writeFailure(error, gitdir)
+    })
+    await this.#tidy()
     return isLeft
+  }
+
+  /** How often what was in hand was dropped, runs among it that `take` was done with. */
+  get drops(): number {
+    return this.#drops
   }
 
   /** Drops what is in hand: the branches say again where it stands. */
   forget(): void {
+    this.#drops++
     this.#doubts = true
     this.#flush = new Flush(this.#repository, this.#depot)
     this.#known.clear()
     this.#revisions.clear()
   }
 
+  async #tidy(): Promise<void> {
+    await this.#depot.tidy().catch(error => {
+      throw untidied(error, this.#repository.gitdir)
+    })
+  }
+
+  #ref(name: string): string | undefined {
+    try {
+      return this.#repository.refs.get(name)
+    } catch (error) {
+      throw writeFailure(error, this.#repository.gitdir)
+    }
+  }
+
   #where(run: string): Known | undefined {
     const known = this.#known.get(run)
     if (known !== undefined) return known
-    const oid = this.#repository.refs.get(runPrefix + run)
+    const oid = this.#ref(runPrefix + run)
     if (oid === undefined) return undefined
     const found = { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
     this.#known.set(run, found)
@@ -186,7 +218,7 @@ export class Archiver {
 
   async #machine(store: Store, oid: string): Promise<void> {
     const ref = machinePrefix + oid
-    if (this.#flush.sets(ref) || this.#repository.refs.get(ref) !== undefined) return
+    if (this.#flush.sets(ref) || this.#ref(ref) !== undefined) return
     const record = await store.machine(oid)
     const commit = record && machineCommit(this.#repository.objectFormat, record)
     if (commit?.oid !== oid) {

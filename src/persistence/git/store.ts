@@ -221,7 +221,9 @@ export class GitStore implements Store {
       heads: () => this.#heads(journal),
       committed: failed => {
         this.#inHand.clear()
-        for (const run of failed) this.#failed.add(run)
+        // What is wrong with a run or its branch is looked at again with the run's next unit; all else may heal by itself.
+        for (const [run, { code }] of failed)
+          (code === 'ARCHIVE_DIFFERS' || code === 'COMMIT_DAMAGED' ? this.#failed : this.#changed).add(run)
       },
       onError: onWarning,
     })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
@@ -8,6 +8,7 @@ import { type Archive, archive } from '../../../src/persistence/git/index.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { override } from '../store-door.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
@@ -161,6 +162,47 @@ test('Git may repack, collect and pack refs meanwhile, and push', async () => {
   git(gitdir, 'push', '-q', plain, '+refs/*:refs/*')
   git(gitdir, 'bundle', 'create', '-q', `${plain}.bundle`, '--all')
   expectWhole(plain, runs)
+})
+
+test("what the store cannot give is told as the store's; what the repository cannot take as its own", async () => {
+  const store = memoryStore()
+  await new TestRun('sha1').create(store, {}, 2)
+  let isBroken = true
+  const read: Store['read'] = (run, options) => {
+    if (isBroken) throw new Error('no connection')
+    return store.read(run, options)
+  }
+  const gitdir = place()
+  const archived = started(override(store, { read }), gitdir)
+  await expect(archived.caughtUp()).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringMatching(/^What the store memory holds could not be read, .*no connection/),
+  })
+  isBroken = false
+  expect((await archived.caughtUp()).units).toBe(2)
+  await archived.close()
+  rmSync(join(gitdir, 'packed-refs'))
+  mkdirSync(join(gitdir, 'packed-refs'))
+  await expect(started(store, gitdir).caughtUp()).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringMatching(/^The repository .* could not be written to: EISDIR/),
+  })
+})
+
+test('a foreign branch is refused until it is renamed; another hash for good', async () => {
+  const { store } = await filled()
+  const gitdir = place()
+  const first = started(store, gitdir)
+  await first.caughtUp()
+  await first.close()
+  git(gitdir, 'update-ref', 'refs/heads/r/feature', 'refs/heads/xmachines/provenance')
+  const archived = started(store, gitdir)
+  await expect(archived.caughtUp()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+  git(gitdir, 'branch', '-m', 'r/feature', 'feature')
+  await expect(archived.caughtUp()).resolves.toBeDefined()
+  const other = started(memoryStore({ objectFormat: 'sha256' }), gitdir)
+  for (let round = 0; round < 2; round++)
+    await expect(other.caughtUp()).rejects.toMatchObject({ code: 'OBJECT_FORMAT_MISMATCH' })
 })
 
 describe('a repository', () => {

@@ -213,6 +213,94 @@ test('a unit whose append ended in doubt, and that is there at the next open, is
   expect(branch(gitdir, run)).toBe(last.id)
 })
 
+/** A store whose steps on the repository the test may refuse. */
+function refusing(
+  gitdir: string,
+  refuses: (step: keyof GitFiles, path: string) => boolean,
+  more: object = {},
+): GitStore {
+  const files: GitFiles = { ...systemFiles }
+  for (const name of Object.keys(systemFiles) as (keyof GitFiles)[]) {
+    const whole = systemFiles[name] as (...args: unknown[]) => Promise<void>
+    Object.assign(files, {
+      [name]: async (...args: unknown[]) => {
+        if (refuses(name, String(args.at(name === 'write' ? 0 : -1))))
+          throw Object.assign(new Error('EACCES: as the test wants it'), { code: 'EACCES' })
+        await whole(...args)
+      },
+    })
+  }
+  const settings = { gitdir, objectFormat: 'sha1', interval: 1e9, onWarning: () => {}, ...more } as const
+  const open = () => openFilePlace({ ...settings, bare: true, fsync: true, files })
+  return new GitStore({ ...settings, open })
+}
+
+describe('a repository that may not be written to', () => {
+  test('for a while is told, tried again, and has everything once it may', async () => {
+    const gitdir = place()
+    let isRefused = false
+    const warned: string[] = []
+    let warn = (): void => {}
+    let set = (): void => {}
+    const store = refusing(
+      gitdir,
+      (step, path) => {
+        const isSet = step === 'rename' && path.endsWith('packed-refs')
+        if (isSet && !isRefused) setImmediate(() => set())
+        return isRefused && step === 'link'
+      },
+      {
+        interval: 1,
+        onWarning: ({ code }: { code: string }) => {
+          warned.push(code)
+          warn()
+        },
+      },
+    )
+    await store.append([])
+    isRefused = true
+    const told = new Promise<void>(resolve => {
+      warn = () => {
+        if (warned.length >= 3) resolve()
+      }
+    })
+    const run = await new TestRun('sha1').create(store, {}, 2)
+    await told
+    expect(new Set(warned)).toEqual(new Set(['STORE_READ_ONLY']))
+    const written = new Promise<void>(resolve => {
+      set = resolve
+    })
+    isRefused = false
+    await written
+    expect(branch(gitdir, run)).toBe(headOf(run))
+    await store.close()
+  })
+
+  test('in the middle of a pass loses no run that the pass had taken before', async () => {
+    const gitdir = place()
+    let isRefused = false
+    let warn = (_: unknown): void => {}
+    const more = { interval: 1, onWarning: (warning: unknown) => warn(warning) }
+    const store = refusing(gitdir, step => isRefused && step === 'link', more)
+    await store.append([])
+    isRefused = true
+    const told = new Promise(resolve => {
+      warn = resolve
+    })
+    // Of the second one the beginning fills a pack, which is written before the pass is at its end.
+    const [small, large] = [new TestRun('sha1'), new TestRun('sha1')]
+    const text = 'x'.repeat(1e6)
+    const units = Array.from({ length: 10 }, (_, n) => testUnit(n + 1, { events: [{ type: 'E', n, text }] }))
+    const items = [small.creates({}, 2), { ...large.creates(), units: [large.beginning, ...units] }]
+    const outcomes = await store.append(items)
+    for (const [at, run] of [small, large].entries()) run.follow(items[at]!, outcomes[at])
+    expect(await told).toMatchObject({ code: 'STORE_READ_ONLY' })
+    isRefused = false
+    await store.close()
+    for (const run of [small, large]) expect(branch(gitdir, run)).toBe(headOf(run))
+  })
+})
+
 describe('what others brought', () => {
   test('a clone without a journal goes on: the same runs, ids and what was recorded; they are held', async () => {
     const { store: source, runs } = await filled()
