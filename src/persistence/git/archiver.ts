@@ -9,6 +9,7 @@ import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoin
 import type { Depot } from './depot.ts'
 import { badCommit, foreign, sourceFailure, untidied, writeFailure } from './failures.ts'
 import { Flush } from './flush.ts'
+import { IdTable } from './id-table.ts'
 import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
 import { besideLine, unitsLine } from './provenance.ts'
 import { RefMoved } from './ref-change.ts'
@@ -41,14 +42,19 @@ export class Archiver {
   readonly #repository: Repository
   readonly #depot: Depot
   readonly #checkpoints: Checkpoints
+  /** Where runs stand that moved: those in hand, and the last ones before; the least recently moved first. */
   readonly #known = new Map<string, Known>()
-  readonly #revisions = new Map<string, number>()
+  readonly #mostKnown: number
+  /** Of each run the revision that was taken: a listing is compared with it, and looks at no branch. */
+  readonly #revisions = new IdTable()
   /** Whether branches may be somebody else's work. */
   #doubts = false
   #drops = 0
   #flush: Flush
 
-  constructor(repository: Repository, depot: Depot) {
+  /** @param mostKnown so many runs need not be looked up when they move again */
+  constructor(repository: Repository, depot: Depot, { mostKnown = 65_536 } = {}) {
+    this.#mostKnown = mostKnown
     this.#repository = repository
     this.#depot = depot
     this.#checkpoints = new Checkpoints(repository, depot)
@@ -80,8 +86,8 @@ export class Archiver {
     // Whoever pushed units that the store has not got: they stay.
     if (known !== undefined && known.seq > seq) return
     // What is kept beside it was written with its last unit; what has changed since is written with the next one.
-    if (known?.seq === seq && !this.#revisions.has(run)) {
-      if (this.#doubts && !known.compared) this.#known.set(run, await this.#compare(store, head, known))
+    if (known?.seq === seq && this.#revisions.get(run) === undefined) {
+      if (this.#doubts && !known.compared) await this.#compare(store, head, known)
       this.#revisions.set(run, head.revision)
       return
     }
@@ -101,7 +107,7 @@ export class Archiver {
     }
     if (at === undefined) throw badCommit(run, run, 'the store that is archived has not got its first unit')
     if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }
-    this.#known.set(run, at)
+    this.#keep(run, at)
     this.#flush.line(run, besideLine(head, at.created!))
     this.#revisions.set(run, head.revision)
   }
@@ -117,6 +123,11 @@ export class Archiver {
     } catch (error) {
       this.forget()
       throw error instanceof RefMoved ? error : writeFailure(error, this.#repository.gitdir)
+    }
+    // Their branches say now where they stand.
+    for (const run of this.#known.keys()) {
+      if (this.#known.size <= this.#mostKnown) break
+      this.#known.delete(run)
     }
     await this.#tidy()
   }
@@ -171,9 +182,12 @@ export class Archiver {
     if (known !== undefined) return known
     const oid = this.#ref(runPrefix + run)
     if (oid === undefined) return undefined
-    const found = { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
-    this.#known.set(run, found)
-    return found
+    return { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
+  }
+
+  #keep(run: string, known: Known): void {
+    this.#known.delete(run)
+    this.#known.set(run, known)
   }
 
   /** The shared units of a fork lie on the branch of the run that has them. */
@@ -211,7 +225,7 @@ export class Archiver {
     this.#flush.set(runPrefix + run, from.oid, oid)
     this.#flush.units(run, batch)
     const known = { oid, seq, machine, created, compared: true }
-    this.#known.set(run, known)
+    this.#keep(run, known)
     if (this.#flush.size >= longestPack) await this.commit()
     return known
   }

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
+import { Archiver } from '../../../src/persistence/git/archiver.ts'
 import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { type Archive, archive } from '../../../src/persistence/git/index.ts'
+import { packDepot } from '../../../src/persistence/git/pack-depot.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
@@ -114,6 +116,36 @@ test('a store that grows is followed without being asked, and never waits', asyn
   // Passes follow each other by themselves: this one is not the first.
   while (units < 60) ({ units } = await archived.caughtUp())
   expectWhole(gitdir, [run])
+})
+
+test('a run that moved long ago is looked up again, one that moved last is not; both go on, each unit once', async () => {
+  const store = memoryStore()
+  const runs = await Promise.all(Array.from({ length: 12 }, () => new TestRun('sha1').create(store, {}, 2)))
+  const gitdir = place()
+  const writer = await RepositoryWriter.open(gitdir, { bare: true, source: store })
+  const { repository } = writer
+  const archiver = new Archiver(repository, packDepot(repository, repository.refs, systemFiles), { mostKnown: 4 })
+  const take = async (run: TestRun): Promise<void> => archiver.take(store, (await store.head(run.id))!)
+  for (const run of runs) await take(run)
+  await archiver.commit()
+  const looks = vi.spyOn(repository.refs, 'get')
+  const looked = (run: TestRun): boolean => looks.mock.calls.some(([name]) => name === `refs/heads/r/${run.id}`)
+  for (const run of runs) {
+    await run.goOn(store)
+    await take(run)
+    // A second time before it is committed: what is in hand is never forgotten.
+    await run.goOn(store)
+    await take(run)
+  }
+  expect(runs.map(looked)).toEqual(runs.map((_, at) => at < 8))
+  await archiver.commit()
+  expect(archiver.counts.units).toBe(12 * 4)
+  // Nothing has happened since: a listing looks at no branch, whichever runs are known.
+  looks.mockClear()
+  for await (const head of store.list()) expect(archiver.isTaken(head)).toBe(true)
+  expect(looks).not.toHaveBeenCalled()
+  await writer.close()
+  expectWhole(gitdir, runs)
 })
 
 test('many packs become few', async () => {
