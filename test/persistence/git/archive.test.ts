@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
 import { Archiver } from '../../../src/persistence/git/archiver.ts'
-import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
+import { type FileContent, type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { type Archive, archive } from '../../../src/persistence/git/index.ts'
 import { packDepot } from '../../../src/persistence/git/pack-depot.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
@@ -286,6 +286,18 @@ describe('a repository', () => {
   })
 })
 
+async function firstHalf(content: FileContent): Promise<FileContent> {
+  if (typeof content === 'string') return content.slice(0, content.length >> 1)
+  const bytes = content instanceof Uint8Array ? content : Buffer.concat(await collected(content))
+  return bytes.subarray(0, bytes.length >> 1)
+}
+
+async function collected(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = []
+  for await (const piece of pieces) all.push(piece)
+  return all
+}
+
 /** Files that end at the `last`-th step, in the middle of it. */
 function endingAt(last: number): { files: GitFiles; readonly steps: () => number } {
   let steps = 0
@@ -300,7 +312,7 @@ function endingAt(last: number): { files: GitFiles; readonly steps: () => number
   const files: GitFiles = {
     write: (path, bytes, options) =>
       step(
-        () => systemFiles.write(path, bytes.slice(0, bytes.length >> 1), options),
+        async () => systemFiles.write(path, await firstHalf(bytes), options),
         () => systemFiles.write(path, bytes, options),
       ),
     link: (from, to) => step(nothing, () => systemFiles.link(from, to)),
