@@ -1,16 +1,16 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
-import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, writeUnit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
+import { checkBranches } from './branch-names.ts'
 import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
 import type { Depot } from './depot.ts'
-import { badCommit, foreign, sourceFailure, untidied, writeFailure } from './failures.ts'
+import { badCommit, differs, foreign, sourceFailure, untidied, writeFailure } from './failures.ts'
 import { Flush } from './flush.ts'
 import { IdTable } from './id-table.ts'
-import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
+import { machinePrefix, runPrefix } from './layout.ts'
 import { besideLine, unitsLine } from './provenance.ts'
 import { RefMoved } from './ref-change.ts'
 import type { Repository } from './repository.ts'
@@ -251,15 +251,6 @@ export class Archiver {
   }
 }
 
-/** @throws STORE_FOREIGN for a branch where ours are, with a name that none of ours has */
-export function checkBranches(gitdir: string, format: 'sha1' | 'sha256', names: Iterable<string>): void {
-  for (const name of names) {
-    const own = ownRef(name)
-    if (own === undefined || own.kind === 'provenance' || isId(own.id, format)) continue
-    throw foreign(gitdir, `has a branch ${name}, which names no ${own.kind}`, 'Rename that branch.', { ref: name })
-  }
-}
-
 async function firstUnit(store: Store, run: string): Promise<Unit> {
   for await (const unit of store.read(run, { from: 0, to: 0, ids: false })) return unit
   throw badCommit(run, run, 'the store that is archived has not got its first unit')
@@ -267,15 +258,4 @@ async function firstUnit(store: Store, run: string): Promise<Unit> {
 
 async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> {
   return (fork ?? (await firstUnit(store, run))).at
-}
-
-/** The repository has another history. */
-export function differs(run: string, seq: number, why: string): XMachinesError {
-  return new XMachinesError(
-    'ARCHIVE_DIFFERS',
-    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
-    {
-      details: { run, seq },
-    },
-  )
 }

@@ -51,3 +51,14 @@ export function badCommit(run: string, commit: string, found: string, details: E
     { details: { run, commit, ...details } },
   )
 }
+
+/** The repository has another history. */
+export function differs(run: string, seq: number, why: string): XMachinesError {
+  return new XMachinesError(
+    'ARCHIVE_DIFFERS',
+    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
+    {
+      details: { run, seq },
+    },
+  )
+}

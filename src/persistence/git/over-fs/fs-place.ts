@@ -1,6 +1,7 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
-import { Archiver, checkBranches } from '../archiver.ts'
+import { Archiver } from '../archiver.ts'
 import { readCommit } from '../branch.ts'
+import { checkBranches } from '../branch-names.ts'
 import { foreign } from '../failures.ts'
 import { branchSeqs, catchUp, fill } from '../fill.ts'
 import { ownRef, runPrefix } from '../layout.ts'

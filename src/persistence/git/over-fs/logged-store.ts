@@ -136,7 +136,8 @@ export class LoggedStore implements Store {
 
   /** Resolves when what was begun is done. */
   async close(): Promise<void> {
-    await this.#read(memory => memory.close())
+    // What cannot be read is not open.
+    await this.#read(memory => memory.close()).catch(() => {})
   }
 
   /** Reads the log, if it is not read yet. @throws STORE_DAMAGED, STORE_UNAVAILABLE */
