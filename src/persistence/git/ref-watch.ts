@@ -1,5 +1,6 @@
-import { type BigIntStats, readdirSync, statSync } from 'node:fs'
+import { type BigIntStats, type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { errnoOf } from './failures.ts'
 
 /** A file system tells times apart that are so far from each other, ms: what changed later than that may have changed once more. */
 const grain = 100
@@ -19,6 +20,7 @@ interface State {
 export class RefWatch {
   readonly #gitdir: string
   #seen: string | undefined
+  #folders: readonly string[] = []
 
   constructor(gitdir: string) {
     this.#gitdir = gitdir
@@ -39,8 +41,6 @@ export class RefWatch {
     }
   }
 
-  #folders: readonly string[] = []
-
   #state(folders: readonly string[]): State {
     const now = Date.now()
     let text = ''
@@ -58,9 +58,19 @@ export class RefWatch {
 function foldersIn(gitdir: string): string[] {
   const folders = [join(gitdir, 'refs/heads'), join(gitdir, 'refs/remotes')]
   for (const folder of folders) {
-    if (statSync(folder, { throwIfNoEntry: false }) === undefined) continue
-    for (const entry of readdirSync(folder, { withFileTypes: true }))
-      if (entry.isDirectory()) folders.push(join(folder, entry.name))
+    for (const entry of entriesOf(folder)) if (entry.isDirectory()) folders.push(join(folder, entry.name))
   }
   return folders
+}
+
+/** What is in a folder, if it is one: of a reftable, `refs/heads` is a file, which who opens the repository refuses. */
+function entriesOf(folder: string): readonly Dirent[] {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return []
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    // Git removes folders that are empty.
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
 }
