@@ -82,7 +82,7 @@ export function archive(source: Store | UnitSource, options: ArchiveOptions): Ar
     rest: 5,
     onError,
     heads: until => moved?.heads(until) ?? store.list({ signal: until }),
-    committed: failed => moved?.committed(failed),
+    committed: failed => moved?.committed([...failed.keys()]),
     open: async () => {
       writing ??= await RepositoryWriter.open(gitdir, { bare: options.gitdir !== undefined, source: store })
       return writing.archiver

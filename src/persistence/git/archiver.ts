@@ -1,16 +1,18 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
-import { XMachinesError } from '../../actors/errors.ts'
 import { machineCommit, runCommit, writeUnit } from '../../actors/identity/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
+import { checkBranches } from './branch-names.ts'
 import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
 import type { Depot } from './depot.ts'
-import { badCommit, foreign } from './failures.ts'
+import { badCommit, differs, foreign, sourceFailure, untidied, writeFailure } from './failures.ts'
 import { Flush } from './flush.ts'
-import { isId, machinePrefix, ownRef, runPrefix } from './layout.ts'
+import { IdTable } from './id-table.ts'
+import { machinePrefix, runPrefix } from './layout.ts'
 import { besideLine, unitsLine } from './provenance.ts'
+import { RefMoved } from './ref-change.ts'
 import type { Repository } from './repository.ts'
 
 /** What an archiver has done so far. */
@@ -40,13 +42,19 @@ export class Archiver {
   readonly #repository: Repository
   readonly #depot: Depot
   readonly #checkpoints: Checkpoints
+  /** Where runs stand that moved: those in hand, and the last ones before; the least recently moved first. */
   readonly #known = new Map<string, Known>()
-  readonly #revisions = new Map<string, number>()
+  readonly #mostKnown: number
+  /** Of each run the revision that was taken: a listing is compared with it, and looks at no branch. */
+  readonly #revisions = new IdTable()
   /** Whether branches may be somebody else's work. */
   #doubts = false
+  #drops = 0
   #flush: Flush
 
-  constructor(repository: Repository, depot: Depot) {
+  /** @param mostKnown so many runs need not be looked up when they move again */
+  constructor(repository: Repository, depot: Depot, { mostKnown = 65_536 } = {}) {
+    this.#mostKnown = mostKnown
     this.#repository = repository
     this.#depot = depot
     this.#checkpoints = new Checkpoints(repository, depot)
@@ -78,8 +86,8 @@ export class Archiver {
     // Whoever pushed units that the store has not got: they stay.
     if (known !== undefined && known.seq > seq) return
     // What is kept beside it was written with its last unit; what has changed since is written with the next one.
-    if (known?.seq === seq && !this.#revisions.has(run)) {
-      if (this.#doubts && !known.compared) this.#known.set(run, await this.#compare(store, head, known))
+    if (known?.seq === seq && this.#revisions.get(run) === undefined) {
+      if (this.#doubts && !known.compared) await this.#compare(store, head, known)
       this.#revisions.set(run, head.revision)
       return
     }
@@ -99,12 +107,12 @@ export class Archiver {
     }
     if (at === undefined) throw badCommit(run, run, 'the store that is archived has not got its first unit')
     if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }
-    this.#known.set(run, at)
+    this.#keep(run, at)
     this.#flush.line(run, besideLine(head, at.created!))
     this.#revisions.set(run, head.revision)
   }
 
-  /** Makes durable what was taken. Resolves when the branches say so. */
+  /** Makes durable what was taken. Resolves when the branches say so. @throws RefMoved, and what has a code */
   async commit(): Promise<void> {
     const flush = this.#flush
     if (flush.isEmpty) return
@@ -114,34 +122,72 @@ export class Archiver {
       this.counts.flushes++
     } catch (error) {
       this.forget()
-      throw error
+      throw error instanceof RefMoved ? error : writeFailure(error, this.#repository.gitdir)
     }
-    await this.#depot.tidy()
+    // Their branches say now where they stand.
+    for (const run of this.#known.keys()) {
+      if (this.#known.size <= this.#mostKnown) break
+      this.#known.delete(run)
+    }
+    await this.#tidy()
   }
 
   /** Brings the side refs up to date with what is committed. @returns whether something is left */
   async checkpoint(store: StateSource, how: CheckpointPiece): Promise<boolean> {
-    const isLeft = await this.#checkpoints.write(store, how)
-    await this.#depot.tidy()
+    const { gitdir } = this.#repository
+    const states: StateSource = {
+      loadSnapshot: run =>
+        store.loadSnapshot(run).catch(error => {
+          throw sourceFailure(error, store.location, gitdir)
+        }),
+      location: store.location,
+    }
+    const isLeft = await this.#checkpoints.write(states, how).catch(error => {
+      throw error instanceof RefMoved ? error : writeFailure(error, gitdir)
+    })
+    await this.#tidy()
     return isLeft
+  }
+
+  /** How often what was in hand was dropped, runs among it that `take` was done with. */
+  get drops(): number {
+    return this.#drops
   }
 
   /** Drops what is in hand: the branches say again where it stands. */
   forget(): void {
+    this.#drops++
     this.#doubts = true
     this.#flush = new Flush(this.#repository, this.#depot)
     this.#known.clear()
     this.#revisions.clear()
   }
 
+  async #tidy(): Promise<void> {
+    await this.#depot.tidy().catch(error => {
+      throw untidied(error, this.#repository.gitdir)
+    })
+  }
+
+  #ref(name: string): string | undefined {
+    try {
+      return this.#repository.refs.get(name)
+    } catch (error) {
+      throw writeFailure(error, this.#repository.gitdir)
+    }
+  }
+
   #where(run: string): Known | undefined {
     const known = this.#known.get(run)
     if (known !== undefined) return known
-    const oid = this.#repository.refs.get(runPrefix + run)
+    const oid = this.#ref(runPrefix + run)
     if (oid === undefined) return undefined
-    const found = { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
-    this.#known.set(run, found)
-    return found
+    return { ...readHead(this.#repository, run, oid), created: undefined, compared: oid === run }
+  }
+
+  #keep(run: string, known: Known): void {
+    this.#known.delete(run)
+    this.#known.set(run, known)
   }
 
   /** The shared units of a fork lie on the branch of the run that has them. */
@@ -179,14 +225,14 @@ export class Archiver {
     this.#flush.set(runPrefix + run, from.oid, oid)
     this.#flush.units(run, batch)
     const known = { oid, seq, machine, created, compared: true }
-    this.#known.set(run, known)
+    this.#keep(run, known)
     if (this.#flush.size >= longestPack) await this.commit()
     return known
   }
 
   async #machine(store: Store, oid: string): Promise<void> {
     const ref = machinePrefix + oid
-    if (this.#flush.sets(ref) || this.#repository.refs.get(ref) !== undefined) return
+    if (this.#flush.sets(ref) || this.#ref(ref) !== undefined) return
     const record = await store.machine(oid)
     const commit = record && machineCommit(this.#repository.objectFormat, record)
     if (commit?.oid !== oid) {
@@ -205,15 +251,6 @@ export class Archiver {
   }
 }
 
-/** @throws STORE_FOREIGN for a branch where ours are, with a name that none of ours has */
-export function checkBranches(gitdir: string, format: 'sha1' | 'sha256', names: Iterable<string>): void {
-  for (const name of names) {
-    const own = ownRef(name)
-    if (own === undefined || own.kind === 'provenance' || isId(own.id, format)) continue
-    throw foreign(gitdir, `has a branch ${name}, which names no ${own.kind}`, 'Rename that branch.', { ref: name })
-  }
-}
-
 async function firstUnit(store: Store, run: string): Promise<Unit> {
   for await (const unit of store.read(run, { from: 0, to: 0, ids: false })) return unit
   throw badCommit(run, run, 'the store that is archived has not got its first unit')
@@ -221,15 +258,4 @@ async function firstUnit(store: Store, run: string): Promise<Unit> {
 
 async function createdOf(store: Store, { run, fork }: RunHead): Promise<number> {
   return (fork ?? (await firstUnit(store, run))).at
-}
-
-/** The repository has another history. */
-export function differs(run: string, seq: number, why: string): XMachinesError {
-  return new XMachinesError(
-    'ARCHIVE_DIFFERS',
-    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
-    {
-      details: { run, seq },
-    },
-  )
 }

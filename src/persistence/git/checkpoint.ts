@@ -34,7 +34,7 @@ export interface CheckpointPiece {
 }
 
 /** Where states come from. */
-export type StateSource = Pick<Store, 'loadSnapshot'>
+export type StateSource = Pick<Store, 'loadSnapshot' | 'location'>
 
 /**
  * The side refs that people and readers want, and that no append waits for: notes on the commits of units, and newest

@@ -1,6 +1,7 @@
 import type { ListOptions, RunHead, Store } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { RepositoryPlace } from './place.ts'
+import { RefWatch } from './ref-watch.ts'
 import { gitdirOf, openRepository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
 import { runBranches } from './run-branches.ts'
@@ -8,8 +9,9 @@ import { readCreation } from './run-history.ts'
 
 /**
  * The runs of a repository, to read: one that a store is archived into, or any clone of it, bare or not, however Git has
- * packed it. A store that refuses to write (`STORE_READ_ONLY`); the branches are shown as they were at the first
- * operation. Each commit's id is checked against its bytes.
+ * packed it. A store that refuses to write (`STORE_READ_ONLY`). Shows the branches as they are: what an archive, a Git store
+ * or a push adds meanwhile is seen by the next operation, so `watchRun` follows it. Each commit's id is checked against its
+ * bytes.
  *
  * What was recorded beside the histories comes with the branch `xmachines/provenance`. Without it, outputs and state
  * hashes of units and the status of runs are not known.
@@ -21,7 +23,7 @@ import { readCreation } from './run-history.ts'
  */
 export function openClone(place: RepositoryPlace): Store {
   const gitdir = gitdirOf(place)
-  return new RepositoryStore(gitdir, () => openRepository(gitdir))
+  return new RepositoryStore(gitdir, () => openRepository(gitdir), new Map(), new RefWatch(gitdir))
 }
 
 /** Whether a store knows how all units of a run were recorded: only a clone may not. */

@@ -16,12 +16,26 @@ export function errnoOf(error: unknown): string | undefined {
     : undefined
 }
 
-/** What the system's refusal to write to a repository means to a caller. What has a code already goes through. */
+/** What the system's refusal to read or write a repository means to a caller. What has a code already goes through. */
 export function writeFailure(error: unknown, gitdir: string): XMachinesError {
   if (XMachinesError.is(error)) return error
   const code = codes[errnoOf(error) ?? ''] ?? 'STORE_UNAVAILABLE'
   const text = `The repository ${gitdir} could not be written to: ${messageOf(error)}. Its branches are as they were.`
   return new XMachinesError(code, text, { cause: error, details: { path: gitdir, errno: errnoOf(error) } })
+}
+
+/** Small packs could not be merged: a matter of tidiness, after all was committed. */
+export function untidied(error: unknown, gitdir: string): XMachinesError {
+  const code = codes[errnoOf(error) ?? ''] ?? 'STORE_UNAVAILABLE'
+  const text = `All is committed, but the packs of ${gitdir} could not be merged: ${messageOf(error)}. Look at that folder; \`git gc\` merges them too.`
+  return new XMachinesError(code, text, { cause: error, details: { path: gitdir, errno: errnoOf(error) } })
+}
+
+/** What is archived could not be read. What has a code already goes through. */
+export function sourceFailure(error: unknown, location: string, gitdir: string): XMachinesError {
+  if (XMachinesError.is(error)) return error
+  const text = `What the store ${location} holds could not be read, to be committed to ${gitdir}: ${messageOf(error)}. It is tried again.`
+  return new XMachinesError('STORE_UNAVAILABLE', text, { cause: error, details: { path: location } })
 }
 
 /** The place holds something else. */
@@ -35,5 +49,16 @@ export function badCommit(run: string, commit: string, found: string, details: E
     'COMMIT_DAMAGED',
     `Commit ${commit} of run ${run} is bad: ${found}. Fetch it again from a clone that has it whole.`,
     { details: { run, commit, ...details } },
+  )
+}
+
+/** The repository has another history. */
+export function differs(run: string, seq: number, why: string): XMachinesError {
+  return new XMachinesError(
+    'ARCHIVE_DIFFERS',
+    `Run ${run} cannot be committed: ${why} (unit ${seq}). Give the branch another name, or archive into another repository.`,
+    {
+      details: { run, seq },
+    },
   )
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Store } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { fileStore } from '../filesystem/index.ts'
 import { adoptRemotes } from './adoption.ts'
@@ -18,6 +19,8 @@ export interface FilePlaceSettings {
   readonly objectFormat: ObjectFormat
   readonly fsync: boolean
   readonly files?: GitFiles
+  /** Opens the journal: what tests replace to let its files fail. */
+  readonly openJournal?: (dir: string) => Store
   readonly onWarning: (warning: { readonly code: string; readonly message: string }) => void
 }
 
@@ -34,7 +37,8 @@ export async function openFilePlace(settings: FilePlaceSettings): Promise<OpenPl
   })
   const { archiver, repository } = writer
   const inStep = stepOf(repository)
-  const journal = fileStore(dir, { objectFormat, fsync, onWarning })
+  const { openJournal = () => fileStore(dir, { objectFormat, fsync, onWarning }) } = settings
+  const journal = openJournal(dir)
   try {
     await journal.append([])
     if (!inStep.holds()) {

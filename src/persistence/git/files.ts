@@ -1,10 +1,13 @@
 import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { errnoOf } from './failures.ts'
 
+/** What a file will hold: at once, or piece by piece, each written before the next is asked for. */
+export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>
+
 /** How a repository is written to: what tests replace to let it end at any step. Every step is durable when it resolves. */
 export interface GitFiles {
   /** Makes a file that is not there, or (`exclusive: false`) replaces its content. @throws EEXIST */
-  write(path: string, bytes: Uint8Array | string, options?: { readonly exclusive?: boolean }): Promise<void>
+  write(path: string, bytes: FileContent, options?: { readonly exclusive?: boolean }): Promise<void>
   /** Gives a file another name that nothing has yet, whole or not at all. @throws EEXIST */
   link(from: string, to: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -19,7 +22,10 @@ export interface GitFiles {
 export const systemFiles: GitFiles = {
   async write(path, bytes, { exclusive = true } = {}) {
     await closing(await open(path, exclusive ? 'wx' : 'w', 0o644), async file => {
-      await file.writeFile(bytes)
+      const isWhole = typeof bytes === 'string' || bytes instanceof Uint8Array
+      // Each goes on where the one before ended.
+      if (isWhole) await file.writeFile(bytes)
+      else for await (const piece of bytes) await file.writeFile(piece)
       await file.sync()
     })
   },

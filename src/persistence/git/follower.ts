@@ -1,20 +1,20 @@
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
-import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
-import { writeFailure } from './failures.ts'
+import { sourceFailure, writeFailure } from './failures.ts'
 import { RefMoved } from './ref-change.ts'
 
 /** What a follower leans on. */
 export interface FollowerOptions {
   readonly store: Store
   readonly gitdir: string
-  /** Opens the repository; asked until it succeeds, or fails for good. */
+  /** Opens the repository; asked until it succeeds. */
   readonly open: () => Promise<Archiver>
   /** Runs that may have something new. Called once a pass. */
   readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
-  /** What `heads` gave is committed, but for runs that cannot be. */
-  readonly committed?: (failed: readonly string[]) => void
+  /** What `heads` gave is committed, but for runs that could not be, and why. */
+  readonly committed?: (failed: ReadonlyMap<string, XMachinesError>) => void
   /** Whether notes and states are kept beside the branches. @default true */
   readonly sideRefs?: boolean
   /** Time between two passes at least, ms. */
@@ -32,6 +32,11 @@ interface Waiter {
 }
 
 const longestWait = 30_000
+/**
+ * What no waiting mends: hash and format of a store or a repository stay as they are, and what was closed is not opened
+ * again. The cause of all else may be mended while this process runs.
+ */
+const forGood: ReadonlySet<ErrorCode> = new Set(['OBJECT_FORMAT_MISMATCH', 'STORE_FORMAT', 'STORE_CLOSED'])
 /** So many units get their notes at a time. */
 const idlePiece = 4096
 const wholePiece = 65_536
@@ -93,7 +98,7 @@ export class Follower {
       const start = performance.now()
       const flushes = archiver?.counts.flushes ?? 0
       try {
-        archiver ??= await this.#options.open()
+        archiver ??= await this.#open()
         await this.#pass(archiver)
         failures = 0
         for (const { resolve, sideRefs } of waiting) if (!sideRefs) resolve()
@@ -106,10 +111,10 @@ export class Follower {
         archiver?.forget()
         const error = this.#errorOf(thrown)
         failures++
-        if (!error.retryable && error.code !== 'ARCHIVE_DIFFERS' && error.code !== 'COMMIT_DAMAGED')
-          this.#failed = error
+        if (forGood.has(error.code)) this.#failed = error
         for (const { reject } of waiting) reject(error)
-        if (waiting.length === 0 && !(thrown instanceof RefMoved)) this.#options.onError(error)
+        const isOurs = thrown instanceof RefMoved || (signal.aborted && error.code === 'ABORTED')
+        if (waiting.length === 0 && !isOurs) this.#options.onError(error)
       }
       const took = performance.now() - start
       const { interval, rest } = this.#options
@@ -120,6 +125,15 @@ export class Follower {
     }
     for (const { reject } of this.#waiting) reject(this.#failed ?? closed(this.#options.gitdir))
     this.#waiting = []
+  }
+
+  async #open(): Promise<Archiver> {
+    const { open, gitdir } = this.#options
+    try {
+      return await open()
+    } catch (error) {
+      throw writeFailure(error, gitdir)
+    }
   }
 
   /** Writes the side refs: all of it where somebody waits for it, else a piece when nothing else is to be done. */
@@ -146,18 +160,20 @@ export class Follower {
     const { store, heads } = this.#options
     const { signal } = this.#stop
     let wrong: unknown
-    const failed: string[] = []
+    const failed = new Map<string, XMachinesError>()
     let looked = 0
     for await (const head of heads(signal)) {
       if (signal.aborted) break
       if (++looked % 64 === 0) await nextTurn()
       if (archiver.isTaken(head)) continue
+      const { drops } = archiver
       try {
         await archiver.take(store, head)
       } catch (error) {
-        if (!XMachinesError.is(error) || error.retryable) throw error
+        // With what was dropped went other runs, which this pass would not come back to.
+        if (!XMachinesError.is(error) || error.retryable || archiver.drops !== drops) throw error
         wrong ??= error
-        failed.push(head.run)
+        failed.set(head.run, error)
       }
     }
     await archiver.commit()
@@ -166,8 +182,9 @@ export class Follower {
   }
 
   #errorOf(thrown: unknown): XMachinesError {
-    const { gitdir } = this.#options
-    if (!(thrown instanceof RefMoved)) return writeFailure(thrown, gitdir)
+    const { gitdir, store } = this.#options
+    // Whatever the repository does has a code by now.
+    if (!(thrown instanceof RefMoved)) return sourceFailure(thrown, store.location, gitdir)
     return new XMachinesError(
       'STORE_UNAVAILABLE',
       `Somebody else set branches of ${gitdir} meanwhile: ${messageOf(thrown)}. It is tried again.`,

@@ -57,16 +57,6 @@ export class PackWriter {
     this.#keep(oid, start)
   }
 
-  /** Adds an entry of another pack as it stands there: one that is no delta. */
-  copy(oid: string, entry: Uint8Array): void {
-    if (this.#ids.has(oid)) return
-    this.#reserve(entry.length)
-    const start = this.#end
-    this.#bytes.set(entry, start)
-    this.#end = start + entry.length
-    this.#keep(oid, start)
-  }
-
   /** The pack. Nothing can be added afterwards. */
   finish(): Pack {
     const bytes = this.#bytes

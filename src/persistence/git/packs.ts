@@ -4,14 +4,16 @@ import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { textIfThere } from './existing-file.ts'
 import type { GitFiles } from './files.ts'
 import { Objects } from './objects.ts'
-import { idDelta, offsetDelta, type PackFile } from './pack-file.ts'
-import { PackWriter } from './pack-writer.ts'
-import { keepMark, publishPack, temporaryPack } from './publication.ts'
+import type { PackFile } from './pack-file.ts'
+import { hasDeltas, PackMerge } from './pack-merge.ts'
+import { keepMark, nameWritten, temporaryPack } from './publication.ts'
 
 /** With more packs than this, small ones become one: every look for an object asks each of them. */
 const mostPacks = 32
-/** A pack that is longer stays as it is. */
-const longestMerged = 128 << 20
+/** A pack that is longer stays as it is: of a merged one, the index is in memory. */
+const longestMerged = 512 << 20
+/** So many bytes are merged at once at most. */
+const mostMerged = 1 << 30
 
 /** The folder of a repository's packs, as its writer keeps it. */
 export class Packs {
@@ -45,22 +47,18 @@ export class Packs {
     if (names.filter(name => name.endsWith('.pack')).length <= mostPacks) return
     const objects = new Objects([this.#objectsDir], this.#format)
     try {
-      const plain = objects.packs().filter(pack => isMergeable(pack, names) && pack.path.startsWith(this.folder))
-      const chosen = smallOnes(plain)
+      const known = objects.packs().filter(pack => standsAlone(pack, names) && pack.path.startsWith(this.folder))
+      const chosen: PackFile[] = []
+      for (const pack of smallOnes(known)) if (!(await hasDeltas(pack))) chosen.push(pack)
       if (chosen.length < 2) return
-      const merged = new PackWriter(this.#format)
-      for (const pack of chosen) {
-        const ends = [...entriesOf(pack), { id: '', offset: pack.end }]
-        for (let at = 0; at < ends.length - 1; at++) {
-          const { id, offset } = ends[at]!
-          merged.copy(id, pack.bytes(offset, ends[at + 1]!.offset - offset))
-        }
-      }
-      const pack = merged.finish()
-      const { release } = await publishPack(this.#files, this.folder, pack)
+      const merge = await PackMerge.of(chosen, this.#format)
+      const temporary = join(this.folder, `${temporaryPack}merged`)
+      await this.#files.write(temporary, merge.bytes(), { exclusive: false })
+      const { name } = merge.result
+      const { release } = await nameWritten(this.#files, this.folder, temporary, merge.result)
       await release()
       for (const { path } of chosen) {
-        if (path.endsWith(`pack-${pack.name}.pack`)) continue
+        if (path.endsWith(`pack-${name}.pack`)) continue
         // The index first: a pack without one is not looked into.
         await this.#files.remove(`${path.slice(0, -5)}.idx`)
         await this.#files.remove(path)
@@ -71,21 +69,11 @@ export class Packs {
   }
 }
 
-/** The entries of a pack, as they follow each other. */
-function entriesOf({ index }: PackFile): readonly { readonly id: string; readonly offset: number }[] {
-  const entries = Array.from({ length: index.count }, (_, at) => ({ id: index.id(at), offset: index.offset(at) }))
-  return entries.sort((a, b) => a.offset - b.offset)
-}
-
-function isMergeable(pack: PackFile, names: readonly string[]): boolean {
+/** Whether nothing but an index is beside a pack, which may be merged then if it is not too long. */
+function standsAlone(pack: PackFile, names: readonly string[]): boolean {
   if (pack.end > longestMerged) return false
   const base = pack.path.slice(pack.path.lastIndexOf('pack-'), -'pack'.length)
-  if (names.some(name => name.startsWith(base) && !name.endsWith('.pack') && !name.endsWith('.idx'))) return false
-  for (let at = 0; at < pack.index.count; at++) {
-    const { type } = pack.entry(pack.index.offset(at))
-    if (type === offsetDelta || type === idDelta) return false
-  }
-  return true
+  return !names.some(name => name.startsWith(base) && !name.endsWith('.pack') && !name.endsWith('.idx'))
 }
 
 /** The smallest packs: all up to the last one that is less than twice as long as those before it together. */
@@ -93,6 +81,7 @@ function smallOnes(packs: readonly PackFile[]): readonly PackFile[] {
   const bySize = [...packs].sort((a, b) => a.end - b.end)
   let [sum, count] = [0, 0]
   for (const [at, pack] of bySize.entries()) {
+    if (sum + pack.end > mostMerged) break
     if (pack.end < 2 * sum) count = at + 1
     sum += pack.end
   }

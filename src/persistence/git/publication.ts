@@ -18,9 +18,19 @@ export async function publishPack(
   folder: string,
   { name, pack, index }: Pack,
 ): Promise<{ release(): Promise<void> }> {
-  const path = join(folder, `pack-${name}`)
   const temporary = join(folder, `${temporaryPack}${name}`)
   await files.write(temporary, pack, { exclusive: false })
+  return nameWritten(files, folder, temporary, { name, index })
+}
+
+/** Puts a pack where Git finds it that was written under a name for the time being, as {@link publishPack} does. */
+export async function nameWritten(
+  files: GitFiles,
+  folder: string,
+  temporary: string,
+  { name, index }: Pick<Pack, 'name' | 'index'>,
+): Promise<{ release(): Promise<void> }> {
+  const path = join(folder, `pack-${name}`)
   await files.write(`${temporary}_idx`, index, { exclusive: false })
   // Never there in part: what is not marked as ours is not ours to remove.
   await files.write(`${temporary}_keep`, keepMark, { exclusive: false })

@@ -14,6 +14,7 @@ import { readHead } from './branch.ts'
 import { isId } from './layout.ts'
 import { readMachine } from './machine-commit.ts'
 import { RecordedRuns } from './recorded-runs.ts'
+import type { RefWatch } from './ref-watch.ts'
 import type { Repository } from './repository.ts'
 import { runBranches } from './run-branches.ts'
 import { commitAt, readCreation, walkBack } from './run-history.ts'
@@ -24,8 +25,8 @@ const batchSize = 256
 type SignalOptions = { readonly signal?: AbortSignal | undefined }
 
 /**
- * The runs of a repository, to read: of one that an archive writes, or of any clone of it. Shows the branches as they were
- * at the first operation. Each commit's id is checked against its bytes when it is read.
+ * The runs of a repository, to read: of one that an archive writes, or of any clone of it. Shows the branches as they are, or
+ * without a watch as they were at the first operation. Each commit's id is checked against its bytes when it is read.
  *
  * Of units whose provenance the clone has not got, outputs and state hashes are not known.
  */
@@ -35,16 +36,26 @@ export class RepositoryStore implements Store {
   readonly #pushed: ReadonlyMap<string, string>
   #repository: Repository | undefined
   #recorded: RecordedRuns | undefined
+  readonly #watch: RefWatch | undefined
   #branches: ReadonlyMap<string, string> | undefined
-  #sorted: readonly string[] = []
-  #pins: ReadonlyMap<string, string> | undefined
+  /** (namespace, key) → run, of the branches when it was asked for. */
+  #pins: { readonly of: ReadonlyMap<string, string>; readonly runs: Pins } | undefined
   #closed = false
 
-  /** @param pushed refs that are about to be set, which count instead of those that are */
-  constructor(gitdir: string, open: () => Repository, pushed: ReadonlyMap<string, string> = new Map()) {
+  /**
+   * @param pushed refs that are about to be set, which count instead of those that are
+   * @param watch tells whether branches have moved
+   */
+  constructor(
+    gitdir: string,
+    open: () => Repository,
+    pushed: ReadonlyMap<string, string> = new Map(),
+    watch: RefWatch | undefined = undefined,
+  ) {
     this.location = gitdir
     this.#open = open
     this.#pushed = pushed
+    this.#watch = watch
   }
 
   get objectFormat(): ObjectFormat {
@@ -75,8 +86,9 @@ export class RepositoryStore implements Store {
 
   find(namespace: string, key: string, options?: SignalOptions): Promise<string | undefined> {
     return this.#do(options, branches => {
-      this.#pins ??= pinsOf(this.repository, branches.keys())
-      return this.#pins.get(JSON.stringify([namespace, key]))
+      if (this.#pins?.of !== branches)
+        this.#pins = { of: branches, runs: pinsOf(this.repository, branches, this.#pins?.runs) }
+      return this.#pins.runs.keys.get(JSON.stringify([namespace, key]))
     })
   }
 
@@ -134,12 +146,22 @@ export class RepositoryStore implements Store {
     )
   }
 
-  #admit(signal: AbortSignal | undefined): ReadonlyMap<string, string> {
+  #check(signal: AbortSignal | undefined): void {
     if (this.#closed)
       throw new XMachinesError('STORE_CLOSED', `The repository ${this.location} is closed. Open it again.`)
     if (signal?.aborted) throw aborted(signal)
-    this.#branches ??= this.#look()
-    return this.#branches
+  }
+
+  /** The heads of all runs: of one map, as long as no branch moves. */
+  #admit(signal: AbortSignal | undefined): ReadonlyMap<string, string> {
+    this.#check(signal)
+    const look = (): void => {
+      this.#branches = this.#look()
+    }
+    // A branch that moves while they are read is as likely to be read too old as what was recorded of it too new.
+    if (this.#watch !== undefined) this.#watch.ifMoved(look)
+    else if (this.#branches === undefined) look()
+    return this.#branches!
   }
 
   async #do<T>(options: SignalOptions | undefined, work: (branches: ReadonlyMap<string, string>) => T): Promise<T> {
@@ -150,14 +172,13 @@ export class RepositoryStore implements Store {
   #look(): ReadonlyMap<string, string> {
     const { heads, provenance } = runBranches(this.repository, this.#pushed)
     this.#runs.learn(provenance)
-    this.#sorted = [...heads.keys()].sort()
     return heads
   }
 
   async *#heads({ namespace, prefix = '', after = '', signal }: ListOptions): AsyncGenerator<RunHead[]> {
     const branches = this.#admit(signal)
     let heads: RunHead[] = []
-    for (const run of this.#sorted) {
+    for (const run of [...branches.keys()].sort()) {
       if (!run.startsWith(prefix) || run <= after) continue
       const head = this.#runs.head(run, branches.get(run)!)
       if (namespace === undefined || head.namespace === namespace) heads.push(head)
@@ -165,7 +186,7 @@ export class RepositoryStore implements Store {
       yield heads
       heads = []
       await nextTurn()
-      this.#admit(signal)
+      this.#check(signal)
     }
     yield heads
   }
@@ -193,17 +214,28 @@ export class RepositoryStore implements Store {
       if (batch.length > 0) yield this.#runs.withRecorded(batch)
       if (at < links.length && links[at]!.seq > last) return
       await nextTurn()
-      this.#admit(signal)
+      this.#check(signal)
     }
   }
 }
 
-/** (namespace, key) → run. */
-function pinsOf(repository: Repository, runs: Iterable<string>): ReadonlyMap<string, string> {
-  const pins = new Map<string, string>()
-  for (const run of runs) {
+interface Pins {
+  /** (namespace, key) → run. */
+  readonly keys: ReadonlyMap<string, string>
+  /** Those that were looked at. */
+  readonly runs: ReadonlySet<string>
+}
+
+/** What keys are pinned to. How a run began never changes: only those are looked at that are new since `known`. */
+function pinsOf(repository: Repository, branches: ReadonlyMap<string, string>, known: Pins | undefined): Pins {
+  const isWhole = known !== undefined && [...known.runs].every(run => branches.has(run))
+  const keys = new Map(isWhole ? known.keys : [])
+  const runs = new Set(isWhole ? known.runs : [])
+  for (const run of branches.keys()) {
+    if (runs.has(run)) continue
     const { namespace, key } = readCreation(repository, run)
-    if (key !== undefined) pins.set(JSON.stringify([namespace, key]), run)
+    if (key !== undefined) keys.set(JSON.stringify([namespace, key]), run)
+    runs.add(run)
   }
-  return pins
+  return { keys, runs }
 }

@@ -39,7 +39,7 @@ export interface OpenPlace {
   readonly archiver: Archiver
   /** Whether notes and states are kept beside the branches. */
   readonly sideRefs: boolean
-  /** @param complete whether the branches have all that the journal has */
+  /** @param complete whether the branches have all that the journal has, also at its next open */
   close(complete: boolean): Promise<void>
 }
 
@@ -61,6 +61,8 @@ export class GitStore implements Store {
   #inHand = new Set<string>()
   /** Runs that could not be committed: tried again with their next unit, and by the close. */
   readonly #failed = new Set<string>()
+  /** Whether the journal may have, at its next open, what it has not now. */
+  #isInDoubt = false
   /** What is not answered yet. */
   readonly #appending = new Set<Promise<unknown>>()
   #opened: Opened | undefined
@@ -76,7 +78,15 @@ export class GitStore implements Store {
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
     const appended = this.#do(options, async ({ journal }) => {
       const runs = items.map(({ run, units }) => (units.length > 0 ? run : undefined))
-      const outcomes = await journal.append(items, options)
+      let outcomes: readonly AppendOutcome[]
+      try {
+        outcomes = await journal.append(items, options)
+      } catch (error) {
+        // Its bytes may be in the log all the same, to be read by now or after the next open.
+        this.#isInDoubt = true
+        for (const run of runs) if (run !== undefined) this.#changed.add(run)
+        throw error
+      }
       for (const [at, run] of runs.entries()) {
         if (run !== undefined && outcomes[at]!.status === 'appended') this.#changed.add(run)
       }
@@ -211,7 +221,9 @@ export class GitStore implements Store {
       heads: () => this.#heads(journal),
       committed: failed => {
         this.#inHand.clear()
-        for (const run of failed) this.#failed.add(run)
+        // What is wrong with a run or its branch is looked at again with the run's next unit; all else may heal by itself.
+        for (const [run, { code }] of failed)
+          (code === 'ARCHIVE_DIFFERS' || code === 'COMMIT_DAMAGED' ? this.#failed : this.#changed).add(run)
       },
       onError: onWarning,
     })
@@ -248,7 +260,7 @@ export class GitStore implements Store {
       const how = { most: closingPiece, atLeastOne: false, last: true }
       await archiver.checkpoint(journal, how).catch(error => onWarning(writeFailure(error, this.location)))
     }
-    await opened.close(complete)
+    await opened.close(complete && !this.#isInDoubt)
   }
 }
 

@@ -1,13 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
-import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
+import { Archiver } from '../../../src/persistence/git/archiver.ts'
+import { type FileContent, type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { type Archive, archive } from '../../../src/persistence/git/index.ts'
+import { packDepot } from '../../../src/persistence/git/pack-depot.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { override } from '../store-door.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
@@ -115,6 +118,36 @@ test('a store that grows is followed without being asked, and never waits', asyn
   expectWhole(gitdir, [run])
 })
 
+test('a run that moved long ago is looked up again, one that moved last is not; both go on, each unit once', async () => {
+  const store = memoryStore()
+  const runs = await Promise.all(Array.from({ length: 12 }, () => new TestRun('sha1').create(store, {}, 2)))
+  const gitdir = place()
+  const writer = await RepositoryWriter.open(gitdir, { bare: true, source: store })
+  const { repository } = writer
+  const archiver = new Archiver(repository, packDepot(repository, repository.refs, systemFiles), { mostKnown: 4 })
+  const take = async (run: TestRun): Promise<void> => archiver.take(store, (await store.head(run.id))!)
+  for (const run of runs) await take(run)
+  await archiver.commit()
+  const looks = vi.spyOn(repository.refs, 'get')
+  const looked = (run: TestRun): boolean => looks.mock.calls.some(([name]) => name === `refs/heads/r/${run.id}`)
+  for (const run of runs) {
+    await run.goOn(store)
+    await take(run)
+    // A second time before it is committed: what is in hand is never forgotten.
+    await run.goOn(store)
+    await take(run)
+  }
+  expect(runs.map(looked)).toEqual(runs.map((_, at) => at < 8))
+  await archiver.commit()
+  expect(archiver.counts.units).toBe(12 * 4)
+  // Nothing has happened since: a listing looks at no branch, whichever runs are known.
+  looks.mockClear()
+  for await (const head of store.list()) expect(archiver.isTaken(head)).toBe(true)
+  expect(looks).not.toHaveBeenCalled()
+  await writer.close()
+  expectWhole(gitdir, runs)
+})
+
 test('many packs become few', async () => {
   const store = memoryStore()
   const runs = await Promise.all(Array.from({ length: 3 }, () => new TestRun('sha1').create(store)))
@@ -161,6 +194,47 @@ test('Git may repack, collect and pack refs meanwhile, and push', async () => {
   git(gitdir, 'push', '-q', plain, '+refs/*:refs/*')
   git(gitdir, 'bundle', 'create', '-q', `${plain}.bundle`, '--all')
   expectWhole(plain, runs)
+})
+
+test("what the store cannot give is told as the store's; what the repository cannot take as its own", async () => {
+  const store = memoryStore()
+  await new TestRun('sha1').create(store, {}, 2)
+  let isBroken = true
+  const read: Store['read'] = (run, options) => {
+    if (isBroken) throw new Error('no connection')
+    return store.read(run, options)
+  }
+  const gitdir = place()
+  const archived = started(override(store, { read }), gitdir)
+  await expect(archived.caughtUp()).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringMatching(/^What the store memory holds could not be read, .*no connection/),
+  })
+  isBroken = false
+  expect((await archived.caughtUp()).units).toBe(2)
+  await archived.close()
+  rmSync(join(gitdir, 'packed-refs'))
+  mkdirSync(join(gitdir, 'packed-refs'))
+  await expect(started(store, gitdir).caughtUp()).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringMatching(/^The repository .* could not be written to: EISDIR/),
+  })
+})
+
+test('a foreign branch is refused until it is renamed; another hash for good', async () => {
+  const { store } = await filled()
+  const gitdir = place()
+  const first = started(store, gitdir)
+  await first.caughtUp()
+  await first.close()
+  git(gitdir, 'update-ref', 'refs/heads/r/feature', 'refs/heads/xmachines/provenance')
+  const archived = started(store, gitdir)
+  await expect(archived.caughtUp()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+  git(gitdir, 'branch', '-m', 'r/feature', 'feature')
+  await expect(archived.caughtUp()).resolves.toBeDefined()
+  const other = started(memoryStore({ objectFormat: 'sha256' }), gitdir)
+  for (let round = 0; round < 2; round++)
+    await expect(other.caughtUp()).rejects.toMatchObject({ code: 'OBJECT_FORMAT_MISMATCH' })
 })
 
 describe('a repository', () => {
@@ -212,6 +286,18 @@ describe('a repository', () => {
   })
 })
 
+async function firstHalf(content: FileContent): Promise<FileContent> {
+  if (typeof content === 'string') return content.slice(0, content.length >> 1)
+  const bytes = content instanceof Uint8Array ? content : Buffer.concat(await collected(content))
+  return bytes.subarray(0, bytes.length >> 1)
+}
+
+async function collected(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = []
+  for await (const piece of pieces) all.push(piece)
+  return all
+}
+
 /** Files that end at the `last`-th step, in the middle of it. */
 function endingAt(last: number): { files: GitFiles; readonly steps: () => number } {
   let steps = 0
@@ -226,7 +312,7 @@ function endingAt(last: number): { files: GitFiles; readonly steps: () => number
   const files: GitFiles = {
     write: (path, bytes, options) =>
       step(
-        () => systemFiles.write(path, bytes.slice(0, bytes.length >> 1), options),
+        async () => systemFiles.write(path, await firstHalf(bytes), options),
         () => systemFiles.write(path, bytes, options),
       ),
     link: (from, to) => step(nothing, () => systemFiles.link(from, to)),

@@ -1,11 +1,12 @@
-import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { archive, openClone } from '../../../src/persistence/git/index.ts'
+import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
-import { collect, shown, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { collect, shown, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
@@ -131,6 +132,48 @@ test('a clone of one branch has the histories, and knows nothing of how they wer
     unit.outputs.length,
   ])
   expect(ids).toEqual(run.history().map(unit => [unit.run, unit.seq, unit.id, unit.at, 0]))
+})
+
+test('what is pushed meanwhile is seen by the next operation: units, runs, keys, and branches that are gone', async () => {
+  const store = memoryStore()
+  const run = await new TestRun('sha1', { key: 'a' }).create(store, {}, 2)
+  const gitdir = await archived(store)
+  const dir = place('clone')
+  git(gitdir, 'clone', '-q', '--mirror', gitdir, dir)
+  git(dir, 'config', 'receive.denyDeletes', 'false')
+  const clone = opened(dir)
+  expect((await clone.head(run.id))!.seq).toBe(2)
+  expect(await clone.find('tests', 'b')).toBeUndefined()
+  await run.goOn(store, 2)
+  const other = await new TestRun('sha1', { key: 'b' }).create(store, {}, 1)
+  const following = archive(store, { gitdir })
+  await following.caughtUp()
+  await following.close()
+  // A push sets refs in files of their own, as long as nobody packs them.
+  git(gitdir, 'push', '-q', dir, '--all')
+  await showsHistory(clone, run)
+  expect((await clone.head(run.id))!.seq).toBe(4)
+  expect(await clone.find('tests', 'b')).toBe(other.id)
+  expect(await contentOf(clone)).toEqual(await contentOf(store))
+  git(dir, 'pack-refs', '--all')
+  expect((await clone.head(run.id))!.seq).toBe(4)
+  git(dir, 'update-ref', '-d', `refs/heads/r/${other.id}`)
+  expect(await clone.find('tests', 'b')).toBeUndefined()
+  expect(await clone.head(other.id)).toBeUndefined()
+})
+
+test('branches are read once where nobody sets any', async () => {
+  const { store, runs } = await filled()
+  const gitdir = await archived(store)
+  // What was set this very moment may be set once more in the same tick of the file system's clock.
+  for (const path of ['packed-refs', 'refs/heads', 'refs/heads/r', 'refs/heads/m', 'refs/heads/xmachines'])
+    if (existsSync(join(gitdir, path))) utimesSync(join(gitdir, path), 1, 1)
+  const reads = vi.spyOn(Refs.prototype, 'all')
+  ends.push(() => reads.mockRestore())
+  const clone = opened(gitdir)
+  for (const run of runs) await showsHistory(clone, run)
+  await contentOf(clone)
+  expect(reads).toHaveBeenCalledTimes(1)
 })
 
 test('a shallow clone is read as far as it goes', async () => {

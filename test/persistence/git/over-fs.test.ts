@@ -195,6 +195,27 @@ test('a file system that fails at any operation loses nothing that was acknowled
   )
 }, 120_000)
 
+test('a unit whose append ended in doubt, and that is there, is committed by the close', async () => {
+  const { volume, fs } = memory()
+  let fails = false
+  const flush = async (): Promise<void> => {
+    if (!fails) return
+    fails = false
+    throw Object.assign(new Error('the disk does not answer'), { code: 'EIO' })
+  }
+  const promises = Object.assign(Object.create(fs.promises), { flush })
+  const first = gitStore({ gitdir: '/r.git', fs })
+  const run = await new TestRun('sha1').create(first, {}, 1)
+  await first.close()
+  const store = gitStore({ gitdir: '/r.git', fs: { promises }, interval: 1e9 })
+  await store.append([])
+  fails = true
+  await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  expect((await store.head(run.id))!.seq).toBe(2)
+  await store.close()
+  expect(git(join(onDisk(volume), 'r.git'), 'log', '-1', '--format=%s', `r/${run.id}`)).toBe('2 NEXT')
+})
+
 test('many operations become one file, also if that ends in the middle; a file that is missing is told', async () => {
   const { volume, fs } = memory()
   const list = (): string[] => fs.readdirSync('/r.git/xmachines/operations') as string[]
@@ -216,6 +237,19 @@ test('many operations become one file, also if that ends in the middle; a file t
   cut.unlinkSync('/r.git/xmachines/operations/00000007-00000007.ndjson')
   await expect(gitStore({ gitdir: '/r.git', fs: createFsFromVolume(cut) }).head(run.id)).rejects.toMatchObject({
     code: 'STORE_DAMAGED',
+  })
+})
+
+test('a branch where ours are, with a name that none of ours has, is refused by its name', async () => {
+  const { volume, fs } = memory()
+  const store = gitStore({ gitdir: '/r.git', fs })
+  const run = await new TestRun('sha1').create(store, {}, 1)
+  await store.close()
+  volume.mkdirSync('/r.git/refs/heads/r', { recursive: true })
+  volume.writeFileSync('/r.git/refs/heads/r/feature', volume.readFileSync('/r.git/refs/heads/xmachines/provenance'))
+  await expect(gitStore({ gitdir: '/r.git', fs }).head(run.id)).rejects.toMatchObject({
+    code: 'STORE_FOREIGN',
+    details: { ref: 'refs/heads/r/feature' },
   })
 })
 

@@ -1,12 +1,14 @@
 import '../../seed.ts'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ObjectFormat } from '../../../src/actors/contracts/unit.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../../src/actors/identity/index.ts'
+import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { Objects } from '../../../src/persistence/git/objects.ts'
 import { PackWriter } from '../../../src/persistence/git/pack-writer.ts'
+import { Packs } from '../../../src/persistence/git/packs.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { fsck, git } from './stock-git.ts'
 
@@ -111,6 +113,78 @@ describe.each(['sha1', 'sha256'] as const)('a pack of %s', format => {
     git(dir, 'prune-packed')
     for (const { oid } of objects) expect(reader.read(oid)).toBeDefined()
     reader.close()
+  })
+})
+
+describe.each(['sha1', 'sha256'] as const)('packs of %s that are merged', format => {
+  /** A repository with so many packs of ours, whose objects are in several of them. */
+  function manyPacks(count: number, length: number): { dir: string; objects: GitObject[] } {
+    const dir = repositoryWith(format, [])
+    for (const name of packsOf(dir)) for (const end of ['pack', 'idx']) rmSync(join(dir, `objects/pack/${name}.${end}`))
+    const objects: GitObject[] = []
+    for (let at = 0; at < count; at++) {
+      const own = Array.from({ length: 5 }, (_, n) => gitBlob(format, Buffer.alloc(length + n, `${at} ${n} `)))
+      objects.push(...own)
+      const writer = new PackWriter(format)
+      for (const object of [...own, ...objects.slice(-8, -5)]) writer.add(object)
+      const { name, pack, index } = writer.finish()
+      writeFileSync(join(dir, `objects/pack/pack-${name}.pack`), pack)
+      writeFileSync(join(dir, `objects/pack/pack-${name}.idx`), index)
+    }
+    return { dir, objects }
+  }
+
+  test('are one that has each object once, written in pieces, which Git verifies', async () => {
+    const { dir, objects } = manyPacks(40, 200_000)
+    let longest = 0
+    const files: GitFiles = {
+      ...systemFiles,
+      async write(path, content, options) {
+        async function* measured(): AsyncGenerator<Uint8Array> {
+          for await (const piece of content as AsyncIterable<Uint8Array>) {
+            longest = Math.max(longest, piece.length)
+            yield piece
+          }
+        }
+        const isWhole = typeof content === 'string' || content instanceof Uint8Array
+        if (isWhole) longest = Math.max(longest, content.length)
+        await systemFiles.write(path, isWhole ? content : measured(), options)
+      },
+    }
+    await new Packs(dir, format, files).merge()
+    const [name, ...others] = packsOf(dir)
+    expect(others).toEqual([])
+    // Forty megabytes.
+    expect(statSync(join(dir, `objects/pack/${name}.pack`)).size).toBeGreaterThan(39e6)
+    expect(longest).toBeLessThan(2e6)
+    const listed = git(dir, 'verify-pack', '-v', `objects/pack/${name}.idx`)
+    expect(listed.match(/ blob /g)).toHaveLength(objects.length)
+    expect(fsck(dir)).toBe('')
+    readAll(dir, format, objects)
+    expect(readdirSync(join(dir, 'objects/pack'))).toHaveLength(2)
+  })
+
+  test('leave those alone that Git made deltas in, or keeps', async () => {
+    const { dir } = manyPacks(40, 100)
+    const { objects, head } = history(
+      format,
+      Array.from({ length: 40 }, (_, at) => `line ${at}`),
+    )
+    for (const { type, bytes } of objects) {
+      const path = join(dir, 'object')
+      writeFileSync(path, bytes)
+      git(dir, 'hash-object', '-w', '-t', type, path)
+    }
+    git(dir, 'update-ref', 'refs/heads/a', head)
+    const [kept, ...before] = packsOf(dir)
+    git(dir, 'repack', '-dfq', '--depth=50')
+    writeFileSync(join(dir, `objects/pack/${kept}.keep`), '')
+    const [delta] = packsOf(dir).filter(name => name !== kept && !before.includes(name))
+    expect(git(dir, 'verify-pack', '-v', `objects/pack/${delta}.idx`)).toMatch(/chain length/)
+    await new Packs(dir, format, systemFiles).merge()
+    expect(packsOf(dir)).toEqual(expect.arrayContaining([kept, delta]))
+    expect(packsOf(dir)).toHaveLength(3)
+    expect(fsck(dir)).toBe('')
   })
 })
 

@@ -13,6 +13,8 @@ import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { nodeScript } from '../../node-script.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { Faults } from '../filesystem/faults.ts'
+import { openStore } from '../filesystem/stores.ts'
 import { filled } from './filled.ts'
 import { fsck, git, gitTries } from './stock-git.ts'
 
@@ -189,6 +191,113 @@ describe('a crash', () => {
     await again.close()
     truncateSync(join(gitdir, 'packed-refs'), 0)
     await expect(opened(gitdir).head(run.id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  })
+})
+
+test('a unit whose append ended in doubt, and that is there at the next open, is on its branch then', async () => {
+  const gitdir = place()
+  const faults = new Faults()
+  const settings = { gitdir, objectFormat: 'sha1', onWarning: () => {} } as const
+  const openJournal = (dir: string): Store => openStore(dir, { files: faults.files, fsync: true }).store
+  const open = () => openFilePlace({ ...settings, bare: true, fsync: true, openJournal })
+  const store = new GitStore({ ...settings, interval: 1e9, open })
+  const run = await new TestRun('sha1').create(store, {}, 2)
+  faults.failSync('EIO')
+  faults.fail('ftruncateSync', 'EIO')
+  await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+  expect(faults.left).toBe(0)
+  await store.close()
+  const again = opened(gitdir, { fsync: true })
+  expect((await again.head(run.id))!.seq).toBe(3)
+  const last = (await collect(again.read(run.id))).at(-1)!
+  expect(branch(gitdir, run)).toBe(last.id)
+})
+
+/** A store whose steps on the repository the test may refuse. */
+function refusing(
+  gitdir: string,
+  refuses: (step: keyof GitFiles, path: string) => boolean,
+  more: object = {},
+): GitStore {
+  const files: GitFiles = { ...systemFiles }
+  for (const name of Object.keys(systemFiles) as (keyof GitFiles)[]) {
+    const whole = systemFiles[name] as (...args: unknown[]) => Promise<void>
+    Object.assign(files, {
+      [name]: async (...args: unknown[]) => {
+        if (refuses(name, String(args.at(name === 'write' ? 0 : -1))))
+          throw Object.assign(new Error('EACCES: as the test wants it'), { code: 'EACCES' })
+        await whole(...args)
+      },
+    })
+  }
+  const settings = { gitdir, objectFormat: 'sha1', interval: 1e9, onWarning: () => {}, ...more } as const
+  const open = () => openFilePlace({ ...settings, bare: true, fsync: true, files })
+  return new GitStore({ ...settings, open })
+}
+
+describe('a repository that may not be written to', () => {
+  test('for a while is told, tried again, and has everything once it may', async () => {
+    const gitdir = place()
+    let isRefused = false
+    const warned: string[] = []
+    let warn = (): void => {}
+    let set = (): void => {}
+    const store = refusing(
+      gitdir,
+      (step, path) => {
+        const isSet = step === 'rename' && path.endsWith('packed-refs')
+        if (isSet && !isRefused) setImmediate(() => set())
+        return isRefused && step === 'link'
+      },
+      {
+        interval: 1,
+        onWarning: ({ code }: { code: string }) => {
+          warned.push(code)
+          warn()
+        },
+      },
+    )
+    await store.append([])
+    isRefused = true
+    const told = new Promise<void>(resolve => {
+      warn = () => {
+        if (warned.length >= 3) resolve()
+      }
+    })
+    const run = await new TestRun('sha1').create(store, {}, 2)
+    await told
+    expect(new Set(warned)).toEqual(new Set(['STORE_READ_ONLY']))
+    const written = new Promise<void>(resolve => {
+      set = resolve
+    })
+    isRefused = false
+    await written
+    expect(branch(gitdir, run)).toBe(headOf(run))
+    await store.close()
+  })
+
+  test('in the middle of a pass loses no run that the pass had taken before', async () => {
+    const gitdir = place()
+    let isRefused = false
+    let warn = (_: unknown): void => {}
+    const more = { interval: 1, onWarning: (warning: unknown) => warn(warning) }
+    const store = refusing(gitdir, step => isRefused && step === 'link', more)
+    await store.append([])
+    isRefused = true
+    const told = new Promise(resolve => {
+      warn = resolve
+    })
+    // Of the second one the beginning fills a pack, which is written before the pass is at its end.
+    const [small, large] = [new TestRun('sha1'), new TestRun('sha1')]
+    const text = 'x'.repeat(1e6)
+    const units = Array.from({ length: 10 }, (_, n) => testUnit(n + 1, { events: [{ type: 'E', n, text }] }))
+    const items = [small.creates({}, 2), { ...large.creates(), units: [large.beginning, ...units] }]
+    const outcomes = await store.append(items)
+    for (const [at, run] of [small, large].entries()) run.follow(items[at]!, outcomes[at])
+    expect(await told).toMatchObject({ code: 'STORE_READ_ONLY' })
+    isRefused = false
+    await store.close()
+    for (const run of [small, large]) expect(branch(gitdir, run)).toBe(headOf(run))
   })
 })
 

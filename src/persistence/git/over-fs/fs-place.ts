@@ -1,6 +1,7 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
 import { Archiver } from '../archiver.ts'
 import { readCommit } from '../branch.ts'
+import { checkBranches } from '../branch-names.ts'
 import { foreign } from '../failures.ts'
 import { branchSeqs, catchUp, fill } from '../fill.ts'
 import { ownRef, runPrefix } from '../layout.ts'
@@ -36,6 +37,8 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   }
   const refs = new FsRefs(files)
   await refs.load()
+  // Before any of them is read: a commit of somebody else's work would be taken for a damaged one of ours.
+  checkBranches(gitdir, objectFormat, refs.all().keys())
   const objects = new LooseObjects(fs, files, objectFormat)
   const repository: Repository = { gitdir, refs, objects, shallow: new Set(), ...config }
   const journal = new LoggedStore(new OperationLog(files), { location: gitdir, objectFormat })
@@ -43,7 +46,7 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   const branches = await loaded(repository, objects, journal)
   await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
   const archiver = new Archiver(repository, fsDepot(files, refs, objects))
-  await archiver.begin()
+  await archiver.begin({ areOurs: true })
   await catchUp(archiver, journal, branches)
   return { journal, archiver, sideRefs: false, close: () => journal.close() }
 }

@@ -28,6 +28,11 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+interface Reader {
+  readonly read: (memory: Store) => void
+  readonly reject: (error: unknown) => void
+}
+
 /**
  * A store in memory whose operations are logged: one is answered, and shown, when it is in the log. What waits while the
  * log is written goes into the next file together.
@@ -38,7 +43,7 @@ export class LoggedStore implements Store {
   readonly #log: OperationLog
   #memory: Store | undefined
   #waiting: Waiting[] = []
-  #readers: (() => void)[] = []
+  #readers: Reader[] = []
   #running = false
 
   constructor(log: OperationLog, { location, objectFormat }: Pick<Store, 'location' | 'objectFormat'>) {
@@ -131,15 +136,13 @@ export class LoggedStore implements Store {
 
   /** Resolves when what was begun is done. */
   async close(): Promise<void> {
-    await this.#read(memory => memory.close())
+    // What cannot be read is not open.
+    await this.#read(memory => memory.close()).catch(() => {})
   }
 
-  /** Reads the log. @throws STORE_DAMAGED */
-  async load(): Promise<Store> {
-    const memory = memoryStore({ objectFormat: this.objectFormat })
-    for (const operation of await this.#log.read()) await repeat(memory, operation)
-    this.#memory = memory
-    return memory
+  /** Reads the log, if it is not read yet. @throws STORE_DAMAGED, STORE_UNAVAILABLE */
+  async load(): Promise<void> {
+    await this.#read(async () => {})
   }
 
   #write<T>(work: (memory: Store) => Promise<T>, operationOf: (result: T) => Operation | undefined): Promise<T> {
@@ -157,10 +160,7 @@ export class LoggedStore implements Store {
   async #read<T>(work: (memory: Store) => Promise<T>): Promise<T> {
     if (!this.#running && this.#memory !== undefined) return work(this.#memory)
     return new Promise((resolve, reject) => {
-      this.#readers.push(() => {
-        if (this.#memory === undefined) this.load().then(work).then(resolve, reject)
-        else work(this.#memory).then(resolve, reject)
-      })
+      this.#readers.push({ read: memory => work(memory).then(resolve, reject), reject })
       if (!this.#running) void this.#run()
     })
   }
@@ -173,20 +173,22 @@ export class LoggedStore implements Store {
     return batchStream(waited.call(this))
   }
 
+  /** Groups, readers and looks at the log, one after the other: a look beside a write would go back behind what it wrote. */
   async #run(): Promise<void> {
     this.#running = true
     do {
       await this.#group(this.#waiting.splice(0))
-      for (const read of this.#readers.splice(0)) read()
-    } while (this.#waiting.length > 0)
+      await this.#answer(this.#readers.splice(0))
+    } while (this.#waiting.length > 0 || this.#readers.length > 0)
     this.#running = false
   }
 
   async #group(group: readonly Waiting[]): Promise<void> {
+    if (group.length === 0) return
     const answers: (() => void)[] = []
     const operations: Operation[] = []
     try {
-      const memory = this.#memory ?? (await this.load())
+      const memory = await this.#loaded()
       for (const { work, resolve, reject } of group) {
         try {
           const { result, operation } = await work(memory)
@@ -206,6 +208,38 @@ export class LoggedStore implements Store {
     }
     for (const answer of answers) answer()
   }
+
+  async #answer(readers: readonly Reader[]): Promise<void> {
+    if (readers.length === 0) return
+    try {
+      const memory = await this.#loaded()
+      for (const { read } of readers) read(memory)
+    } catch (error) {
+      for (const { reject } of readers) reject(error)
+    }
+  }
+
+  /** What the log says. Asked for by `#run` alone. @throws STORE_DAMAGED, STORE_UNAVAILABLE */
+  async #loaded(): Promise<Store> {
+    if (this.#memory !== undefined) return this.#memory
+    const memory = memoryStore({ objectFormat: this.objectFormat })
+    try {
+      for (const operation of await this.#log.read()) await repeat(memory, operation)
+    } catch (thrown) {
+      throw XMachinesError.is(thrown) ? thrown : unread(this.location, thrown)
+    }
+    this.#memory = memory
+    return memory
+  }
+}
+
+/** Nothing was begun: what was asked for is not done. */
+function unread(location: string, thrown: unknown): XMachinesError {
+  return new XMachinesError(
+    'STORE_UNAVAILABLE',
+    `The file system of ${location} failed while the store was read: ${messageOf(thrown)}. Nothing was done. Try again.`,
+    { cause: thrown, details: { path: location } },
+  )
 }
 
 function unknown(location: string, thrown: unknown): XMachinesError {

@@ -33,7 +33,7 @@ export class OperationLog {
     this.#files = files
   }
 
-  /** All operations, in order. @throws STORE_DAMAGED */
+  /** All operations, in order. Not while something is appended. @throws STORE_DAMAGED */
   async read(): Promise<readonly Operation[]> {
     const names = (await this.#files.list(operationsFolder)).flatMap(name => {
       const [, first, last] = /^(\d{8,})-(\d{8,})\.ndjson$/.exec(name) ?? []
@@ -43,17 +43,18 @@ export class OperationLog {
     names.sort((a, b) => a.first - b.first || b.last - a.last)
     const operations: Operation[] = []
     let text = ''
-    this.#last = 0
+    let end = 0
     for (const { name, first, last } of names) {
-      if (last <= this.#last) continue
-      if (first !== this.#last + 1) throw damaged(this.#files, name, `does not follow number ${this.#last}`)
+      if (last <= end) continue
+      if (first !== end + 1) throw damaged(this.#files, name, `does not follow number ${end}`)
       const lines = (await this.#files.text(`${operationsFolder}/${name}`)) ?? ''
       if (!lines.endsWith('\n')) throw damaged(this.#files, name, 'is cut off')
       for (const line of lines.slice(0, -1).split('\n')) operations.push(parse(line, this.#files, name))
       text += lines
-      this.#last = last
+      end = last
     }
-    if (names.length > mostFiles) await this.#merge(names, text)
+    if (names.length > mostFiles) await this.#merge(names, nameOf(1, end), text)
+    this.#last = end
     return operations
   }
 
@@ -66,8 +67,7 @@ export class OperationLog {
     this.#last = number
   }
 
-  async #merge(names: readonly { readonly name: string }[], text: string): Promise<void> {
-    const whole = nameOf(1, this.#last)
+  async #merge(names: readonly { readonly name: string }[], whole: string, text: string): Promise<void> {
     await this.#files.write(`${operationsFolder}/${whole}`, text)
     await this.#files.flush()
     for (const { name } of names) if (name !== whole) await this.#files.remove(`${operationsFolder}/${name}`)
