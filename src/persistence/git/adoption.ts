@@ -43,7 +43,7 @@ async function adoptable(
   repository: NodeRepository,
 ): Promise<ReadonlyMap<string, readonly RemoteRun[]>> {
   const groups = new Map<string, RemoteRun[]>()
-  for (const found of remoteRuns(repository).values()) {
+  for (const found of remoteRuns(repository, repository.refs.all()).values()) {
     const { run, remote, oid } = found
     const head = await journal.head(run)
     if (head !== undefined && oid !== run) {

@@ -5,7 +5,7 @@ import { fileStore } from '../filesystem/index.ts'
 import { adoptRemotes } from './adoption.ts'
 import { RepositoryWriter } from './archive.ts'
 import { type GitFiles, systemFiles } from './files.ts'
-import { branchSeqs, catchUp, fill } from './fill.ts'
+import { branchSeqs, catchUp, compareHeads, fill } from './fill.ts'
 import { journalFolder } from './layout.ts'
 import type { NodeRepository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
@@ -42,7 +42,10 @@ export async function openFilePlace(settings: FilePlaceSettings): Promise<OpenPl
   try {
     await journal.append([])
     if (!inStep.holds()) {
-      await fill(journal, new RepositoryStore(gitdir, () => repository), branchSeqs(repository))
+      const branches = branchSeqs(repository)
+      if (!repository.refs.areOurs()) await compareHeads(journal, repository, branches)
+      await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
+      await repository.refs.trust()
       await adoptRemotes(journal, repository)
       await catchUp(archiver, journal, branchSeqs(repository))
     }

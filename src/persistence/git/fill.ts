@@ -58,18 +58,28 @@ export async function fill(
   for (const [run, seq] of branches) {
     const known = await journal.head(run)
     if (known === undefined || known.seq < seq) missing.add(run)
-    else if (known.seq === seq) await compare(journal, repository.repository, run, seq)
   }
   for (const run of [...missing]) await fillRun(run)
   await flush()
 }
 
-/** Both are equally long: one unit may have come from somebody else while the journal took its own. @throws ARCHIVE_DIFFERS */
-async function compare(journal: Store, { refs }: Repository, run: string, seq: number): Promise<void> {
-  const oid = refs.get(runPrefix + run)
-  if (oid === undefined || oid === run) return
-  const own = await idAt(journal, run, seq)
-  if (own !== oid) throw differs(run, `Unit ${seq} is ${own} in the journal, and ${oid} in the branch.`, { run, seq })
+/**
+ * Compares the branches that are as long as their run in the journal: a unit may have come from somebody else while the journal
+ * took its own. It takes the ids of whole histories.
+ *
+ * @throws ARCHIVE_DIFFERS
+ */
+export async function compareHeads(
+  journal: Store,
+  { refs }: Repository,
+  branches: ReadonlyMap<string, number>,
+): Promise<void> {
+  for (const [run, seq] of branches) {
+    const oid = refs.get(runPrefix + run)
+    if (oid === undefined || oid === run || (await journal.head(run))?.seq !== seq) continue
+    const own = await idAt(journal, run, seq)
+    if (own !== oid) throw differs(run, `Unit ${seq} is ${own} in the journal, and ${oid} in the branch.`, { run, seq })
+  }
 }
 
 /** The id of a unit. */

@@ -5,7 +5,7 @@ import { XMachinesError } from '../../actors/errors.ts'
 import { errnoOf, writeFailure } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { ownFolder, ownRef } from './layout.ts'
-import { PackedRefs } from './packed-refs.ts'
+import { identityOf, PackedRefs } from './packed-refs.ts'
 import { type RefChange, RefMoved } from './ref-change.ts'
 
 /**
@@ -25,6 +25,8 @@ export class Refs {
   readonly #files: GitFiles
   readonly #packed: PackedRefs
   readonly #lockFile: string
+  /** Says which packed-refs we left last. */
+  readonly #noteFile: string
   readonly #wait: typeof patience
 
   constructor(gitdir: string, files: GitFiles, wait = patience) {
@@ -33,6 +35,7 @@ export class Refs {
     this.#wait = wait
     this.#packed = new PackedRefs(gitdir)
     this.#lockFile = join(gitdir, ownFolder, 'lock')
+    this.#noteFile = join(gitdir, ownFolder, 'refs')
   }
 
   /** Every branch, here and as a clone remembers them of where it came from, and other refs too. Names are bytes, one a character. */
@@ -60,6 +63,7 @@ export class Refs {
   async set(changes: readonly RefChange[]): Promise<void> {
     if (changes.length === 0) return
     const lock = await this.#lock()
+    const wereOurs = this.areOurs()
     const loose = this.#loose(ownFolders)
     const next = new Map<string, string>()
     try {
@@ -72,10 +76,21 @@ export class Refs {
       await this.#replace(bytes)
       this.#packed.adopt(bytes)
       await this.#files.syncFolder(this.#gitdir)
+      if (wereOurs) await this.trust()
     } finally {
       await this.#files.remove(lock)
     }
     for (const [name, oid] of loose) if (next.has(name)) await this.#prune(name, oid)
+  }
+
+  /** Whether nobody else has set a ref of ours since {@link trust}, however the processes ended that did. */
+  areOurs(): boolean {
+    return !this.hasLoose() && textIfThere(this.#noteFile) === identityOf(this.#packed.path)
+  }
+
+  /** Notes that the packed refs are known to be right. The note follows what this package sets, and nothing that others do. */
+  async trust(): Promise<void> {
+    await this.#files.write(this.#noteFile, identityOf(this.#packed.path), { exclusive: false })
   }
 
   /** Makes ready to set refs: removes locks of a process of ours that ended. Only for who knows that no other is there. */

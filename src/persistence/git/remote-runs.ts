@@ -11,10 +11,14 @@ export interface RemoteRun {
   readonly oid: string
 }
 
-/** Such runs, each of the remote that has most of it. @throws ARCHIVE_DIFFERS where two remotes have it differently; COMMIT_DAMAGED */
-export function remoteRuns(repository: Repository): ReadonlyMap<string, RemoteRun> {
-  const { refs, objectFormat } = repository
-  const all = refs.all()
+/**
+ * Such runs, each of the remote that has most of it.
+ *
+ * @param all the branches of the repository
+ * @throws ARCHIVE_DIFFERS where two remotes have it differently; COMMIT_DAMAGED
+ */
+export function remoteRuns(repository: Repository, all: ReadonlyMap<string, string>): ReadonlyMap<string, RemoteRun> {
+  const { objectFormat } = repository
   const found = new Map<string, RemoteRun>()
   for (const [name, oid] of all) {
     const own = ownRef(name)

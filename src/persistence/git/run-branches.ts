@@ -21,7 +21,8 @@ export function runBranches(repository: Repository, pushed: ReadonlyMap<string, 
   const heads = new Map<string, string>()
   let provenance: string | undefined
   let machines = 0
-  for (const [name, oid] of [...refs.all(), ...pushed]) {
+  const all = refs.all()
+  for (const [name, oid] of [...all, ...pushed]) {
     const own = ownRef(name)
     if (own === undefined) continue
     if (own.kind === 'provenance') provenance = name === provenanceRef || provenance === undefined ? oid : provenance
@@ -30,7 +31,7 @@ export function runBranches(repository: Repository, pushed: ReadonlyMap<string, 
     } else if (own.kind === 'machine') machines++
     else if (own.local) heads.set(own.id, oid)
   }
-  for (const [run, { oid }] of remoteRuns(repository)) if (!heads.has(run)) heads.set(run, oid)
+  for (const [run, { oid }] of remoteRuns(repository, all)) if (!heads.has(run)) heads.set(run, oid)
   if (heads.size === 0 && machines === 0 && !ours) {
     throw foreign(
       gitdir,

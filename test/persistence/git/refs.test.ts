@@ -47,11 +47,15 @@ test('whoever sets refs, we or Git, and wherever they are, they are what was set
       const other = ['refs/heads/feature/ü', commits[0]!] as const // none of ours
       git(gitdir, 'update-ref', ...other)
       const expected = new Map<string, string>()
+      await refs.trust()
+      let [byOthers, packed] = [false, false]
       for (const { who, names, commit } of steps) {
         if (who === 'pack') {
           git(gitdir, 'pack-refs', '--all', '--prune')
+          packed = true
           continue
         }
+        if (who === 'git') byOthers ||= names.some(name => expected.get(`refs/heads/${name}`) !== commits[commit])
         const set = names.map(name => `refs/heads/${name}`)
         if (who === 'we') {
           await refs.set(set.map(name => ({ name, from: expected.get(name), to: commits[commit]! })))
@@ -64,7 +68,13 @@ test('whoever sets refs, we or Git, and wherever they are, they are what was set
           expected,
         )
         expect(refs.get(set[0]!)).toBe(commits[commit])
+        // Packing takes the trust, too, as somebody may have set something first.
+        if (byOthers) expect(refs.areOurs()).toBe(false)
+        else if (who === 'we' && !packed) expect(refs.areOurs()).toBe(true)
       }
+      git(gitdir, 'pack-refs', '--all', '--prune')
+      await refs.trust()
+      expect(refs.areOurs()).toBe(true)
       expect(git(gitdir, 'rev-parse', 'v1^{commit}')).toBe(commits[0])
       expect(fsck(gitdir)).toBe('')
     }),

@@ -430,6 +430,7 @@ test('a branch of another history that is as long as ours is told by the open', 
   await append(other, 'THEIRS')
   const [ours, theirs] = [branch(one, run), branch(other, run)]
   git(one, 'fetch', '-q', other, `+refs/heads/r/${run.id}:refs/heads/r/${run.id}`)
+  git(one, 'pack-refs', '--all')
   await expect(opened(one).head(run.id)).rejects.toMatchObject({
     code: 'ARCHIVE_DIFFERS',
     message: expect.stringContaining(`Unit 4 is ${ours} in the journal, and ${theirs} in the branch`),
