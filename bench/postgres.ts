@@ -89,8 +89,11 @@ export async function postgres(): Promise<Comparison[]> {
       },
     )
     const few = events.slice(0, emmettUnits)
+    const bare = bareInsert(pool, rows, emmettUnits, 1)
     const toEmmett = [
       await compare('postgres: awaited, Emmett', 5, emmettAppends(server.url(), few, 1), awaiting, 3),
+      // What can be reached at all by whoever waits for one commit after the other.
+      await compare('postgres: awaited, a bare INSERT and Emmett', 0, emmettAppends(server.url(), few, 1), bare, 3),
       await compare('postgres: overlapped, Emmett', 5, emmettAppends(server.url(), few, runCount), manyRuns, 3),
     ]
     return [awaited, overlapped, appended, ...toEmmett]
