@@ -442,14 +442,21 @@ test('a branch of another history that is as long as ours is told by the open', 
   expect(branch(one, run)).toBe(ours)
 })
 
-test('Git may collect, repack and pack refs in the middle of operation', async () => {
+test('Git may collect, repack, pack refs, clone, bundle and push in the middle of operation', async () => {
   const gitdir = place()
   const store = opened(gitdir, { interval: 1 })
+  const [clone, shallow, remote] = [place(), place(), place()]
+  const bundle = `${clone}.bundle`
+  git('.', 'init', '-q', '--bare', remote)
   const runs = await Promise.all(Array.from({ length: 4 }, () => new TestRun('sha1').create(store)))
   for (const command of [
     ['gc', '-q', '--prune=now'],
     ['repack', '-adq'],
     ['pack-refs', '--all'],
+    ['clone', '-q', '--mirror', gitdir, clone],
+    ['clone', '-q', '--bare', '--no-single-branch', '--depth=2', `file://${gitdir}`, shallow],
+    ['bundle', 'create', '-q', bundle, '--all'],
+    ['push', '-q', '--all', remote],
     ['gc', '-q'],
   ]) {
     const busy = Promise.all(
@@ -465,6 +472,15 @@ test('Git may collect, repack and pack refs in the middle of operation', async (
   await store.close()
   expect(fsck(gitdir)).toBe('')
   for (const run of runs) expect(branch(gitdir, run)).toBe(headOf(run))
+  // What was taken along meanwhile is whole, and a beginning of each history.
+  git(gitdir, 'bundle', 'verify', '-q', bundle)
+  const unbundled = place()
+  git('.', 'clone', '-q', '--mirror', bundle, unbundled)
+  for (const copy of [clone, unbundled, remote]) {
+    expect(fsck(copy)).toBe('')
+    for (const run of runs) expect(run.history().map(({ id }) => id)).toContain(branch(copy, run))
+  }
+  expect(fsck(shallow)).toBe('')
 })
 
 test('thousands of branches are one pack and one write of the refs', async () => {
