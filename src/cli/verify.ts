@@ -123,7 +123,7 @@ async function verifyOne(
   if (seqs?.size) return verifyRecorded(store, machines, head, seq => seqs.has(seq))
   try {
     for await (const _step of replay(machines, store.read(run, { to: seq })));
-    return { run, units: seq }
+    return { run, units: seq, ...(seq > 0 && { uncompared: seq }) }
   } catch (thrown) {
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'
     return { run, units: 0, error: { code, message: messageOf(thrown) } }
@@ -132,24 +132,32 @@ async function verifyOne(
 
 /** Prints what was found, run by run. Answers how many runs are not as recorded. */
 async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sums: boolean): Promise<number> {
-  let [runs, units, wrong, migrating] = [0, 0, 0, 0]
+  let [runs, units, uncompared, wrong, migrating] = [0, 0, 0, 0, 0]
   for await (const one of found) {
     const { run, key, namespace, ok, divergence, error, migratesTo } = one
     runs++
     units += one.units
+    uncompared += one.uncompared ?? 0
     if (!ok) wrong++
     if (migratesTo !== undefined) migrating++
-    await terminal.print({ run, key, namespace, units: one.units, ok, divergence, migratesTo, error }, () => {
-      const name = `${shortId(run)} (${printable(nameOf({ namespace, key: key ?? undefined }))})`
-      if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
-      return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
-    })
+    await terminal.print(
+      { run, key, namespace, units: one.units, uncompared: one.uncompared, ok, divergence, migratesTo, error },
+      () => {
+        const name = `${shortId(run)} (${printable(nameOf({ namespace, key: key ?? undefined }))})`
+        if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
+        return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
+      },
+    )
   }
   if (sums) {
     const outcome = wrong === 0 ? 'all as recorded' : counted(wrong, 'run differs', 'runs differ')
     const over =
       migrating === 0 ? '' : ` ${counted(migrating, 'run goes', 'runs go')} over to the first machine when opened.`
-    terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.${over}`)
+    const only =
+      uncompared === 0
+        ? ''
+        : ` ${counted(uncompared, 'unit')} could not be compared: no state is recorded, or the machine was not given.`
+    terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.${only}${over}`)
   }
   return wrong
 }

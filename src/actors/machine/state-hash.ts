@@ -54,6 +54,11 @@ export class StateHash {
   }
 }
 
+/** Whether a recorded hash can be compared with what is made now: others are of another version. */
+export function isComparable(recorded: string): boolean {
+  return recorded.startsWith(version)
+}
+
 /** Which part of two hashes differs first; `undefined`: none, or they are of versions that do not compare. */
 export function differentPart(expected: string, actual: string): StatePart | undefined {
   if (expected === actual || !expected.startsWith(version) || !actual.startsWith(version)) return undefined

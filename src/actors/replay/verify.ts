@@ -17,6 +17,11 @@ export interface Verification {
   readonly run: string
   /** Units that were decided again, the creation not counted. */
   readonly units: number
+  /**
+   * How many of them could only be decided: no state of theirs is recorded, or one in another version; or they are of an older
+   * machine that was not given. Absent: all were compared.
+   */
+  readonly uncompared?: number
   /** The first difference, or nothing. */
   readonly divergence?: Divergence
   /** The run is of an older machine and would go over to this version of the first one that was given. Nothing was written. */
@@ -41,7 +46,12 @@ export async function verifyRecorded(
   isRecorded: (seq: number) => boolean,
 ): Promise<Verification> {
   const { run } = head
-  let units = 0
+  let [units, unrecorded] = [0, 0]
+  const comparison = new UnitComparison()
+  const found = (): Verification => {
+    const uncompared = unrecorded + comparison.uncompared
+    return { run, units, ...(uncompared > 0 && { uncompared }) }
+  }
   try {
     let last: LiveMachineSnapshot | undefined
     const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
@@ -54,15 +64,15 @@ export async function verifyRecorded(
       return { run, units: head.seq, migratesTo: definition.version }
     }
     const fold = new HistoryFold(lineage, { fallback: lineage.programs[0] })
-    const comparison = new UnitComparison()
     // By batches: a step of `replay` is awaited, which costs as much as deciding it.
     for await (const batch of batchesOf(store.read(run, { to: head.seq }))) {
       for (const unit of batch) {
         const decided = decideAgain(fold, unit)
         const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
         const divergence = isCompared ? comparison.compare(unit, decided) : undefined
-        if (divergence !== undefined) return { run, units, divergence }
+        if (divergence !== undefined) return { ...found(), divergence }
         if (unit.seq > 0) units++
+        if (unit.seq > 0 && !isCompared) unrecorded++
         if (unit.seq === head.seq) last = decided.state.snapshot
       }
     }
@@ -76,12 +86,12 @@ export async function verifyRecorded(
     const actual = { status: last.status, value: known ? (last.value as JsonValue) : null }
     const path = firstDifference(expected, actual, '$')
     if (path !== undefined && isRecorded(head.seq))
-      return { run, units, divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
-    if (!migrates) return { run, units }
+      return { ...found(), divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
+    if (!migrates) return found()
     await decideMigration(store, head, lineage, head.at)
-    return { run, units, migratesTo: definition.version }
+    return { ...found(), migratesTo: definition.version }
   } catch (thrown) {
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'
-    return { run, units, error: { code, message: messageOf(thrown) } }
+    return { ...found(), error: { code, message: messageOf(thrown) } }
   }
 }

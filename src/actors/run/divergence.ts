@@ -5,7 +5,7 @@ import { firstDifference } from '../json/differences.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
 import { nameOfEffect } from '../machine/effect.ts'
-import { differentPart, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
+import { differentPart, isComparable, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */
 export interface Divergence {
@@ -22,6 +22,8 @@ export interface Divergence {
 
 /** Compares the units of one history, in order, with what was recorded. Histories of versions without state hashes are compared by their outputs. */
 export class UnitComparison {
+  /** Units whose state could not be compared, the creation not counted. */
+  uncompared = 0
   readonly #hash = new StateHash()
   #hashed = false
 
@@ -32,6 +34,7 @@ export class UnitComparison {
 
   #compareState({ seq, state: recorded }: Unit, decided: Decided): Divergence | undefined {
     const hash = this.#hash.of(decided.state, decided.effects)
+    if (seq > 0 && (recorded === undefined || !isComparable(recorded))) this.uncompared++
     if (recorded === undefined)
       return this.#hashed ? { seq, kind: 'missing', expected: null, actual: hash, path: '$' } : undefined
     this.#hashed = true

@@ -149,7 +149,9 @@ describe.each([
     const again = await openRun(second, { store: elsewhere(store), key: 'a' })
     expect(persisted(again as unknown as Run)).toEqual(live)
     await again.close()
-    expect(await verifyRun(store, second, head)).toEqual({ run: run.id, units: 5 })
+    // Without the machine that made them, what upcasts make of the first units cannot be compared.
+    const uncompared = second === byEvent && { uncompared: 2 }
+    expect(await verifyRun(store, second, head)).toEqual({ run: run.id, units: 5, ...uncompared })
     expect(await verifyRun(store, [second, first], head)).toEqual({ run: run.id, units: 5 })
     const cents: unknown[] = []
     for await (const step of replay([second, first], store.read(run.id))) cents.push(step.snapshot.context)
@@ -326,7 +328,7 @@ describe('versions', () => {
       await over.close()
       const head = (await store.head(run.id))!
       expect(head.seq).toBe(5)
-      expect(await verifyRun(store, last, head)).toEqual({ run: run.id, units: 5 })
+      expect(await verifyRun(store, last, head)).toEqual({ run: run.id, units: 5, uncompared: 4 })
     }
   })
 
