@@ -255,8 +255,9 @@ export class GitStore implements Store {
       },
     )
     await follower.close()
-    if (complete && sideRefs) {
-      // A piece of it, so that a close does not take long; an idle hour later, or an archive, writes the rest.
+    if (complete && sideRefs && archiver.counts.flushes > 0) {
+      // A piece of it, so that a close does not take long; an idle hour later, or an archive, writes the rest. Where nothing was
+      // committed there is mostly nothing to write, and to look takes reading all refs.
       const how = { most: closingPiece, atLeastOne: false, last: true }
       await archiver.checkpoint(journal, how).catch(error => onWarning(writeFailure(error, this.location)))
     }
