@@ -133,8 +133,11 @@ export class Invocations {
   /** Hands an event to a callback's listeners; to one that does not run yet, when it does. {@link follow} comes after it. */
   receive(actor: ActorRef, event: EventObject): void {
     const pending = this.#pending.get(actor)
-    if (pending !== undefined) pending.receive(event)
-    else if (!this.#closing) this.#early.set(actor, [...(this.#early.get(actor) ?? []), event])
+    if (pending !== undefined) return pending.receive(event)
+    if (this.#closing) return
+    const early = this.#early.get(actor)
+    if (early === undefined) this.#early.set(actor, [event])
+    else early.push(event)
   }
 
   /** Stops callbacks and observables at once, awaits promises up to `timeout` ms, then aborts them. All stay pending. */
