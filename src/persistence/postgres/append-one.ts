@@ -11,12 +11,12 @@ import type { Tables } from './schema.ts'
  */
 
 /** Whether a write is like that, as far as it brings no machine that the server may not have. */
-export function isPlain({ expected, units, taken }: RunWrite): boolean {
+export function isOne({ expected, units, taken }: RunWrite): boolean {
   return expected !== null && units.length === 1 && taken.length === 0
 }
 
 /** Gives a row if the write was made. */
-export function plainStatement({ runs, units, leases }: Tables): Statement {
+export function oneStatement({ runs, units, leases }: Tables): Statement {
   return new Statement(`with held as materialized (
       select l.epoch, l.owner is not null as is_owned from ${leases} l where l.lease = $8 for share
     ), won as (
@@ -33,7 +33,7 @@ export function plainStatement({ runs, units, leases }: Tables): Statement {
 }
 
 /** The values of the statement. */
-export function plainValues({ run, expected, lease, row, units }: RunWrite, token: string): PostgresValue[] {
+export function oneValues({ run, expected, lease, row, units }: RunWrite, token: string): PostgresValue[] {
   const [unit] = units
   return [
     toText(run),

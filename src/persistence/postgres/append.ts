@@ -2,7 +2,8 @@ import type { LeaseRow } from '../../actors/contracts/store.ts'
 import { sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
 import { perhapsDone, together } from '../server/together.ts'
-import { isPlain, plainStatement, plainValues } from './append-one.ts'
+import { isOne, oneStatement, oneValues } from './append-one.ts'
+import { plainStatement, plainValues } from './append-plain.ts'
 import { type AppendKind, appendStatement, appendValues, pinName } from './append-statement.ts'
 import { textArray } from './arrays.ts'
 import type { PostgresRow } from './client.ts'
@@ -20,6 +21,7 @@ const bits = [false, true]
 export class Appends {
   readonly #database: Database
   readonly #statements: ReadonlyMap<string, Statement>
+  readonly #one: Statement
   readonly #plain: Statement
   readonly #facts: Statement
   readonly #machines = new Set<string>()
@@ -28,6 +30,7 @@ export class Appends {
     const kinds = bits.flatMap(creates => bits.flatMap(brings => bits.map(takes => ({ creates, brings, takes }))))
     this.#database = database
     this.#statements = new Map(kinds.map(kind => [kindName(kind), appendStatement(tables, kind)]))
+    this.#one = oneStatement(tables)
     this.#plain = plainStatement(tables)
     this.#facts = factsStatement(tables)
   }
@@ -56,17 +59,14 @@ export class Appends {
   async #write(writes: readonly RunWrite[], token: string): Promise<readonly RunWrite[]> {
     const [first] = writes
     if (first === undefined) return []
-    const kind: AppendKind = {
-      creates: first.expected === null,
-      brings: writes.some(({ machines }) => machines.some(({ oid }) => !this.#machines.has(oid))),
-      takes: writes.some(({ taken }) => taken.length > 0),
-    }
-    if (writes.length === 1 && !kind.brings && isPlain(first)) {
-      const rows = await this.#database.write(this.#plain, plainValues(first, token))
+    const brings = writes.some(({ machines }) => machines.some(({ oid }) => !this.#machines.has(oid)))
+    if (writes.length === 1 && !brings && isOne(first)) {
+      const rows = await this.#database.write(this.#one, oneValues(first, token))
       return rows.length > 0 ? [] : writes
     }
-    const values = appendValues(writes, token, kind, oid => this.#machines.has(oid))
-    const [row] = await this.#database.write(this.#statements.get(kindName(kind))!, values)
+    const [row] = writes.every(write => write.isPlain)
+      ? await this.#database.write(this.#plain, plainValues(writes, token))
+      : await this.#writeAny(writes, token, brings)
     const won = row![0]
     const places = typeof won === 'string' ? new Set(won.slice(1, -1).split(',').map(Number)) : undefined
     return writes.filter((write, at) => {
@@ -74,6 +74,13 @@ export class Appends {
       this.#remember(write)
       return false
     })
+  }
+
+  #writeAny(writes: readonly RunWrite[], token: string, brings: boolean): Promise<readonly PostgresRow[]> {
+    const takes = writes.some(({ taken }) => taken.length > 0)
+    const kind: AppendKind = { creates: writes[0]!.expected === null, brings, takes }
+    const values = appendValues(writes, token, kind, oid => this.#machines.has(oid))
+    return this.#database.write(this.#statements.get(kindName(kind))!, values)
   }
 
   #remember({ machines }: RunWrite): void {

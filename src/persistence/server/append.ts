@@ -16,6 +16,8 @@ export interface Placed {
  */
 class Chain {
   readonly first: Placed
+  /** Where the run stands before. */
+  readonly #start: RunRow | undefined
   /** Those after it. */
   more: Placed[] | undefined
   /** The run's row after the last one; `undefined`: the first is impossible. */
@@ -30,6 +32,7 @@ class Chain {
   constructor(first: Placed, row: RunRow | undefined) {
     const { expected } = first.item
     this.first = first
+    this.#start = first.item.expected === null ? undefined : row
     if (expected === null) this.row = rowAfter(undefined, first.item)
     else if (row !== undefined && standsAt(row, expected)) this.row = rowAfter(row, first.item)
   }
@@ -67,7 +70,10 @@ class Chain {
     const row = writtenRow(this.row)
     if (this.more === undefined) {
       const machines = item.machine === undefined ? none : [item.machine]
-      return { run, expected, lease, row, units: unitsOf(item), taken: item.beside?.taken ?? none, machines }
+      const units = unitsOf(item)
+      const taken = item.beside?.taken ?? none
+      const isPlain = units.length === 1 && taken.length === 0 && isFoundAlike(this.#start, this.row)
+      return { run, expected, lease, row, units, taken, isPlain, machines }
     }
     const items = this.items.map(placed => placed.item)
     return {
@@ -77,6 +83,7 @@ class Chain {
       row,
       units: items.flatMap(unitsOf),
       taken: items.flatMap(each => each.beside?.taken ?? none),
+      isPlain: false,
       machines: items.flatMap(each => each.machine ?? none),
     }
   }
@@ -90,6 +97,15 @@ function unitsOf({ units, lease }: AppendItem): readonly WrittenUnit[] {
   if (first === undefined) return none
   if (units.length === 1 && first.creation === undefined) return [writtenUnit(first, lease?.epoch)]
   return units.filter(unit => unit.creation?.fork === undefined).map(unit => writtenUnit(unit, lease?.epoch))
+}
+
+/** Whether the server finds the run by the same after as before. A creation has nothing before it. */
+function isFoundAlike(before: RunRow | undefined, after: RunRow): boolean {
+  if (before === undefined || before.due !== after.due || before.status !== after.status) return false
+  if (before.machine !== after.machine || before.lease !== after.lease) return false
+  if (before.beside === after.beside) return true
+  const [was, is] = [before.beside, after.beside]
+  return was.process === is.process && was.held === is.held && was.parked === is.parked
 }
 
 function standsAt(row: RunRow, expected: { readonly seq: number; readonly revision: number }): boolean {
@@ -120,7 +136,7 @@ function askingOf(run: string): Omit<RunWrite, 'lease'> {
     process: null,
     wakes: true,
   } as const
-  return { run, expected: nowhere, row, units: [], taken: [], machines: [] }
+  return { run, expected: nowhere, row, units: [], taken: [], isPlain: false, machines: [] }
 }
 
 /** The items of a call that can be judged together: of each run those that follow one another. */

@@ -29,6 +29,8 @@ export interface RunWrite {
   readonly units: readonly WrittenUnit[]
   /** The mail that leaves its inbox. */
   readonly taken: readonly MailKey[]
+  /** It is one unit of a run that is there, and what the server looks by stays: all but `seq`, `revision`, `at`, `value` and `beside`. */
+  readonly isPlain: boolean
   /** Machines that the server may not have yet. */
   readonly machines: readonly MachineRecord[]
 }

@@ -204,6 +204,19 @@ export const appendChecks: readonly StoreCheck[] = [
     equal(await stands(), ['error', null, 8], 'them after all three')
   }),
 
+  on('append: an end, and a first lease, that one of two runs says with its unit', async store => {
+    const lease = await store.claim({ namespace: 'tests', partition: 1, owner: 'p', group: 'g' })
+    for (const rest of [{ status: 'done' } as const, { lease }]) {
+      const runs = [await new TestRun('sha1').create(store), await new TestRun('sha1').create(store)]
+      const items = runs.map((run, at) => run.goesOn(1, at === 0 ? rest : {}))
+      for (const [at, outcome] of (await store.append(items)).entries()) runs[at]!.follow(items[at]!, outcome)
+      const [said, other] = await Promise.all(runs.map(run => store.head(run.id)))
+      equal(said!.status, 'status' in rest ? rest.status : 'active', 'its status')
+      equal(said!.lease, 'lease' in rest ? { namespace: 'tests', partition: 1 } : undefined, 'its partition')
+      equal([other!.status, other!.lease], ['active', undefined], 'what the other one is')
+    }
+  }),
+
   on('append: a migration changes the machine of the head, and keeps it', async store => {
     const run = await new TestRun('sha1').create(store)
     const machine = testMachine('sha1', '2')

@@ -1,7 +1,7 @@
 import type { Store } from '../../actors/contracts/store.ts'
 import { equal } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
-import { TestRun } from './test-run.ts'
+import { type ItemRest, TestRun } from './test-run.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
 
@@ -157,6 +157,30 @@ export const attentionChecks: readonly StoreCheck[] = [
     equal(await dueAt(store), [], 'those of no partition')
     equal(await dueAt(store, { lease: partition, before: 9 }), [], 'those of the partition before it ran out')
     equal(await dueAt(store, { lease: partition, before: 10 }), [[run.id, 10]], 'those of the partition after')
+  }),
+
+  on('due: what one of two runs says with its unit counts, whatever it is', async store => {
+    const parked = { at: 1, code: 'BAD', message: 'bad' }
+    const sayings: Record<string, [rest: ItemRest, due: number | undefined]> = {
+      'a time': [{ due: 5 }, 5],
+      'its process': [{ beside: { process: 'p' } }, 0],
+      'that it is parked': [{ beside: { parked } }, undefined],
+      'that it is held': [{ beside: { held: true } }, undefined],
+      'nothing, and has mail': [{}, 0],
+    }
+    for (const [name, [rest, due]] of Object.entries(sayings)) {
+      const [run, other] = [await new TestRun('sha1').create(store), await new TestRun('sha1').create(store)]
+      const items = [run.goesOn(1, rest), other.goesOn(1)]
+      for (const [at, outcome] of (await store.append(items)).entries()) [run, other][at]!.follow(items[at]!, outcome)
+      const isTold = 'due' in rest || rest.beside?.process !== undefined
+      const mail = { sender: 'sender', seq: 1, index: 0, receiver: run.id, event: { type: 'HI' } }
+      if (!isTold) equal(await store.deliver([mail]), ['taken'], `the mail of one that says ${name}`)
+      equal(await dueAt(store), due === undefined ? [] : [[run.id, due]], `those that are due when one says ${name}`)
+      const head = (await store.head(run.id))!
+      const clears = { ...(due !== undefined && { due: null }), beside: { process: null, taken: head.beside.inbox } }
+      run.revision = head.revision
+      await run.goOn(store, 0, clears)
+    }
   }),
 
   on('due: a thousand runs, each once and in order, whatever became of them before', async store => {
