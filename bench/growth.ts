@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import type { Store } from 'xmachines'
 import { gitStore } from 'xmachines/persistence/git'
 import { postgresStore } from 'xmachines/persistence/postgres'
@@ -24,8 +25,16 @@ export async function growth(): Promise<Measure[]> {
   const dir = mkdtempSync(join(tmpdir(), 'xmachines-growth-'))
   try {
     return [
-      ...(await grown('PostgreSQL', () => postgresStore({ connectionString: server.url() }))),
-      ...(await grown('Git', () => gitStore({ gitdir: join(dir, 'store') }))),
+      ...(await grown(
+        'PostgreSQL',
+        () => postgresStore({ connectionString: server.url() }),
+        () => settled(server),
+      )),
+      ...(await grown(
+        'Git',
+        () => gitStore({ gitdir: join(dir, 'store') }),
+        async () => {},
+      )),
     ]
   } finally {
     await server.stop()
@@ -33,12 +42,23 @@ export async function growth(): Promise<Measure[]> {
   }
 }
 
-async function grown(name: string, open: () => Store): Promise<Measure[]> {
+/** What the server does for days after a load of hours, done at once: else it is what is measured. */
+async function settled(server: PostgresServer): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url() })
+  await client.connect()
+  await client.query('vacuum analyze')
+  await client.query('checkpoint')
+  await client.end()
+}
+
+/** @param settle awaits what the store's server still does about the runs that were made */
+async function grown(name: string, open: () => Store, settle: () => Promise<void>): Promise<Measure[]> {
   let store = open()
   const few = await create(store, 0, active)
   const costs: { readonly size: number; readonly append: number; readonly open: number }[] = []
   for (let runs = active; sizes.some(size => size >= runs); ) {
     if (sizes.includes(runs)) {
+      await settle()
       const append = await middle(() => appendTo(store, few))
       const opening = await middle(async () => {
         await store.close()

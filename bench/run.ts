@@ -1,4 +1,5 @@
 import { apply } from './apply.ts'
+import { armed } from './armed.ts'
 import { durable, replayed } from './durable.ts'
 import { effects } from './effects.ts'
 import { fanOut } from './fan-out.ts'
@@ -25,6 +26,7 @@ const benches = {
   tell: tells,
   'fan-out': fanOut,
   timers,
+  armed,
   postgres,
   verify: verified,
   residency,
