@@ -50,6 +50,11 @@ describe('a run', () => {
       thrownBy(() => child.send({ type: 'ANYTHING' })),
       'CHILD_SEND_OUTSIDE_STEP',
     )
+    // It has no observers of its own, and says what has.
+    for (const watch of [() => child.subscribe(() => {}), () => child.on('*', () => {})]) {
+      expectCode(thrownBy(watch), 'MACHINE_UNSUPPORTED')
+      expect(() => watch()).toThrow("the child actor 'child', which is a part of its run. Subscribe to the run")
+    }
   })
 
   test('gives up when another writer is first, again and again', { timeout: 5_000 }, async () => {

@@ -77,6 +77,12 @@ const overrides = {
   getPersistedSnapshot(this: ActorRef): unknown {
     return this.behaviour.getPersistedSnapshot(this.getSnapshot())
   },
+  subscribe(this: ActorRef): never {
+    throw unwatched(this, 'subscribe')
+  },
+  on(this: ActorRef): never {
+    throw unwatched(this, 'on')
+  },
   get _processingStatus(): ProcessingStatus {
     const ref = this as unknown as ActorRef
     return ref.system.statusOf(ref)
@@ -90,6 +96,15 @@ const overrides = {
     const ref = this as unknown as ActorRef
     ref.system.begin(ref, snapshot)
   },
+}
+
+/** A child is a value in the state of its run, which says when it has changed; what it emits, the run's machine may emit. */
+function unwatched({ id }: ActorRef, method: string): XMachinesError {
+  return new XMachinesError(
+    'MACHINE_UNSUPPORTED',
+    `\`${method}\` was called on the child actor '${id}', which is a part of its run. Subscribe to the run and look into \`snapshot.children\`, or let the machine \`emit\` what is to be seen outside.`,
+    { details: { actor: id, method } },
+  )
 }
 
 const prototypes = new WeakMap<object, object>()
