@@ -103,13 +103,13 @@ export async function writeCheckpoint(
 }
 
 /** Writes pages that are all there. Returns their checksums. */
-async function writePages(file: FileHandle, { bytes }: Pages): Promise<Buffer> {
-  const sums = Buffer.alloc(pagesOf(bytes.length) * 4)
-  for (let start = 0; start < bytes.length; ) {
-    const end = Math.min(start + pagesAtOnce * pageSize, bytes.length)
-    await file.writeFile(bytes.subarray(start, end))
-    for (; start < end; start += pageSize) {
-      sums.writeUInt32LE(crc32(bytes.subarray(start, Math.min(start + pageSize, end))), (start / pageSize) * 4)
+async function writePages(file: FileHandle, pages: Pages): Promise<Buffer> {
+  const sums = Buffer.alloc(pagesOf(pages.length) * 4)
+  for (let start = 0; start < pages.length; ) {
+    const bytes = pages.slice(start, Math.min(start + pagesAtOnce * pageSize, pages.length))
+    await file.writeFile(bytes)
+    for (let at = 0; at < bytes.length; at += pageSize, start += pageSize) {
+      sums.writeUInt32LE(crc32(bytes.subarray(at, at + pageSize)), (start / pageSize) * 4)
     }
   }
   return sums

@@ -21,45 +21,53 @@ export interface PagesFile {
   readonly sums: Buffer
 }
 
+const nothing = Buffer.alloc(0)
+
 /** Bytes of a file that are read when they are asked for, each page against its checksum; or bytes that are all there. */
 export class Pages {
-  /** Good where they were asked for. What was not has no memory behind it. */
-  readonly bytes: Buffer
+  readonly length: number
+  readonly #bytes: Buffer | undefined
   readonly #file: PagesFile | undefined
-  readonly #known: Uint8Array
-  #missing: number
+  /** Each with memory of its own: room for all of them at once would have the whole heap collected for each that opens a store. */
+  readonly #pages: (Buffer | undefined)[]
 
   constructor(source: Buffer | PagesFile) {
+    this.length = source.length
+    this.#bytes = Buffer.isBuffer(source) ? source : undefined
     this.#file = Buffer.isBuffer(source) ? undefined : source
-    this.bytes = Buffer.isBuffer(source) ? source : Buffer.allocUnsafeSlow(source.length)
-    this.#missing = this.#file === undefined ? 0 : pagesOf(this.bytes.length)
-    this.#known = new Uint8Array(this.#missing)
+    this.#pages = new Array<undefined>(this.#file === undefined ? 0 : pagesOf(source.length)).fill(undefined)
   }
 
-  get length(): number {
-    return this.bytes.length
-  }
-
-  /** Has the bytes before `end` from `start` on in {@link bytes}. @throws PageDamaged */
-  need(start: number, end: number): void {
-    if (this.#missing === 0) return
-    for (let page = Math.floor(start / pageSize); page * pageSize < end; page++) {
-      if (this.#known[page] === 0) this.#read(page)
+  /** The bytes from `start` to before `end`, to be read only. @throws PageDamaged */
+  slice(start: number, end: number): Buffer {
+    if (this.#bytes !== undefined) return this.#bytes.subarray(start, end)
+    if (start === end) return nothing
+    const first = Math.floor(start / pageSize)
+    if (end <= (first + 1) * pageSize) {
+      const page = this.#pages[first] ?? this.#read(first)
+      return page.subarray(start - first * pageSize, end - first * pageSize)
     }
+    const bytes = Buffer.allocUnsafe(end - start)
+    for (let at = start; at < end; ) {
+      const next = Math.min(end, (Math.floor(at / pageSize) + 1) * pageSize)
+      this.slice(at, next).copy(bytes, at - start)
+      at = next
+    }
+    return bytes
   }
 
-  /** Has all of them. @throws PageDamaged */
+  /** Has all of them in memory. @throws PageDamaged */
   *all(): Work<void> {
-    for (let start = 0; this.#missing > 0; start += pageSize) {
-      this.need(start, Math.min(start + pageSize, this.length))
+    for (let page = 0; page < this.#pages.length; page++) {
+      if (this.#pages[page] === undefined) this.#read(page)
       yield
     }
   }
 
-  #read(page: number): void {
+  #read(page: number): Buffer {
     const { descriptor, offset, sums } = this.#file!
     const start = page * pageSize
-    const bytes = this.bytes.subarray(start, start + pageSize)
+    const bytes = Buffer.allocUnsafeSlow(Math.min(pageSize, this.length - start))
     try {
       const count = readFully(fs, descriptor, bytes, bytes.length, offset + start)
       if (count < bytes.length) throw new PageDamaged(`it ends at byte ${offset + start + count}`)
@@ -69,8 +77,8 @@ export class Pages {
     if (crc32(bytes) !== sums.readUInt32LE(page * 4)) {
       throw new PageDamaged(`its checksum does not hold at byte ${offset + start}`)
     }
-    this.#known[page] = 1
-    this.#missing--
+    this.#pages[page] = bytes
+    return bytes
   }
 }
 

@@ -137,22 +137,21 @@ class Merge {
   }
 
   #copy(from: number, until: number): void {
-    const { bytes: rows } = this.#table.parts.rows
-    const { bytes: heap } = this.#table.parts.heap
     const { size, heap: heapField, heapLength, flags } = this.#layout
-    const first = rows.readDoubleLE(from * size + heapField)
-    const last = (until - 1) * size
-    const length = rows.readDoubleLE(last + heapField) + rows.readUInt32LE(last + heapLength) - first
-    this.#reserve(length)
-    heap.copy(this.#heap, this.#heapLength, first, first + length)
+    const rows = this.#table.parts.rows.slice(from * size, until * size)
+    const first = rows.readDoubleLE(heapField)
+    const last = rows.length - size
+    const end = rows.readDoubleLE(last + heapField) + rows.readUInt32LE(last + heapLength)
+    this.#reserve(end - first)
+    this.#table.parts.heap.slice(first, end).copy(this.#heap, this.#heapLength)
     const moved = this.#heapLength - first
     const at = this.#count * size
-    rows.copy(this.#rows, at, from * size, until * size)
+    rows.copy(this.#rows, at)
     for (let row = at; row < at + (until - from) * size; row += size) {
       this.#rows.writeDoubleLE(this.#rows.readDoubleLE(row + heapField) + moved, row + heapField)
       if (this.#rows.readUInt32LE(row + flags) & flag.keyed) this.#keyed++
     }
-    this.#heapLength += length
+    this.#heapLength += end - first
     this.#count += until - from
   }
 

@@ -87,26 +87,23 @@ export class RowTable {
     let high = this.count
     while (low < high) {
       const middle = (low + high) >>> 1
-      rows.need(middle * size, middle * size + 6)
-      if (rows.bytes.readUIntBE(middle * size, 6) < lead) low = middle + 1
+      if (rows.slice(middle * size, middle * size + 6).readUIntBE(0, 6) < lead) low = middle + 1
       else high = middle
     }
     return low
   }
 
   run(index: number): string {
-    const start = this.#at(index)
-    return this.parts.rows.bytes.toString('hex', start, start + this.layout.idBytes)
+    return this.#packed(index).toString('hex', 0, this.layout.idBytes)
   }
 
   row(index: number): Row {
     const { layout } = this
-    const at = this.#at(index)
-    const rows = this.parts.rows.bytes
-    const flags = rows.readUInt32LE(at + layout.flags)
-    const from = rows.readDoubleLE(at + layout.heap)
-    const entry = this.#entry(from, from + rows.readUInt32LE(at + layout.heapLength))
-    const due = rows.readDoubleLE(at + layout.due)
+    const packed = this.#packed(index)
+    const flags = packed.readUInt32LE(layout.flags)
+    const from = packed.readDoubleLE(layout.heap)
+    const entry = this.#entry(from, from + packed.readUInt32LE(layout.heapLength))
+    const due = packed.readDoubleLE(layout.due)
     const namespace = this.namespace(index)
     return new Row({
       run: this.run(index),
@@ -114,17 +111,17 @@ export class RowTable {
       key: entry.key,
       time: flags & flag.source ? 'source' : 'arrival',
       fork: entry.fork,
-      machine: this.#dictionary.machines[rows.readUInt32LE(at + layout.machine)]!,
-      seq: rows.readUInt32LE(at + layout.seq),
-      revision: rows.readDoubleLE(at + layout.revision),
-      at: rows.readDoubleLE(at + layout.at),
+      machine: this.#dictionary.machines[packed.readUInt32LE(layout.machine)]!,
+      seq: packed.readUInt32LE(layout.seq),
+      revision: packed.readDoubleLE(layout.revision),
+      at: packed.readDoubleLE(layout.at),
       status: statuses[flags & 3]!,
       value: entry.value === undefined ? undefined : deepFreeze(entry.value),
       due: Number.isNaN(due) ? null : due,
       lease: this.lease(index),
       beside: entry.beside === undefined ? emptyBeside : readBeside(entry.beside, { namespace, key: entry.key }),
-      head: rows.readDoubleLE(at + layout.head),
-      mark: rows.readDoubleLE(at + layout.mark),
+      head: packed.readDoubleLE(layout.head),
+      mark: packed.readDoubleLE(layout.mark),
       waiting: new Waiting(readWaiting(entry.waiting)),
       mails: entry.mails && MailMarks.of(entry.mails),
     })
@@ -132,10 +129,9 @@ export class RowTable {
 
   /** What a run needs, and who has it in hand. */
   attention(index: number): Pick<Row, 'run' | 'namespace' | 'due' | 'lease'> & { readonly process: string | null } {
-    const at = this.#at(index)
-    const rows = this.parts.rows.bytes
-    const due = rows.readDoubleLE(at + this.layout.due)
-    const inHand = rows.readUInt32LE(at + this.layout.flags) & flag.process
+    const packed = this.#packed(index)
+    const due = packed.readDoubleLE(this.layout.due)
+    const inHand = packed.readUInt32LE(this.layout.flags) & flag.process
     return {
       run: this.run(index),
       namespace: this.namespace(index),
@@ -146,34 +142,31 @@ export class RowTable {
   }
 
   namespace(index: number): string {
-    const at = this.#at(index) + this.layout.namespace
-    return this.#dictionary.namespaces[this.parts.rows.bytes.readUInt32LE(at)]!
+    return this.#dictionary.namespaces[this.#packed(index).readUInt32LE(this.layout.namespace)]!
   }
 
   lease(index: number): LeaseKey | undefined {
-    const at = this.#at(index)
-    const rows = this.parts.rows.bytes
-    const partition = rows.readDoubleLE(at + this.layout.partition)
+    const packed = this.#packed(index)
+    const partition = packed.readDoubleLE(this.layout.partition)
     if (Number.isNaN(partition)) return undefined
-    const namespace = this.#dictionary.namespaces[rows.readUInt32LE(at + this.layout.leaseNamespace)]!
+    const namespace = this.#dictionary.namespaces[packed.readUInt32LE(this.layout.leaseNamespace)]!
     return Object.freeze({ namespace, partition })
   }
 
   /** Place of a run's newest snapshot; 0: none. */
   snapshot(index: number): number {
-    return this.parts.rows.bytes.readDoubleLE(this.#at(index) + this.layout.snapshot)
+    return this.#packed(index).readDoubleLE(this.layout.snapshot)
   }
 
   /** The run that (namespace, key) is pinned to. */
   pinned(namespace: string, key: string): string | undefined {
-    const { rows, slots } = this.parts
+    const { slots } = this.parts
     const mask = slots.length / 4 - 1
     const hash = pinHash(pinName(namespace, key))
     for (let slot = hash & mask; mask >= 0; slot = (slot + 1) & mask) {
-      slots.need(slot * 4, slot * 4 + 4)
-      const index = slots.bytes.readUInt32LE(slot * 4) - 1
+      const index = slots.slice(slot * 4, slot * 4 + 4).readUInt32LE(0) - 1
       if (index < 0) return undefined
-      if (rows.bytes.readUInt32LE(this.#at(index) + this.layout.pinHash) !== hash) continue
+      if (this.#packed(index).readUInt32LE(this.layout.pinHash) !== hash) continue
       const row = this.row(index)
       if (row.key === key && row.namespace === namespace) return row.run
     }
@@ -192,17 +185,14 @@ export class RowTable {
     for (const pages of [rows, heap, slots]) yield* pages.all()
   }
 
-  /** Where a row begins, with its bytes there. */
-  #at(index: number): number {
+  /** A row as it is packed. */
+  #packed(index: number): Buffer {
     const { size } = this.layout
-    this.parts.rows.need(index * size, (index + 1) * size)
-    return index * size
+    return this.parts.rows.slice(index * size, (index + 1) * size)
   }
 
   #entry(start: number, end: number): HeapEntry {
-    const { heap } = this.parts
-    heap.need(start, end)
-    return JSON.parse(heap.bytes.toString('utf8', start, end))
+    return JSON.parse(this.parts.heap.slice(start, end).toString())
   }
 }
 

@@ -52,11 +52,10 @@ describe('pages of a file', () => {
       fc.property(fc.array(range), ranges => {
         const pages = open()
         for (const { start, end } of ranges) {
-          pages.need(start, end)
-          expect(pages.bytes.subarray(start, end).equals(content.subarray(start, end))).toBe(true)
+          expect(pages.slice(start, end).equals(content.subarray(start, end))).toBe(true)
         }
         atOnce(pages.all())
-        expect(pages.bytes.equals(content)).toBe(true)
+        expect(pages.slice(0, pages.length).equals(content)).toBe(true)
       }),
     )
   })
@@ -68,12 +67,12 @@ describe('pages of a file', () => {
         const page = Math.floor(damaged / pageSize)
         const asked = end > start && page >= Math.floor(start / pageSize) && page * pageSize < end
         withDamage(damaged, () => {
-          if (asked) expect(() => pages.need(start, end)).toThrow(PageDamaged)
-          else pages.need(start, end)
+          if (asked) expect(() => pages.slice(start, end)).toThrow(PageDamaged)
+          else pages.slice(start, end)
         })
-        pages.need(start, end)
+        pages.slice(start, end)
         // What was good when it was read stays good.
-        withDamage(damaged, () => pages.need(start, end))
+        withDamage(damaged, () => pages.slice(start, end))
       }),
     )
   })
@@ -81,15 +80,20 @@ describe('pages of a file', () => {
   test('that are missing at the end of the file are damaged, as is a file that cannot be read', () => {
     writeFileSync(path, readFileSync(path).subarray(0, offset + pageSize + 5))
     const pages = open()
-    pages.need(0, pageSize)
-    expect(() => pages.need(0, pageSize + 1)).toThrow(`it ends at byte ${offset + pageSize + 5}`)
+    pages.slice(0, pageSize)
+    expect(() => pages.slice(0, pageSize + 1)).toThrow(`it ends at byte ${offset + pageSize + 5}`)
     const closed = new Pages({ descriptor: 1 << 20, offset, length: content.length, sums })
-    expect(() => closed.need(0, 1)).toThrow('it cannot be read (EBADF)')
+    expect(() => closed.slice(0, 1)).toThrow('it cannot be read (EBADF)')
+  })
+
+  test('of which none are asked for read nothing', () => {
+    const pages = new Pages({ descriptor: 1 << 20, offset, length: 2 * pageSize, sums })
+    for (const at of [0, pageSize, 2 * pageSize]) expect(pages.slice(at, at)).toHaveLength(0)
   })
 
   test('of bytes that are there read nothing', () => {
     const pages = new Pages(content)
-    pages.need(0, content.length)
-    expect(pages.bytes).toBe(content)
+    expect(pages.slice(1, content.length).equals(content.subarray(1))).toBe(true)
+    expect(pages.slice(1, 2).buffer).toBe(content.buffer)
   })
 })
