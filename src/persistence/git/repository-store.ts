@@ -17,7 +17,7 @@ import { RecordedRuns } from './recorded-runs.ts'
 import type { RefWatch } from './ref-watch.ts'
 import type { Repository } from './repository.ts'
 import { runBranches } from './run-branches.ts'
-import { commitAt, readCreation, walkBack } from './run-history.ts'
+import { blamingOldest, commitAt, readCreation, walkBack } from './run-history.ts'
 import { readSnapshot } from './snapshot-file.ts'
 
 const batchSize = 256
@@ -198,7 +198,7 @@ export class RepositoryStore implements Store {
         details: { run },
       })
     }
-    const { seq } = readHead(this.repository, run, oid)
+    const { seq } = blamingOldest(this.repository, run, oid, () => readHead(this.repository, run, oid))
     const last = Math.min(to ?? seq, seq)
     if (from > last) return
     const links = walkBack(this.repository, run, oid, Math.max(0, from)).reverse()

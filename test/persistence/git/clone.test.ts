@@ -259,6 +259,7 @@ describe('what was tampered with is named:', () => {
     // The head is looked at first, which may be bad too.
     change(history.at(-1)!)
     await named(second!.id)
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: second!.id } })
     overwrite(path(git(dir, 'rev-parse', `${run.id}:run.json`)), 'blob', '{}')
     await named(run.id)
   })
