@@ -23,11 +23,14 @@ export class Doom {
   readonly #die: () => void
   #left: number
   #dead = false
+  /** It is not the first time that counts. */
+  readonly isLate: boolean
 
   /** @param die ends the process, or what stands for one */
   constructor(point: CrashPoint | undefined, hit: number, die: () => void) {
     this.#point = point
     this.#left = hit
+    this.isLate = hit > 1
     this.#die = die
   }
 

@@ -46,7 +46,9 @@ export async function live({ host: createHost, store: kept, program, see, take, 
       if (!receipt.ok) throw receipt.error
       take({ run: run.id, id, seq: receipt.seq, at: receipt.at })
     }
-    await Promise.all(own.map(send))
+    // A later hit of a point needs appends that come one after the other.
+    if (doom.isLate) for (const one of own) await send(one)
+    else await Promise.all(own.map(send))
   }
   for (let quiet = false; !quiet; await pause(10)) {
     if (doom.dead) return new Promise(() => {})

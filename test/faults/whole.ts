@@ -5,10 +5,10 @@ import { runs } from './life.ts'
 import type { Place } from './process-place.ts'
 import { instructions, programMachine } from './program.ts'
 
-/** Each instruction once at least, so that every point is come to; the rest is the seed's. */
-export function segmentOf(random: () => number): Program {
+/** Each instruction so often at least that every point is come to as often; the rest is the seed's. */
+export function segmentOf(random: () => number, times = 1): Program {
   const every = instructions.map(type => ({ run: 'a', event: type === 'CALL' ? { type, to: 'b' } : { type } }))
-  return [...every, ...programOf(random, 3, runs)] as Program
+  return [...Array.from({ length: times }, () => every).flat(), ...programOf(random, 3, runs)] as Program
 }
 
 /** Every history replays, the counters are exact, no effect was seen without its unit, and nothing acknowledged moved. */
