@@ -1,12 +1,11 @@
 import { defineMachine, invocation, type Run, type Store, type Supervisor, spawnRun, tell } from 'xmachines'
-import { memoryStore } from 'xmachines/persistence/memory'
 import { type MemoryBroker, memoryBroker } from 'xmachines/transports/memory'
 import { emit, enqueueActions, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { residencyOf } from '../../src/actors/run/residency.ts'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
 import { type FaultyStore, faultyStore } from '../../src/testing/faulty-store.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
 
 /** What records and handles send. Each has a number of its own, so that whatever is lost or taken twice shows. */
 export interface Said {
@@ -154,7 +153,7 @@ export class Member {
 /** Processes that share a topic of two partitions and a store, in one virtual time. */
 export class Fleet {
   readonly time = new VirtualEnvironment()
-  readonly memory: Store = memoryStore()
+  readonly kept: Store
   readonly broker: MemoryBroker
   readonly members: Member[] = []
   /** Members that are cut off: their leases went to others, and they know nothing of it. */
@@ -165,19 +164,21 @@ export class Fleet {
   readonly violations: string[] = []
   #names = 0
 
-  constructor() {
+  /** @param store empty */
+  constructor(store: Store) {
+    this.kept = this.time.awaits(store)
     this.broker = memoryBroker({ partitions: 2, id: 'cluster', timers: this.time, clock: () => this.time.now() })
   }
 
   /** The store, which is heard of when an attempt becomes durable. */
   get store(): Store {
-    const { memory, durable } = this
-    return new Proxy(memory, {
+    const { kept, durable } = this
+    return new Proxy(kept, {
       get(target, name) {
         const value = Reflect.get(target, name) as unknown
         if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value
         return async (...args: Parameters<Store['append']>) => {
-          const outcomes = await memory.append(...args)
+          const outcomes = await kept.append(...args)
           for (const [n, { beside, lease }] of args[0].entries())
             for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
               if (attempt !== null && outcomes[n]!.status === 'appended')
@@ -224,7 +225,7 @@ export class Fleet {
     const finish = (): void => void (done = true)
     work.then(finish, finish)
     for (let turn = 0; turn < 60 && !done; turn++) await this.time.advance(1_000)
-    await settled()
+    await this.time.settled()
     if (!done) throw new Error(`${what} hangs`)
     return work
   }

@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import { test } from 'vitest'
+import type { Store } from 'xmachines'
+import { type StoreKind, StoreKinds } from '../servers/store-kinds.ts'
+
+/** Making an empty store costs more than a case in memory does: of a Git repository fifty times as much, of a schema a hundred. */
+const few: Readonly<Record<Exclude<StoreKind, 'memory'>, number>> = { filesystem: 10, git: 5, postgres: 5, valkey: 5 }
+const many = { filesystem: 500, git: 200, postgres: 200, valkey: 200 } satisfies typeof few
+
+const isLong = process.env.XM_LONG === '1'
+
+/** How many cases of a law are tried on a kind of store. @param memory how many there are in memory, unless `FC_RUNS` says so */
+export function casesOn(kind: StoreKind, memory = 100): { readonly numRuns: number } {
+  if (kind === 'memory') return { numRuns: Number(process.env.FC_RUNS) || memory }
+  return { numRuns: (isLong ? many : few)[kind] }
+}
+
+/**
+ * A law of runs that are kept in a store, held on every kind of store.
+ *
+ * @param law is given what opens an empty store, which is closed after its case
+ * @param memory how many cases there are in memory
+ */
+export function onEveryStore<Ts>(
+  name: string,
+  law: (open: () => Store) => fc.IAsyncPropertyWithHooks<Ts>,
+  memory?: number,
+): void {
+  const kinds = new StoreKinds()
+  test.each(kinds.names)(
+    `${name}: %s`,
+    async kind => {
+      const opened: Store[] = []
+      const open = (): Store => {
+        const store = kinds.open(kind)
+        opened.push(store)
+        return store
+      }
+      const closing = async (): Promise<void> => {
+        for (const store of opened.splice(0)) await store.close()
+      }
+      await fc.assert(law(open).afterEach(closing), casesOn(kind, memory))
+    },
+    isLong ? 1_800_000 : 120_000,
+  )
+}
