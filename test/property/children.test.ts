@@ -96,54 +96,58 @@ async function endWell(store: Store, time: VirtualEnvironment, rounds: number): 
   await closing
 }
 
-onEveryStore('whenever processes crash, two of them at once: a child is created once, and its end is told once', open =>
-  fc.asyncProperty(happenings, async schedule => {
-    const time = new VirtualEnvironment()
-    const kept = time.awaits(open())
-    let processes = 0
-    const stores = [faultyStore(kept), faultyStore(kept)]
-    const start = (which: 0 | 1) => {
-      stores[which] = faultyStore(kept)
-      return openRunIn(time.fork(`p${++processes}`), foreman, { store: stores[which]!, key: 'f' })
-    }
-    const runs = [await start(0), await start(1)]
-    for (const happening of schedule) {
-      const { by } = happening
-      const send = (event: Parameters<(typeof runs)[0]['apply']>[0]) =>
-        // The process of a run that ended with its store is gone.
-        runs[by]!.apply(event).catch(async () => (runs[by] = await start(by)))
-      switch (happening.does) {
-        case 'hire':
-          await send({ type: 'HIRE', keys: [happening.key], amount: 1 })
-          break
-        case 'restarted':
-          await send({ type: 'HIRE_RESTARTED', keys: [happening.key], amount: 1 })
-          break
-        case 'finish':
-        case 'fail':
-          await send({ type: 'TELL', key: happening.key, event: happening.does === 'fail' ? 'FAIL' : 'FINISH' })
-          break
-        case 'crash':
-          runs[by] = await start(by)
-          break
-        case 'close': {
-          const closing = runs[by]!.close({ timeout: 0 })
-          await time.advance(0)
-          await closing
-          runs[by] = await start(by)
-          break
-        }
-        case 'time':
-          await time.advance(200)
-          break
-        default: {
-          const held = stores[by]!.faults.plan(happening.does as StoreFaultPoint)
-          if (/late|delay/.test(happening.does)) void held.met.then(() => time.settled()).then(() => held.release())
+onEveryStore(
+  'whenever processes crash, two of them at once: a child is created once, and its end is told once',
+  (open, elsewhere) =>
+    fc.asyncProperty(happenings, async schedule => {
+      const time = new VirtualEnvironment()
+      const shared = open()
+      const kept = time.awaits(shared)
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
+      let processes = 0
+      const stores = [apart(), apart()]
+      const start = (which: 0 | 1) => {
+        stores[which] = apart()
+        return openRunIn(time.fork(`p${++processes}`), foreman, { store: stores[which]!, key: 'f' })
+      }
+      const runs = [await start(0), await start(1)]
+      for (const happening of schedule) {
+        const { by } = happening
+        const send = (event: Parameters<(typeof runs)[0]['apply']>[0]) =>
+          // The process of a run that ended with its store is gone.
+          runs[by]!.apply(event).catch(async () => (runs[by] = await start(by)))
+        switch (happening.does) {
+          case 'hire':
+            await send({ type: 'HIRE', keys: [happening.key], amount: 1 })
+            break
+          case 'restarted':
+            await send({ type: 'HIRE_RESTARTED', keys: [happening.key], amount: 1 })
+            break
+          case 'finish':
+          case 'fail':
+            await send({ type: 'TELL', key: happening.key, event: happening.does === 'fail' ? 'FAIL' : 'FINISH' })
+            break
+          case 'crash':
+            runs[by] = await start(by)
+            break
+          case 'close': {
+            const closing = runs[by]!.close({ timeout: 0 })
+            await time.advance(0)
+            await closing
+            runs[by] = await start(by)
+            break
+          }
+          case 'time':
+            await time.advance(200)
+            break
+          default: {
+            const held = stores[by]!.faults.plan(happening.does as StoreFaultPoint)
+            if (/late|delay/.test(happening.does)) void held.met.then(() => time.settled()).then(() => held.release())
+          }
         }
       }
-    }
-    await endWell(kept, time, 8)
-  }),
+      await endWell(kept, time, 8)
+    }),
 )
 
 /** A store of which one write is lost, or its acknowledgement, and everything after it: the process dies there. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
 import type { Store } from 'xmachines'
-import { type StoreKind, StoreKinds } from '../servers/store-kinds.ts'
+import { isServer, type StoreKind, StoreKinds } from '../servers/store-kinds.ts'
 
 /** Making an empty store costs more than a case in memory does: of a Git repository fifty times as much, of a schema a hundred. */
 const few: Readonly<Record<Exclude<StoreKind, 'memory'>, number>> = { filesystem: 10, git: 5, postgres: 5, valkey: 5 }
@@ -15,31 +15,37 @@ export function casesOn(kind: StoreKind, memory = 100): { readonly numRuns: numb
   return { numRuns: (isLong ? many : few)[kind] }
 }
 
+/** Opens an empty store, which is closed after the case it is for. */
+type Open = () => Store
+/** The same store as another process has it: one of its own on a server, where it sees nothing but what is written there. */
+type Elsewhere = (store: Store) => Store
+
 /**
  * A law of runs that are kept in a store, held on every kind of store.
  *
- * @param law is given what opens an empty store, which is closed after its case
  * @param memory how many cases there are in memory
  */
 export function onEveryStore<Ts>(
   name: string,
-  law: (open: () => Store) => fc.IAsyncPropertyWithHooks<Ts>,
+  law: (open: Open, elsewhere: Elsewhere) => fc.IAsyncPropertyWithHooks<Ts>,
   memory?: number,
 ): void {
   const kinds = new StoreKinds()
   test.each(kinds.names)(
     `${name}: %s`,
     async kind => {
-      const opened: Store[] = []
-      const open = (): Store => {
-        const store = kinds.open(kind)
-        opened.push(store)
+      const places = new Map<Store, string>()
+      const open = (place = kinds.place()): Store => {
+        const store = kinds.open(kind, place)
+        places.set(store, place)
         return store
       }
+      const elsewhere = (store: Store): Store => (isServer(kind) ? open(places.get(store)!) : store)
       const closing = async (): Promise<void> => {
-        for (const store of opened.splice(0)) await store.close()
+        await Promise.all([...places.keys()].map(store => store.close()))
+        places.clear()
       }
-      await fc.assert(law(open).afterEach(closing), casesOn(kind, memory))
+      await fc.assert(law(open, elsewhere).afterEach(closing), casesOn(kind, memory))
     },
     isLong ? 1_800_000 : 120_000,
   )

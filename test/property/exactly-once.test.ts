@@ -77,7 +77,7 @@ function records(from: number, count: number) {
 
 onEveryStore(
   'any schedule of joins, leaves, losses, crashes and redeliveries: each record once per run, in order, nothing lost, the same ids',
-  open =>
+  (open, elsewhere) =>
     fc.asyncProperty(happenings, async schedule => {
       const broker = memoryBroker({ partitions: 3 })
       const store = open()
@@ -87,7 +87,10 @@ onEveryStore(
       let sent = 0
       const join = (): void => {
         const consumer = broker.consumer({ topic: 't', group: 'g' })
-        fleet.push({ consumer, supervisor: supervise({ machine: notes, store, consumer, time: 'source' }) })
+        fleet.push({
+          consumer,
+          supervisor: supervise({ machine: notes, store: elsewhere(store), consumer, time: 'source' }),
+        })
       }
       for (const step of schedule) {
         const member = 'pick' in step && fleet.length > 0 ? fleet[step.pick % fleet.length] : undefined

@@ -34,15 +34,17 @@ const policies = fc.constantFrom(
 
 onEveryStore(
   'whenever processes crash: attempts of a key are counted up, at-most-once never starts twice, and each invocation has one outcome',
-  open =>
+  (open, elsewhere) =>
     fc.asyncProperty(policies, happenings, async (policy, schedule) => {
       const time = new VirtualEnvironment()
-      const kept = time.awaits(open())
+      const shared = open()
+      const kept = time.awaits(shared)
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
       const { machine, calls } = charging(policy)
       let processes = 0
-      let store = faultyStore(kept)
+      let store = apart()
       const start = () => {
-        store = faultyStore(kept)
+        store = apart()
         return openRunIn(time.fork(`p${++processes}`), machine, { store, key: 'a' })
       }
       let run = await start()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Receipt, type Store, verifyRun, XMachinesError } from 'xmachines'
+import { type Receipt, verifyRun, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { all } from '../actors/run/collect.ts'
 import { onEveryStore } from './every-store.ts'
@@ -15,7 +15,10 @@ nothingUnhandled()
 
 onEveryStore(
   'whenever a lease is lost, alone or while it is given back: nothing is lost or done twice, and the next owner goes on',
-  open => fc.asyncProperty(fc.boolean(), leaseSteps, (tight, schedule) => property(open(), tight, schedule)),
+  (open, elsewhere) =>
+    fc.asyncProperty(fc.boolean(), leaseSteps, (tight, schedule) =>
+      property(new Fleet(open(), elsewhere), tight, schedule),
+    ),
   60,
 )
 
@@ -36,8 +39,7 @@ test('a handle on a run where something is due is refused while another holds it
 })
 
 /** @param tight whether only one run fits into memory, so that runs are passivated all the time */
-async function property(store: Store, tight: boolean, schedule: readonly LeaseStep[]): Promise<void> {
-  const fleet = new Fleet(store)
+async function property(fleet: Fleet, tight: boolean, schedule: readonly LeaseStep[]): Promise<void> {
   const { time, broker, kept } = fleet
   const join = () => fleet.join(tight ? 1 : 100)
   const sent: Record<string, number[]> = {}

@@ -113,7 +113,7 @@ export class Member {
     this.#fleet = fleet
     this.#environment = fleet.time.fork(name)
     this.machine = ledger(attempt => this.#begins(attempt))
-    this.store = faultyStore(fleet.store)
+    this.store = faultyStore(fleet.openStore())
     this.consumer = fleet.broker.consumer({ topic: 't', group: 'g' })
     this.supervisor = superviseIn(this.#environment, {
       machine: [this.machine, errand] as never,
@@ -164,21 +164,24 @@ export class Fleet {
   readonly violations: string[] = []
   #names = 0
 
-  /** @param store empty */
-  constructor(store: Store) {
+  readonly #openStore: () => Store
+
+  /** @param store empty @param elsewhere the same, as another process has it */
+  constructor(store: Store, elsewhere = (store: Store) => store) {
     this.kept = this.time.awaits(store)
+    this.#openStore = () => this.time.awaits(elsewhere(store))
     this.broker = memoryBroker({ partitions: 2, id: 'cluster', timers: this.time, clock: () => this.time.now() })
   }
 
-  /** The store, which is heard of when an attempt becomes durable. */
-  get store(): Store {
-    const { kept, durable } = this
-    return new Proxy(kept, {
+  /** The store for one more process, which is heard of when an attempt becomes durable. */
+  openStore(): Store {
+    const { durable } = this
+    return new Proxy(this.#openStore(), {
       get(target, name) {
         const value = Reflect.get(target, name) as unknown
         if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value
         return async (...args: Parameters<Store['append']>) => {
-          const outcomes = await kept.append(...args)
+          const outcomes = await target.append(...args)
           for (const [n, { beside, lease }] of args[0].entries())
             for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
               if (attempt !== null && outcomes[n]!.status === 'appended')

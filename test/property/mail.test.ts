@@ -49,14 +49,16 @@ const happenings: fc.Arbitrary<Happening[]> = fc.array(
 
 onEveryStore(
   'whenever processes crash: every mail of a durable unit is taken once, in order, or answered, and no money is lost',
-  open =>
+  (open, elsewhere) =>
     fc.asyncProperty(happenings, async schedule => {
       const time = new VirtualEnvironment()
-      const kept = time.awaits(open())
+      const shared = open()
+      const kept = time.awaits(shared)
       let processes = 0
-      const stores = { a: faultyStore(kept), b: faultyStore(kept) }
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
+      const stores = { a: apart(), b: apart() }
       const start = (key: Key) => {
-        stores[key] = faultyStore(kept)
+        stores[key] = apart()
         return openRunIn(time.fork(`p${++processes}`), account, { store: stores[key], key, input: { balance: 100 } })
       }
       const runs = { a: await start('a'), b: await start('b') }

@@ -59,7 +59,7 @@ async function prepared(store: Store, before: readonly Step[], by: 'state' | 'ev
   await close(run, time)
   versions.calls.finish()
   await time.advance(50)
-  return { ...versions, versions, time, kept, id: run.id, before: await encoded(kept, run.id) }
+  return { ...versions, versions, time, store, kept, id: run.id, before: await encoded(kept, run.id) }
 }
 
 interface Encoded {
@@ -146,12 +146,14 @@ onEveryStore(
 
 onEveryStore(
   'two processes that bring a run over at once: it goes over once, as undisturbed',
-  open =>
+  (open, elsewhere) =>
     fc.asyncProperty(script, way, fc.nat(12), async (before, by, turns) => {
       const world = await prepared(open(), before, by)
-      const one = start(world.time.fork('one'), world.second, faultyStore(world.kept))
+      const process = (name: string) =>
+        start(world.time.fork(name), world.second, faultyStore(world.time.awaits(elsewhere(world.store))))
+      const one = process('one')
       for (let turn = 0; turn < turns; turn++) await Promise.resolve()
-      const two = start(world.time.fork('two'), world.second, faultyStore(world.kept))
+      const two = process('two')
       for (const run of [await one, await two]) await run.apply({ type: 'ADD', by: 1 } as never)
       await goesOn(world, await undisturbed(before, by))
     }),

@@ -50,15 +50,16 @@ const steps = fc.array(
 
 onEveryStore(
   'whatever happens while supervisors of later versions take over: each run goes over once a version, and no record is lost or taken twice',
-  open =>
+  (open, elsewhere) =>
     fc.asyncProperty(steps, async schedule => {
       const time = new VirtualEnvironment()
       const broker = memoryBroker({ partitions: 2, id: 'cluster', timers: time, clock: () => time.now() })
-      const kept = time.awaits(open())
+      const shared = open()
+      const kept = time.awaits(shared)
       let version = 0
       let processes = 0
       const start = () => {
-        const store = faultyStore(kept)
+        const store = faultyStore(time.awaits(elsewhere(shared)))
         const consumer = broker.consumer({ topic: 't', group: 'g' })
         const supervisor = superviseIn(time.fork(`p${++processes}`), {
           machine: versions[version]!,

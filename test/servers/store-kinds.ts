@@ -16,6 +16,11 @@ import { hasValkey } from './valkey.ts'
 /** Every kind of store that the package has. */
 export type StoreKind = 'memory' | 'filesystem' | 'git' | 'postgres' | 'valkey'
 
+/** Whether processes have stores of their own at one place. */
+export function isServer(kind: StoreKind): boolean {
+  return kind === 'postgres' || kind === 'valkey'
+}
+
 /** Opens stores of every kind, each at a place of its own. For the whole of a test file. */
 export class StoreKinds {
   /** Those that can be had here. */
