@@ -148,6 +148,7 @@ onEveryStore(
       }
       await endWell(kept, time, 8)
     }),
+  { servers: 20 },
 )
 
 /** A store of which one write is lost, or its acknowledgement, and everything after it: the process dies there. */
@@ -204,5 +205,5 @@ test('a process that dies at any call of the store: created once, told once', as
 onEveryStore(
   'a process that dies at one of its calls: created once, told once',
   open => fc.asyncProperty(fc.integer({ min: 1, max: 30 }), fc.boolean(), (at, lost) => playDying(open(), at, lost)),
-  10,
+  { memory: 10 },
 )

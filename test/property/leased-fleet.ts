@@ -6,6 +6,7 @@ import { residencyOf } from '../../src/actors/run/residency.ts'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
 import { type FaultyStore, faultyStore } from '../../src/testing/faulty-store.ts'
 import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { override } from '../persistence/store-door.ts'
 
 /** What records and handles send. Each has a number of its own, so that whatever is lost or taken twice shows. */
 export interface Said {
@@ -164,32 +165,39 @@ export class Fleet {
   readonly violations: string[] = []
   #names = 0
 
-  readonly #openStore: () => Store
+  /** The store for one more process. */
+  readonly openStore: () => Store
+  /** By partition: the newest epoch that was answered to a claim. */
+  readonly #epochs = new Map<number, number>()
 
   /** @param store empty @param elsewhere the same, as another process has it */
   constructor(store: Store, elsewhere = (store: Store) => store) {
-    this.kept = this.time.awaits(store)
-    this.#openStore = () => this.time.awaits(elsewhere(store))
+    this.kept = this.#heard(store)
+    this.openStore = () => this.#heard(elsewhere(store))
     this.broker = memoryBroker({ partitions: 2, id: 'cluster', timers: this.time, clock: () => this.time.now() })
   }
 
-  /** The store for one more process, which is heard of when an attempt becomes durable. */
-  openStore(): Store {
-    const { durable } = this
-    return new Proxy(this.#openStore(), {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown
-        if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value
-        return async (...args: Parameters<Store['append']>) => {
-          const outcomes = await target.append(...args)
-          for (const [n, { beside, lease }] of args[0].entries())
-            for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
-              if (attempt !== null && outcomes[n]!.status === 'appended')
-                durable.set(`${key} ${attempt}`, { epoch: lease?.epoch, partition: lease?.partition })
-          return outcomes
-        }
-      },
-    })
+  /** A store of which is heard when an attempt becomes durable, and when an append passes that a claim before it fenced. */
+  #heard(store: Store): Store {
+    const claim = async (...args: Parameters<Store['claim']>) => {
+      const row = await store.claim(...args)
+      this.#epochs.set(row.partition, Math.max(row.epoch, this.#epochs.get(row.partition) ?? 0))
+      return row
+    }
+    const append = async (...args: Parameters<Store['append']>) => {
+      const epochs = new Map(this.#epochs)
+      const outcomes = await store.append(...args)
+      for (const [n, { run, beside, lease }] of args[0].entries()) {
+        if (outcomes[n]!.status !== 'appended') continue
+        if (lease !== undefined && lease.epoch < epochs.get(lease.partition)!)
+          this.violations.push(`${run} is appended to under epoch ${lease.epoch} of ${epochs.get(lease.partition)}`)
+        for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
+          if (attempt !== null)
+            this.durable.set(`${key} ${attempt}`, { epoch: lease?.epoch, partition: lease?.partition })
+      }
+      return outcomes
+    }
+    return this.time.awaits(override(store, { claim, append }))
   }
 
   /** Runs in the memory of all processes there ever were. */

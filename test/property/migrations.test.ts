@@ -115,7 +115,7 @@ onEveryStore(
       await closing
       expect(time.timers).toBe(0)
     }),
-  50,
+  { memory: 50 },
 )
 
 /** How a run goes over where nothing happens to it. */
@@ -141,7 +141,7 @@ onEveryStore(
       if (at === calls) expect(dying.dead()).toBe(false)
       await goesOn(world, await undisturbed(before, by))
     }),
-  100,
+  { memory: 100 },
 )
 
 onEveryStore(
@@ -157,7 +157,7 @@ onEveryStore(
       for (const run of [await one, await two]) await run.apply({ type: 'ADD', by: 1 } as never)
       await goesOn(world, await undisturbed(before, by))
     }),
-  15,
+  { memory: 15 },
 )
 
 async function goesOn(world: Awaited<ReturnType<typeof prepared>>, expected: readonly unknown[]): Promise<void> {
@@ -209,5 +209,5 @@ onEveryStore(
       expect(await historyIn(open(), before, after, by)).toEqual(await historyIn(memoryStore(), before, after, by))
     })
   },
-  20,
+  { memory: 20 },
 )

@@ -143,5 +143,5 @@ onEveryStore(
       await time.settled()
       expect(time.timers).toBe(0)
     }),
-  60,
+  { memory: 60 },
 )

@@ -63,5 +63,5 @@ onEveryStore(
       await inspectHistory(build(), store.read(alone.id), event => past.push(event))
       expect(written(past)).toBe(live)
     }),
-  30,
+  { memory: 30 },
 )

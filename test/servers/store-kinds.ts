@@ -52,6 +52,14 @@ export class StoreKinds {
     return unique('place')
   }
 
+  /** Deletes all that a closed store of PostgreSQL has at a place: that takes a tenth of what a new schema does. */
+  async emptySchema(place: string): Promise<void> {
+    const tables = `select format('delete from %I.%I', schemaname, tablename) as emptied from pg_tables
+      where schemaname = $1 and tablename <> 'store'`
+    const { rows } = await this.#pool!.query<{ emptied: string }>(tables, [place])
+    await this.#pool!.query(rows.map(({ emptied }) => emptied).join(';'))
+  }
+
   /** The store of a place; it survives a close, but for that in memory. */
   open(kind: StoreKind, place = this.place()): Store {
     switch (kind) {
