@@ -9,5 +9,5 @@ export function sharedServer(kind: 'postgres' | 'valkey'): Promise<string> {
 
 /** A name that nobody else has: for schemas, prefixes and databases there. @param subject what it begins with */
 export function unique(subject: string): string {
-  return `${subject} ${randomUUID()}`
+  return `${subject}_${randomUUID().replaceAll('-', '')}`
 }
