@@ -112,7 +112,7 @@ describe('clocks that are set while runs go on', () => {
         expect(wrongCounters(sent, counters, effects)).toEqual([])
         await Promise.all(hosts.map(host => host.close()))
       }),
-    { memory: 30, servers: 3 },
+    { memory: 30, servers: 2 },
   )
 
   test('a run that is open fires its timers when its clock says so, however that was set, within a minute', async () => {

@@ -148,7 +148,7 @@ onEveryStore(
       }
       await endWell(kept, time, 8)
     }),
-  { servers: 20 },
+  { servers: 15 },
 )
 
 /** A store of which one write is lost, or its acknowledgement, and everything after it: the process dies there. */

@@ -116,5 +116,5 @@ onEveryStore(
       expect(await histories(store)).toEqual(await undisturbed(sent))
       void gone // crashed: nobody closes them
     }),
-  { memory: 60, servers: 20 },
+  { memory: 60, servers: 15 },
 )

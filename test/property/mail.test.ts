@@ -117,5 +117,5 @@ onEveryStore(
       const { a: one, b: other } = runs
       expect(one.getSnapshot().context.balance + other.getSnapshot().context.balance).toBe(200)
     }),
-  { servers: 20 },
+  { servers: 15 },
 )

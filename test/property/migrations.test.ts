@@ -115,7 +115,7 @@ onEveryStore(
       await closing
       expect(time.timers).toBe(0)
     }),
-  { memory: 50 },
+  { memory: 50, servers: 3 },
 )
 
 /** How a run goes over where nothing happens to it. */
@@ -141,7 +141,7 @@ onEveryStore(
       if (at === calls) expect(dying.dead()).toBe(false)
       await goesOn(world, await undisturbed(before, by))
     }),
-  { memory: 100 },
+  { memory: 100, servers: 3 },
 )
 
 onEveryStore(
@@ -157,7 +157,7 @@ onEveryStore(
       for (const run of [await one, await two]) await run.apply({ type: 'ADD', by: 1 } as never)
       await goesOn(world, await undisturbed(before, by))
     }),
-  { memory: 15 },
+  { memory: 15, servers: 3 },
 )
 
 async function goesOn(world: Awaited<ReturnType<typeof prepared>>, expected: readonly unknown[]): Promise<void> {
@@ -209,5 +209,5 @@ onEveryStore(
       expect(await historyIn(open(), before, after, by)).toEqual(await historyIn(memoryStore(), before, after, by))
     })
   },
-  { memory: 20 },
+  { memory: 20, servers: 3 },
 )
