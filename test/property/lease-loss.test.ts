@@ -19,7 +19,7 @@ onEveryStore(
     fc.asyncProperty(fc.boolean(), leaseSteps, (tight, schedule) =>
       property(new Fleet(open(), elsewhere), tight, schedule),
     ),
-  { memory: 60, servers: 15 },
+  { memory: 60, servers: 20 },
 )
 
 test('a handle on a run where something is due is refused while another holds its lease', async () => {

@@ -143,5 +143,5 @@ onEveryStore(
       await time.settled()
       expect(time.timers).toBe(0)
     }),
-  { memory: 60 },
+  { memory: 60, servers: 10 },
 )
