@@ -51,6 +51,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // Generated machines log, which is of interest where something fails.
     silent: 'passed-only',
+    globalSetup: ['test/servers/lending.ts'],
     reporters: ['default', ...(process.env.GITHUB_ACTIONS === 'true' ? ['github-actions'] : []), new ClosingReport()],
     // Tests wait for disks, servers and processes: on two cores one worker, the default, leaves half of them idle, and two a sixth.
     maxWorkers: Math.max(3, availableParallelism() - 1),

@@ -6,7 +6,8 @@ import { assign, raise, setup } from 'xstate'
 import { createHostIn } from '../../src/actors/host/index.ts'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { collect } from '../../src/testing/store-conformance/test-run.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { onEveryStore } from '../property/every-store.ts'
 import { type Program, programOf, wrongCounters } from './counters.ts'
 import { runs } from './life.ts'
 import { type Effect, programMachine } from './program.ts'
@@ -49,22 +50,24 @@ function seenApart(store: Store): Store {
 const draws = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 60, maxLength: 60 })
 
 describe('clocks that are set while runs go on', () => {
-  test('two processes on one store: exact counters, in order, and nothing waits for ever', async () => {
-    const law = fc.asyncProperty(
-      fc.array(happenings, { minLength: 5, maxLength: 25 }),
-      draws,
-      async (steps, numbers) => {
+  onEveryStore(
+    'two processes on one store: exact counters, in order, and nothing waits for ever',
+    (open, elsewhere) =>
+      fc.asyncProperty(fc.array(happenings, { minLength: 5, maxLength: 25 }), draws, async (steps, numbers) => {
         const time = new VirtualEnvironment('nobody', beginning)
         const clocks = ['here', 'there'].map(name => new SteppedClock(time, name))
-        const store = memoryStore()
+        const shared = open()
+        const store = time.awaits(shared)
         const effects: Effect[] = []
         const machine = programMachine(async effect => {
           effects.push(effect)
           await new Promise<void>(resolve => time.setTimeout(resolve, 20))
           if (effect.name === 'thrown') throw new Error('declined')
         })
-        const hosts = clocks.map(clock => createHostIn(clock, { machine, store: seenApart(store), idle: 1000 }))
-        const open = (by: number, key: string) => hosts[by]!.open({ key })
+        const hosts = clocks.map(clock =>
+          createHostIn(clock, { machine, store: seenApart(time.awaits(elsewhere(shared))), idle: 1000 }),
+        )
+        const start = (by: number, key: string) => hosts[by]!.open({ key })
         const sent: Program[number][] = []
         const receipts: Promise<unknown>[] = []
         for (const step of steps) {
@@ -73,15 +76,15 @@ describe('clocks that are set while runs go on', () => {
           else {
             for (const instruction of programOf(() => numbers[(sent.length * 3) % numbers.length]!, 1, runs)) {
               const id = `${sent.push(instruction)}`
-              const run = await open(step.by, instruction.run)
+              const run = await start(step.by, instruction.run)
               receipts.push(run.apply(instruction.event, { id }).finally(() => run.close()))
             }
-            await settled()
+            await time.settled()
           }
         }
         // The clocks are right again.
         for (const clock of clocks) clock.set(0)
-        for (const run of runs) await (await open(0, run)).close()
+        for (const run of runs) await (await start(0, run)).close()
         await time.advance(patience)
         await Promise.all(receipts)
         // What was stamped by a clock that was ahead is due when that time has come, and no later.
@@ -108,10 +111,9 @@ describe('clocks that are set while runs go on', () => {
         }
         expect(wrongCounters(sent, counters, effects)).toEqual([])
         await Promise.all(hosts.map(host => host.close()))
-      },
-    )
-    await fc.assert(law, { numRuns: Number(process.env.FC_RUNS) || 30 })
-  }, 600_000)
+      }),
+    { memory: 30, servers: 2 },
+  )
 
   test('a run that is open fires its timers when its clock says so, however that was set, within a minute', async () => {
     const delays = { short: 50, long: 5 * hour }

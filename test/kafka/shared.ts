@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { connect } from 'node:net'
-import { createInterface } from 'node:readline'
 import { inject } from 'vitest'
 import { describeUnless } from '../describe-unless.ts'
+import { borrow } from '../servers/desk.ts'
 import { missingKafka } from './launcher/availability.ts'
 import type { Loan } from './launcher/lending.ts'
 import { canBuildLimited, missingLimited } from './launcher/limited.ts'
@@ -28,7 +26,7 @@ export interface SharedKafka {
 /** One node, started for the first test file that asks, ended with the test run. @param version as `startKafka` takes it */
 export async function sharedKafka(version?: string): Promise<SharedKafka> {
   const full = fullVersion(version)
-  const { brokers, secure, users, ca } = await borrow(full)
+  const { brokers, secure, users, ca } = await borrow<Loan>(inject('kafkaPort'), full)
   return {
     brokers,
     version: full,
@@ -45,17 +43,6 @@ export async function sharedKafka(version?: string): Promise<SharedKafka> {
       return name
     },
   }
-}
-
-async function borrow(version: string): Promise<Exclude<Loan, { readonly error: string }>> {
-  const socket = connect(inject('kafkaPort'), '127.0.0.1')
-  const answers = createInterface({ input: socket })
-  socket.write(`${version}\n`)
-  const [line] = (await once(answers, 'line')) as [string]
-  socket.destroy()
-  const loan = JSON.parse(line) as Loan
-  if ('error' in loan) throw new Error(loan.error)
-  return loan
 }
 
 /** A name that nobody else has: for topics and groups on a shared broker. */

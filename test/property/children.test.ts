@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Store } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import type { Environment } from '../../src/actors/environment.ts'
 import { createHostIn } from '../../src/actors/host/index.ts'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { faultyStore, type StoreFaultPoint } from '../../src/testing/faulty-store.ts'
 import { all } from '../actors/run/collect.ts'
 import { foreman, worker } from '../actors/run/families.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { onEveryStore } from './every-store.ts'
 
 /** What happens to a parent, and to the processes that have it open; a crashed process lives on and knows of nothing. */
 type Happening =
@@ -88,7 +88,7 @@ async function endWell(store: Store, time: VirtualEnvironment, rounds: number): 
   const run = await host.open({ key: 'f' })
   for (let round = 0; round < rounds; round++) {
     await time.advance(2000)
-    await settled()
+    await time.settled()
   }
   await checkLaw(store, run.id)
   const closing = host.close()
@@ -96,23 +96,26 @@ async function endWell(store: Store, time: VirtualEnvironment, rounds: number): 
   await closing
 }
 
-test('whenever processes crash, two of them at once: a child is created once, and its end is told once', async () => {
-  await fc.assert(
+onEveryStore(
+  'whenever processes crash, two of them at once: a child is created once, and its end is told once',
+  (open, elsewhere) =>
     fc.asyncProperty(happenings, async schedule => {
-      const memory = memoryStore()
       const time = new VirtualEnvironment()
+      const shared = open()
+      const kept = time.awaits(shared)
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
       let processes = 0
-      const stores = [faultyStore(memory), faultyStore(memory)]
-      const open = (which: 0 | 1) => {
-        stores[which] = faultyStore(memory)
+      const stores = [apart(), apart()]
+      const start = (which: 0 | 1) => {
+        stores[which] = apart()
         return openRunIn(time.fork(`p${++processes}`), foreman, { store: stores[which]!, key: 'f' })
       }
-      const runs = [await open(0), await open(1)]
+      const runs = [await start(0), await start(1)]
       for (const happening of schedule) {
         const { by } = happening
         const send = (event: Parameters<(typeof runs)[0]['apply']>[0]) =>
           // The process of a run that ended with its store is gone.
-          runs[by]!.apply(event).catch(async () => (runs[by] = await open(by)))
+          runs[by]!.apply(event).catch(async () => (runs[by] = await start(by)))
         switch (happening.does) {
           case 'hire':
             await send({ type: 'HIRE', keys: [happening.key], amount: 1 })
@@ -125,13 +128,13 @@ test('whenever processes crash, two of them at once: a child is created once, an
             await send({ type: 'TELL', key: happening.key, event: happening.does === 'fail' ? 'FAIL' : 'FINISH' })
             break
           case 'crash':
-            runs[by] = await open(by)
+            runs[by] = await start(by)
             break
           case 'close': {
             const closing = runs[by]!.close({ timeout: 0 })
             await time.advance(0)
             await closing
-            runs[by] = await open(by)
+            runs[by] = await start(by)
             break
           }
           case 'time':
@@ -139,14 +142,14 @@ test('whenever processes crash, two of them at once: a child is created once, an
             break
           default: {
             const held = stores[by]!.faults.plan(happening.does as StoreFaultPoint)
-            if (/late|delay/.test(happening.does)) void held.met.then(() => settled()).then(() => held.release())
+            if (/late|delay/.test(happening.does)) void held.met.then(() => time.settled()).then(() => held.release())
           }
         }
       }
-      await endWell(memory, time, 8)
+      await endWell(kept, time, 8)
     }),
-  )
-}, 120_000)
+  { servers: 15 },
+)
 
 /** A store of which one write is lost, or its acknowledgement, and everything after it: the process dies there. */
 function dying(store: Store, at: number, lost: boolean): { readonly store: Store; readonly calls: () => number } {
@@ -172,27 +175,35 @@ function dying(store: Store, at: number, lost: boolean): { readonly store: Store
   return { store: wrapped, calls: () => calls }
 }
 
+/** One of each kind is hired, and ends. */
+async function play(store: Store, time: VirtualEnvironment): Promise<void> {
+  const run = await openRunIn(time.fork('dies'), foreman, { store, key: 'f' })
+  await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 1 })
+  await run.apply({ type: 'HIRE_RESTARTED', keys: ['c'], amount: 1 })
+  for (let turn = 0; turn < 4; turn++) await time.settled()
+  await run.apply({ type: 'TELL', key: 'a', event: 'FINISH' })
+  await run.apply({ type: 'TELL', key: 'b', event: 'FAIL' })
+  await run.apply({ type: 'TELL', key: 'c', event: 'FAIL' })
+  for (let turn = 0; turn < 4; turn++) await time.settled()
+}
+
+async function playDying(store: Store, at: number, lost: boolean): Promise<void> {
+  const time = new VirtualEnvironment()
+  const kept = time.awaits(store)
+  void play(dying(kept, at, lost).store, time).catch(() => {})
+  for (let turn = 0; turn < 14; turn++) await time.settled()
+  await endWell(kept, time, 4)
+}
+
 test('a process that dies at any call of the store: created once, told once', async () => {
-  const play = async (store: Store, time: Environment): Promise<void> => {
-    const run = await openRunIn(time, foreman, { store, key: 'f' })
-    await run.apply({ type: 'HIRE', keys: ['a', 'b'], amount: 1 })
-    await run.apply({ type: 'HIRE_RESTARTED', keys: ['c'], amount: 1 })
-    for (let turn = 0; turn < 4; turn++) await settled()
-    await run.apply({ type: 'TELL', key: 'a', event: 'FINISH' })
-    await run.apply({ type: 'TELL', key: 'b', event: 'FAIL' })
-    await run.apply({ type: 'TELL', key: 'c', event: 'FAIL' })
-    for (let turn = 0; turn < 4; turn++) await settled()
-  }
   const whole = dying(memoryStore(), Number.POSITIVE_INFINITY, false)
   await play(whole.store, new VirtualEnvironment())
   expect(whole.calls()).toBeGreaterThan(20)
-  for (let at = 1; at <= whole.calls(); at++) {
-    for (const lost of [true, false]) {
-      const memory = memoryStore()
-      const time = new VirtualEnvironment()
-      void play(dying(memory, at, lost).store, time.fork('dies')).catch(() => {})
-      for (let turn = 0; turn < 14; turn++) await settled()
-      await endWell(memory, time, 4)
-    }
-  }
+  for (let at = 1; at <= whole.calls(); at++) for (const lost of [true, false]) await playDying(memoryStore(), at, lost)
 }, 120_000)
+
+onEveryStore(
+  'a process that dies at one of its calls: created once, told once',
+  open => fc.asyncProperty(fc.integer({ min: 1, max: 30 }), fc.boolean(), (at, lost) => playDying(open(), at, lost)),
+  { memory: 10 },
+)

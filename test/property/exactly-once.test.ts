@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { type Store, type Supervisor, supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { assign, setup } from 'xstate'
-import { StoreKinds } from '../servers/store-kinds.ts'
+import { onEveryStore } from './every-store.ts'
 
 const notes = setup({ types: {} as { context: { sum: number }; events: { type: 'NOTE'; n: number } } }).createMachine({
   id: 'notes',
@@ -75,49 +75,46 @@ function records(from: number, count: number) {
   }))
 }
 
-const kinds = new StoreKinds()
-
-test.each(kinds.names)(
-  '%s: any schedule of joins, leaves, losses, crashes and redeliveries: each record once per run, in order, nothing lost, the same ids',
-  async kind => {
-    await fc.assert(
-      fc.asyncProperty(happenings, async schedule => {
-        const broker = memoryBroker({ partitions: 3 })
-        const store = kinds.open(kind)
-        const producer = broker.producer({ topic: 't' })
-        const fleet: { supervisor: Supervisor; consumer: ReturnType<typeof broker.consumer> }[] = []
-        const gone: Supervisor[] = []
-        let sent = 0
-        const join = (): void => {
-          const consumer = broker.consumer({ topic: 't', group: 'g' })
-          fleet.push({ consumer, supervisor: supervise({ machine: notes, store, consumer, time: 'source' }) })
-        }
-        for (const step of schedule) {
-          const member = 'pick' in step && fleet.length > 0 ? fleet[step.pick % fleet.length] : undefined
-          if (step.does === 'join' && fleet.length < 4) join()
-          else if (step.does === 'send') {
-            await producer.send(records(sent, step.count))
-            sent += step.count
-          } else if (step.does === 'yield') for (let i = 0; i < step.turns; i++) await Promise.resolve()
-          else if (step.does === 'lose') broker.faults.lose()
-          else if (step.does === 'redeliver') broker.faults.redeliver({}, 7)
-          else if (member !== undefined) {
-            fleet.splice(fleet.indexOf(member), 1)
-            if (step.does === 'leave') await member.supervisor.close()
-            else {
-              broker.faults.pause(member.consumer).expire()
-              gone.push(member.supervisor)
-            }
+onEveryStore(
+  'any schedule of joins, leaves, losses, crashes and redeliveries: each record once per run, in order, nothing lost, the same ids',
+  (open, elsewhere) =>
+    fc.asyncProperty(happenings, async schedule => {
+      const broker = memoryBroker({ partitions: 3 })
+      const store = open()
+      const producer = broker.producer({ topic: 't' })
+      const fleet: { supervisor: Supervisor; consumer: ReturnType<typeof broker.consumer> }[] = []
+      const gone: Supervisor[] = []
+      let sent = 0
+      const join = (): void => {
+        const consumer = broker.consumer({ topic: 't', group: 'g' })
+        fleet.push({
+          consumer,
+          supervisor: supervise({ machine: notes, store: elsewhere(store), consumer, time: 'source' }),
+        })
+      }
+      for (const step of schedule) {
+        const member = 'pick' in step && fleet.length > 0 ? fleet[step.pick % fleet.length] : undefined
+        if (step.does === 'join' && fleet.length < 4) join()
+        else if (step.does === 'send') {
+          await producer.send(records(sent, step.count))
+          sent += step.count
+        } else if (step.does === 'yield') for (let i = 0; i < step.turns; i++) await Promise.resolve()
+        else if (step.does === 'lose') broker.faults.lose()
+        else if (step.does === 'redeliver') broker.faults.redeliver({}, 7)
+        else if (member !== undefined) {
+          fleet.splice(fleet.indexOf(member), 1)
+          if (step.does === 'leave') await member.supervisor.close()
+          else {
+            broker.faults.pause(member.consumer).expire()
+            gone.push(member.supervisor)
           }
         }
-        if (fleet.length === 0) join()
-        await fleet[0]!.supervisor.caughtUp()
-        for (const { supervisor } of fleet) await supervisor.close()
-        expect(await histories(store)).toEqual(await undisturbed(sent))
-        void gone // crashed: nobody closes them
-        await store.close()
-      }),
-      { numRuns: kind === 'memory' ? Number(process.env.FC_RUNS) || 60 : 8 },
-    )
-  },
+      }
+      if (fleet.length === 0) join()
+      await fleet[0]!.supervisor.caughtUp()
+      for (const { supervisor } of fleet) await supervisor.close()
+      expect(await histories(store)).toEqual(await undisturbed(sent))
+      void gone // crashed: nobody closes them
+    }),
+  { memory: 60, servers: 15 },
 )

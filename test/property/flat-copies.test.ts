@@ -1,13 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { copyStore, type Store } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { TestRun, testUnit } from '../../src/testing/store-conformance/test-run.ts'
+import { bytesInUse } from '../bytes-in-use.ts'
 
 const mebibyte = 1024 * 1024
 const long = (n: number, length: number) => `${n}`.padEnd(length, 'x')
@@ -22,22 +20,13 @@ function fileStoreHere(): Store {
   return store
 }
 
-/** What is in use once everything that is over is gone. */
-async function bytesInUse(): Promise<number> {
-  setFlagsFromString('--expose-gc')
-  await nextTurn()
-  ;(runInNewContext('gc') as () => void)()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
-
 /** Copies, and tells how much more memory was in use at most when something was appended. */
 async function peakOfCopy(from: Store, to: Store): Promise<number> {
   const append = to.append.bind(to)
   let peak = 0
   const before = await bytesInUse()
   to.append = async (items, options) => {
-    peak = Math.max(peak, await bytesInUse())
+    peak = Math.max(peak, await bytesInUse(1))
     return append(items, options)
   }
   expect((await copyStore(from, to)).failed).toEqual([])

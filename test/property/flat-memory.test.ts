@@ -1,9 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type ChildDoneEvent, openRun, spawnRun, tell } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
@@ -13,6 +10,7 @@ import { residencyOf } from '../../src/actors/run/residency.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { settled } from '../actors/supervisor/virtual-environment.ts'
 import { World } from '../actors/supervisor/world.ts'
+import { bytesInUse } from '../bytes-in-use.ts'
 
 /** Says again what it hears, and keeps nothing of it. */
 const echo = setup({
@@ -25,18 +23,6 @@ const echo = setup({
 const kibibyte = 1024
 /** Long, and not shared with any other event. */
 const say = (bytes: number, n: number) => ({ type: 'SAY', text: `${n}`.padEnd(bytes, 'x') }) as const
-
-/** What is in use once everything that is over is gone. */
-async function bytesInUse(): Promise<number> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  for (let turn = 0; turn < 3; turn++) {
-    await nextTurn()
-    collect()
-  }
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 /** `FC_RUNS`, as for the laws: more of the same. */
 const times = Number(process.env.FC_RUNS ?? 0) >= 1000 ? 10 : 1

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { memoryStore } from 'xmachines/persistence/memory'
+import { expect } from 'vitest'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { charging } from '../actors/run/charging.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { onEveryStore } from './every-store.ts'
 
 /** What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing. */
 type Happening =
@@ -32,35 +32,38 @@ const policies = fc.constantFrom(
   { crash: 'retry', attempts: 3, backoff: { initial: 10 } } as const,
 )
 
-test('whenever processes crash: attempts of a key are counted up, at-most-once never starts twice, and each invocation has one outcome', async () => {
-  await fc.assert(
+onEveryStore(
+  'whenever processes crash: attempts of a key are counted up, at-most-once never starts twice, and each invocation has one outcome',
+  (open, elsewhere) =>
     fc.asyncProperty(policies, happenings, async (policy, schedule) => {
-      const memory = memoryStore()
       const time = new VirtualEnvironment()
+      const shared = open()
+      const kept = time.awaits(shared)
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
       const { machine, calls } = charging(policy)
       let processes = 0
-      let store = faultyStore(memory)
-      const open = () => {
-        store = faultyStore(memory)
+      let store = apart()
+      const start = () => {
+        store = apart()
         return openRunIn(time.fork(`p${++processes}`), machine, { store, key: 'a' })
       }
-      let run = await open()
+      let run = await start()
       for (const happening of schedule) {
         switch (happening.does) {
           case 'CHARGE':
           case 'LEAVE':
           case 'PING':
             // The process of a run that ended with its store is gone.
-            await run.apply({ type: happening.does }).catch(async () => (run = await open()))
+            await run.apply({ type: happening.does }).catch(async () => (run = await start()))
             break
           case 'crash':
-            run = await open()
+            run = await start()
             break
           case 'close': {
             const closing = run.close({ timeout: 0 })
             await time.advance(0)
             await closing
-            run = await open()
+            run = await start()
             break
           }
           case 'time':
@@ -71,7 +74,7 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
             const call = calls.at(-1 - (happening.pick % Math.max(1, calls.length)))
             if (happening.does === 'finish') call?.finish('paid')
             else call?.fail(new Error('declined'))
-            await settled()
+            await time.settled()
             break
           }
           default:
@@ -79,7 +82,7 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
         }
       }
       // In the end one process goes on, and every attempt of it succeeds.
-      run = await open()
+      run = await start()
       for (let turn = 0; turn < 5 && run.getSnapshot().value !== 'idle'; turn++) {
         calls.at(-1)?.finish('paid')
         await time.advance(10_000)
@@ -87,7 +90,7 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
       await time.advance(10_000)
 
       const units = []
-      for await (const unit of memory.read(run.id)) units.push(unit)
+      for await (const unit of kept.read(run.id)) units.push(unit)
       const attempts = new Map<string, number[]>()
       for (const { key, attempt } of calls) attempts.set(key, [...(attempts.get(key) ?? []), attempt])
       for (const made of attempts.values()) {
@@ -105,7 +108,6 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
         else if (events[0]?.type === 'LEAVE') entered = undefined
       }
       expect(entered).toBeUndefined()
-      expect((await memory.head(run.id))!.beside).toMatchObject({ attempts: {}, process: null })
+      expect((await kept.head(run.id))!.beside).toMatchObject({ attempts: {}, process: null })
     }),
-  )
-})
+)

@@ -1,97 +1,46 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Receipt, verifyRun, XMachinesError } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
 import { all } from '../actors/run/collect.ts'
+import { onEveryStore } from './every-store.ts'
+import { keys, type LeaseStep, leaseSteps } from './lease-steps.ts'
 import { delay, Fleet, type Said } from './leased-fleet.ts'
-
-const keys = ['a', 'b', 'c'] as const
-const key = fc.constantFrom(...keys)
-const said = fc.constantFrom<Said['type'][]>('NOTE', 'CHARGE', 'PAY', 'LEAVE', 'ARM', 'TELL', 'SAY', 'SPAWN')
-const pick = fc.nat(5)
-
-/** What goes on in a fleet, and how many microtasks pass before the next. */
-type Step = { readonly turns: number } & (
-  | { readonly does: 'send' | 'apply'; readonly says: Said['type']; readonly key: string; readonly to: string }
-  | { readonly does: 'finish' | 'fail' | 'join' | 'lose' | 'close' | 'zombie' | 'wake'; readonly pick: number }
-  | { readonly does: 'claim' | 'usurp' | 'release'; readonly partition: number }
-  | { readonly does: 'store'; readonly pick: number; readonly fault: (typeof faults)[number] }
-  | { readonly does: 'time'; readonly ms: number }
-)
-
-const faults = ['append.delay', 'append.late', 'append.before', 'append.after'] as const
-
-const turns = fc.nat(15)
-const does = fc.constant
-const partition = fc.nat(1)
-const steps = fc.array(
-  fc.oneof(
-    {
-      weight: 8,
-      arbitrary: fc.record({
-        does: fc.constantFrom('send' as const, 'send', 'apply'),
-        says: said,
-        key,
-        to: key,
-        turns,
-      }),
-    },
-    { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('finish' as const, 'fail'), pick, turns }) },
-    {
-      weight: 4,
-      arbitrary: fc.record({
-        does: fc.constantFrom('lose' as const, 'lose', 'join', 'close', 'zombie', 'wake'),
-        pick,
-        turns,
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({ does: fc.constantFrom('claim' as const, 'usurp', 'release'), partition, turns }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({ does: does('store' as const), pick, fault: fc.constantFrom(...faults), turns }),
-    },
-    { weight: 3, arbitrary: fc.record({ does: does('time' as const), ms: fc.constantFrom(1, 60, 600, 2_000), turns }) },
-  ) as fc.Arbitrary<Step>,
-  { maxLength: 30 },
-)
+import { nothingUnhandled } from './unhandled.ts'
 
 /** What a handle may be told when its run is not to be had here any more. */
 const ends = /^(LEASE_LOST|LEASE_HELD|LEASE_MISPLACED|RUN_CLOSED|STORE_UNAVAILABLE|STORE_OUTCOME_UNKNOWN)$/
 
-test('whenever a lease is lost, alone or while it is given back: nothing is lost or done twice, and the next owner goes on', async () => {
-  const unhandled: unknown[] = []
-  const hear = (reason: unknown): unknown => unhandled.push(reason)
-  process.on('unhandledRejection', hear)
-  try {
-    await fc.assert(fc.asyncProperty(fc.boolean(), steps, property), { numRuns: Number(process.env.FC_RUNS) || 60 })
-  } finally {
-    process.off('unhandledRejection', hear)
-  }
-  expect(unhandled).toEqual([])
-}, 60_000)
+nothingUnhandled()
+
+onEveryStore(
+  'whenever a lease is lost, alone or while it is given back: nothing is lost or done twice, and the next owner goes on',
+  (open, elsewhere) =>
+    fc.asyncProperty(fc.boolean(), leaseSteps, (tight, schedule) =>
+      property(new Fleet(open(), elsewhere), tight, schedule),
+    ),
+  { memory: 60, servers: 20 },
+)
 
 test('a handle on a run where something is due is refused while another holds its lease', async () => {
-  const fleet = new Fleet()
-  const { time, memory } = fleet
+  const fleet = new Fleet(memoryStore())
+  const { time, kept } = fleet
   const member = fleet.join()
   await fleet.send('a', { type: 'ARM', n: 1, to: 'a' })
   await time.advance(1)
   const closed = member.supervisor.close()
   await time.advance(1)
   await closed
-  for (const partition of [0, 1]) await memory.claim({ namespace: 't', partition, owner: 'stranger', group: 'others' })
+  for (const partition of [0, 1]) await kept.claim({ namespace: 't', partition, owner: 'stranger', group: 'others' })
   await time.advance(delay)
   await expect(member.open('a')).rejects.toMatchObject({ code: 'LEASE_HELD' })
-  expect(await memory.head((await memory.find('t', 'a'))!)).toMatchObject({ seq: 1 })
+  expect(await kept.head((await kept.find('t', 'a'))!)).toMatchObject({ seq: 1 })
   expect(fleet.inMemory).toBe(0)
 })
 
 /** @param tight whether only one run fits into memory, so that runs are passivated all the time */
-async function property(tight: boolean, schedule: readonly Step[]): Promise<void> {
-  const fleet = new Fleet()
-  const { time, broker, memory } = fleet
+async function property(fleet: Fleet, tight: boolean, schedule: readonly LeaseStep[]): Promise<void> {
+  const { time, broker, kept } = fleet
   const join = () => fleet.join(tight ? 1 : 100)
   const sent: Record<string, number[]> = {}
   const ringing: Promise<unknown>[] = []
@@ -152,7 +101,7 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
       // Another owner of the same group, of another one; or the owner is ended by hand.
       case 'claim':
       case 'usurp':
-        await memory.claim({
+        await kept.claim({
           namespace: 't',
           partition: step.partition,
           owner: 'stranger',
@@ -160,8 +109,8 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
         })
         break
       case 'release': {
-        const row = await memory.lease({ namespace: 't', partition: step.partition })
-        if (row !== undefined) await memory.release(row)
+        const row = await kept.lease({ namespace: 't', partition: step.partition })
+        if (row !== undefined) await kept.release(row)
         break
       }
       case 'store': {
@@ -213,9 +162,9 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
   const mailed: string[] = []
   const got: string[] = []
   for (const one of keys) {
-    const run = (await memory.find('t', one))!
-    const head = (await memory.head(run))!
-    const units = await all(memory.read(run))
+    const run = (await kept.find('t', one))!
+    const head = (await kept.head(run))!
+    const units = await all(kept.read(run))
     const outside = units.filter(({ origin }) => origin.kind === 'outside').flatMap(({ events }) => events)
     const numbers = outside.map(({ n }) => n as number)
     // Each record once, in order; what handles sent, once at most, and where they were told.
@@ -230,7 +179,7 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
     const ended = units.flatMap(({ origin, events }) => (origin.kind === 'child' ? events : []))
     expect(ended.map(({ output }) => output).sort(byN)).toEqual(spawned.map(n => ({ n })).sort(byN))
     for (const n of spawned)
-      expect(await memory.head((await memory.find('errand', String(n)))!)).toMatchObject({
+      expect(await kept.head((await kept.find('errand', String(n)))!)).toMatchObject({
         status: 'done',
         due: null,
         beside: { parent: { run }, mailing: [] },
@@ -241,10 +190,10 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
     for (const { type, n, to } of outside) if (type === 'TELL') mailed.push(`${one} ${to} ${n}`)
     for (const { events, origin } of units) {
       if (origin.kind !== 'mail') continue
-      const sender = keys[(await Promise.all(keys.map(k => memory.find('t', k)))).indexOf(origin.run)]
+      const sender = keys[(await Promise.all(keys.map(k => kept.find('t', k)))).indexOf(origin.run)]
       got.push(`${sender} ${one} ${events[0]!.n}`)
     }
-    expect(await verifyRun(memory, last.machine, head)).toEqual({ run, units: head.seq })
+    expect(await verifyRun(kept, last.machine, head)).toEqual({ run, units: head.seq })
     expect(head).toMatchObject({ due: null, value: { charges: 'idle', payments: 'idle' } })
     expect(head.beside).toMatchObject({ attempts: {}, process: null, mailing: [], waiting: 0, parked: null })
   }
@@ -254,7 +203,7 @@ async function property(tight: boolean, schedule: readonly Step[]): Promise<void
 const byN = (a: unknown, b: unknown): number => (a as { n: number }).n - (b as { n: number }).n
 
 /** What was emitted under a lease is sent: all of it, in the order of its run; what is sent again has the same id. */
-async function checkResults({ broker, memory }: Fleet): Promise<void> {
+async function checkResults({ broker, kept }: Fleet): Promise<void> {
   const consumer = broker.consumer({ topic: 'r', group: 'look' })
   const sent = new Map<string, unknown>()
   const ends = await consumer.endOffsets('r')
@@ -275,8 +224,8 @@ async function checkResults({ broker, memory }: Fleet): Promise<void> {
   leases.releaseLock()
   await consumer.close()
   for (const one of keys) {
-    const run = (await memory.find('t', one))!
-    const leased = (await all(memory.read(run))).filter(({ epoch }) => epoch !== undefined)
+    const run = (await kept.find('t', one))!
+    const leased = (await all(kept.read(run))).filter(({ epoch }) => epoch !== undefined)
     const emitted = leased.flatMap(({ seq, outputs }) =>
       outputs.map((event, index) => [`${run}/${seq}/${index}`, event]),
     )

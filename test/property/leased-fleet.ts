@@ -1,12 +1,12 @@
 import { defineMachine, invocation, type Run, type Store, type Supervisor, spawnRun, tell } from 'xmachines'
-import { memoryStore } from 'xmachines/persistence/memory'
 import { type MemoryBroker, memoryBroker } from 'xmachines/transports/memory'
 import { emit, enqueueActions, fromPromise, setup } from 'xstate'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { residencyOf } from '../../src/actors/run/residency.ts'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
 import { type FaultyStore, faultyStore } from '../../src/testing/faulty-store.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { override } from '../persistence/store-door.ts'
 
 /** What records and handles send. Each has a number of its own, so that whatever is lost or taken twice shows. */
 export interface Said {
@@ -114,7 +114,7 @@ export class Member {
     this.#fleet = fleet
     this.#environment = fleet.time.fork(name)
     this.machine = ledger(attempt => this.#begins(attempt))
-    this.store = faultyStore(fleet.store)
+    this.store = faultyStore(fleet.openStore())
     this.consumer = fleet.broker.consumer({ topic: 't', group: 'g' })
     this.supervisor = superviseIn(this.#environment, {
       machine: [this.machine, errand] as never,
@@ -154,7 +154,7 @@ export class Member {
 /** Processes that share a topic of two partitions and a store, in one virtual time. */
 export class Fleet {
   readonly time = new VirtualEnvironment()
-  readonly memory: Store = memoryStore()
+  readonly kept: Store
   readonly broker: MemoryBroker
   readonly members: Member[] = []
   /** Members that are cut off: their leases went to others, and they know nothing of it. */
@@ -165,27 +165,39 @@ export class Fleet {
   readonly violations: string[] = []
   #names = 0
 
-  constructor() {
+  /** The store for one more process. */
+  readonly openStore: () => Store
+  /** By partition: the newest epoch that was answered to a claim. */
+  readonly #epochs = new Map<number, number>()
+
+  /** @param store empty @param elsewhere the same, as another process has it */
+  constructor(store: Store, elsewhere = (store: Store) => store) {
+    this.kept = this.#heard(store)
+    this.openStore = () => this.#heard(elsewhere(store))
     this.broker = memoryBroker({ partitions: 2, id: 'cluster', timers: this.time, clock: () => this.time.now() })
   }
 
-  /** The store, which is heard of when an attempt becomes durable. */
-  get store(): Store {
-    const { memory, durable } = this
-    return new Proxy(memory, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown
-        if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value
-        return async (...args: Parameters<Store['append']>) => {
-          const outcomes = await memory.append(...args)
-          for (const [n, { beside, lease }] of args[0].entries())
-            for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
-              if (attempt !== null && outcomes[n]!.status === 'appended')
-                durable.set(`${key} ${attempt}`, { epoch: lease?.epoch, partition: lease?.partition })
-          return outcomes
-        }
-      },
-    })
+  /** A store of which is heard when an attempt becomes durable, and when an append passes that a claim before it fenced. */
+  #heard(store: Store): Store {
+    const claim = async (...args: Parameters<Store['claim']>) => {
+      const row = await store.claim(...args)
+      this.#epochs.set(row.partition, Math.max(row.epoch, this.#epochs.get(row.partition) ?? 0))
+      return row
+    }
+    const append = async (...args: Parameters<Store['append']>) => {
+      const epochs = new Map(this.#epochs)
+      const outcomes = await store.append(...args)
+      for (const [n, { run, beside, lease }] of args[0].entries()) {
+        if (outcomes[n]!.status !== 'appended') continue
+        if (lease !== undefined && lease.epoch < epochs.get(lease.partition)!)
+          this.violations.push(`${run} is appended to under epoch ${lease.epoch} of ${epochs.get(lease.partition)}`)
+        for (const [key, attempt] of Object.entries(beside?.attempts ?? {}))
+          if (attempt !== null)
+            this.durable.set(`${key} ${attempt}`, { epoch: lease?.epoch, partition: lease?.partition })
+      }
+      return outcomes
+    }
+    return this.time.awaits(override(store, { claim, append }))
   }
 
   /** Runs in the memory of all processes there ever were. */
@@ -224,7 +236,7 @@ export class Fleet {
     const finish = (): void => void (done = true)
     work.then(finish, finish)
     for (let turn = 0; turn < 60 && !done; turn++) await this.time.advance(1_000)
-    await settled()
+    await this.time.settled()
     if (!done) throw new Error(`${what} hangs`)
     return work
   }

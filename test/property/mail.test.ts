@@ -1,12 +1,12 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import type { SentMail } from 'xmachines'
-import { memoryStore } from 'xmachines/persistence/memory'
 import { openRunIn } from '../../src/actors/run/open.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { account } from '../actors/run/accounts.ts'
 import { all } from '../actors/run/collect.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { onEveryStore } from './every-store.ts'
 
 const keys = ['a', 'b'] as const
 type Key = (typeof keys)[number]
@@ -47,35 +47,38 @@ const happenings: fc.Arbitrary<Happening[]> = fc.array(
   { maxLength: 25 },
 )
 
-test('whenever processes crash: every mail of a durable unit is taken once, in order, or answered, and no money is lost', async () => {
-  await fc.assert(
+onEveryStore(
+  'whenever processes crash: every mail of a durable unit is taken once, in order, or answered, and no money is lost',
+  (open, elsewhere) =>
     fc.asyncProperty(happenings, async schedule => {
-      const memory = memoryStore()
       const time = new VirtualEnvironment()
+      const shared = open()
+      const kept = time.awaits(shared)
       let processes = 0
-      const stores = { a: faultyStore(memory), b: faultyStore(memory) }
-      const open = (key: Key) => {
-        stores[key] = faultyStore(memory)
+      const apart = () => faultyStore(time.awaits(elsewhere(shared)))
+      const stores = { a: apart(), b: apart() }
+      const start = (key: Key) => {
+        stores[key] = apart()
         return openRunIn(time.fork(`p${++processes}`), account, { store: stores[key], key, input: { balance: 100 } })
       }
-      const runs = { a: await open('a'), b: await open('b') }
+      const runs = { a: await start('a'), b: await start('b') }
       for (const happening of schedule) {
         const { from } = happening
         switch (happening.does) {
           case 'pay': {
             const { to, amounts } = happening
             // The process of a run that ended with its store is gone.
-            await runs[from].apply({ type: 'PAY', to, amounts }).catch(async () => (runs[from] = await open(from)))
+            await runs[from].apply({ type: 'PAY', to, amounts }).catch(async () => (runs[from] = await start(from)))
             break
           }
           case 'crash':
-            runs[from] = await open(from)
+            runs[from] = await start(from)
             break
           case 'close': {
             const closing = runs[from].close({ timeout: 0 })
             await time.advance(0)
             await closing
-            runs[from] = await open(from)
+            runs[from] = await start(from)
             break
           }
           case 'time':
@@ -87,15 +90,15 @@ test('whenever processes crash: every mail of a durable unit is taken once, in o
       }
       // What is left in the boxes is taken by whoever opens the runs next.
       for (let round = 0; round < 4; round++) {
-        for (const key of keys) runs[key] = await open(key)
+        for (const key of keys) runs[key] = await start(key)
         await time.advance(100)
-        await settled()
+        await time.settled()
       }
       for (const key of keys) {
-        const head = (await memory.head(runs[key].id))!
+        const head = (await kept.head(runs[key].id))!
         expect(head).toMatchObject({ due: null, beside: { inbox: [], mailing: [], returns: [] } })
       }
-      const [a, b] = [await all(memory.read(runs.a.id)), await all(memory.read(runs.b.id))]
+      const [a, b] = [await all(kept.read(runs.a.id)), await all(kept.read(runs.b.id))]
       for (const [key, sender] of [['a', a] as const, ['b', b] as const]) {
         const sent = sender.flatMap(({ run, seq, mail = [] }) =>
           (mail as SentMail[]).map(({ to }, index) => ({ run, seq, index, to })),
@@ -114,5 +117,5 @@ test('whenever processes crash: every mail of a durable unit is taken once, in o
       const { a: one, b: other } = runs
       expect(one.getSnapshot().context.balance + other.getSnapshot().context.balance).toBe(200)
     }),
-  )
-}, 60_000)
+  { servers: 15 },
+)

@@ -3,38 +3,37 @@ import { describe, expect, test } from 'vitest'
 import { replay } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
+import { onEveryStore } from './every-store.ts'
 import { ignoreFirstStep, openPlayed, persisted, play } from './played.ts'
 
 const machines = arbitraryMachine()
 
 describe('replay(log) = live', () => {
-  test('the same states, outputs and ids, however the flushes fell', async () => {
-    await fc.assert(
-      fc.asyncProperty(machines, arbitraryScript(), async ({ build }, script) => {
-        const awaited = memoryStore()
-        const live = await play(build(), script, awaited).catch(ignoreFirstStep)
-        if (live === undefined) return
-        const overlapped = await play(build(), script, memoryStore(), { overlapped: true })
-        expect(overlapped).toEqual(live)
-        let last: unknown
-        let outputs: unknown[] = []
-        for await (const step of replay(build(), awaited.read(live.id), { verify: true })) {
-          expect(step.divergence).toBeUndefined()
-          outputs = [...outputs, ...step.outputs]
-          last = { value: step.snapshot.value, context: step.snapshot.context, status: step.snapshot.status }
-        }
-        const run = await openPlayed(build(), awaited)
-        expect(JSON.stringify(last)).toEqual(
-          JSON.stringify({
-            value: run.getSnapshot().value,
-            context: run.getSnapshot().context,
-            status: run.getSnapshot().status,
-          }),
-        )
-        expect(outputs).toEqual((live.units as { outputs: unknown[] }[]).flatMap(unit => unit.outputs))
-      }),
-    )
-  })
+  onEveryStore('the same states, outputs and ids, however the flushes fell', open =>
+    fc.asyncProperty(machines, arbitraryScript(), async ({ build }, script) => {
+      const awaited = open()
+      const live = await play(build(), script, awaited).catch(ignoreFirstStep)
+      if (live === undefined) return
+      const overlapped = await play(build(), script, memoryStore(), { overlapped: true })
+      expect(overlapped).toEqual(live)
+      let last: unknown
+      let outputs: unknown[] = []
+      for await (const step of replay(build(), awaited.read(live.id), { verify: true })) {
+        expect(step.divergence).toBeUndefined()
+        outputs = [...outputs, ...step.outputs]
+        last = { value: step.snapshot.value, context: step.snapshot.context, status: step.snapshot.status }
+      }
+      const run = await openPlayed(build(), awaited)
+      expect(JSON.stringify(last)).toEqual(
+        JSON.stringify({
+          value: run.getSnapshot().value,
+          context: run.getSnapshot().context,
+          status: run.getSnapshot().status,
+        }),
+      )
+      expect(outputs).toEqual((live.units as { outputs: unknown[] }[]).flatMap(unit => unit.outputs))
+    }),
+  )
 
   test('snapshot + tail = all, at every index: reopening after any step changes nothing', async () => {
     await fc.assert(
@@ -50,20 +49,18 @@ describe('replay(log) = live', () => {
     )
   })
 
-  test('an opened run is where it was, from its snapshot or without one', async () => {
-    await fc.assert(
-      fc.asyncProperty(machines, arbitraryScript(), async ({ build }, script) => {
-        const store = memoryStore()
-        const live = await play(build(), script, store).catch(ignoreFirstStep)
-        if (live === undefined) return
-        expect(persisted(await openPlayed(build(), store))).toEqual(live.state)
-        const forgetful = new Proxy(store, {
-          get: (target, key) => (key === 'loadSnapshot' ? async () => undefined : bound(target, key)),
-        })
-        expect(persisted(await openPlayed(build(), forgetful))).toEqual(live.state)
-      }),
-    )
-  })
+  onEveryStore('an opened run is where it was, from its snapshot or without one', open =>
+    fc.asyncProperty(machines, arbitraryScript(), async ({ build }, script) => {
+      const store = open()
+      const live = await play(build(), script, store).catch(ignoreFirstStep)
+      if (live === undefined) return
+      expect(persisted(await openPlayed(build(), store))).toEqual(live.state)
+      const forgetful = new Proxy(store, {
+        get: (target, key) => (key === 'loadSnapshot' ? async () => undefined : bound(target, key)),
+      })
+      expect(persisted(await openPlayed(build(), forgetful))).toEqual(live.state)
+    }),
+  )
 })
 
 function bound(target: object, key: string | symbol): unknown {

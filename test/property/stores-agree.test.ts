@@ -10,6 +10,7 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { counter } from '../actors/run/machines.ts'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
 import { StoreKinds } from '../servers/store-kinds.ts'
+import { casesOn } from './every-store.ts'
 import { ignoreFirstStep, openPlayed, play, unitsOf } from './played.ts'
 
 const kinds = new StoreKinds()
@@ -73,7 +74,7 @@ describe('one history, any store', () => {
           expect(await unitsOf(fresh, served.id)).toEqual(memory.units)
           await fresh.close()
         }),
-        { numRuns: 8 },
+        casesOn(kind, { servers: 8 }),
       )
     },
   )

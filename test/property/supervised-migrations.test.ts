@@ -1,13 +1,13 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { type AnyMachine, defineMachine, type Migration, verifyRun } from 'xmachines'
-import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { assign, setup } from 'xstate'
 import { superviseIn } from '../../src/actors/supervisor/index.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { all } from '../actors/run/collect.ts'
-import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
+import { onEveryStore } from './every-store.ts'
 
 const tallied = (unit: number) =>
   setup({ types: {} as { context: { sum: number }; events: { type: 'ADD'; by: number } } }).createMachine({
@@ -48,16 +48,18 @@ const steps = fc.array(
   { maxLength: 25 },
 )
 
-test('whatever happens while supervisors of later versions take over: each run goes over once a version, and no record is lost or taken twice', async () => {
-  await fc.assert(
+onEveryStore(
+  'whatever happens while supervisors of later versions take over: each run goes over once a version, and no record is lost or taken twice',
+  (open, elsewhere) =>
     fc.asyncProperty(steps, async schedule => {
       const time = new VirtualEnvironment()
       const broker = memoryBroker({ partitions: 2, id: 'cluster', timers: time, clock: () => time.now() })
-      const memory = memoryStore()
+      const shared = open()
+      const kept = time.awaits(shared)
       let version = 0
       let processes = 0
       const start = () => {
-        const store = faultyStore(memory)
+        const store = faultyStore(time.awaits(elsewhere(shared)))
         const consumer = broker.consumer({ topic: 't', group: 'g' })
         const supervisor = superviseIn(time.fork(`p${++processes}`), {
           machine: versions[version]!,
@@ -115,21 +117,21 @@ test('whatever happens while supervisors of later versions take over: each run g
       await time.advance(60_000)
       await caughtUp
       for (const [one, numbers] of Object.entries(sent)) {
-        const head = (await memory.head((await memory.find('t', one))!))!
-        const units = await all(memory.read(head.run))
+        const head = (await kept.head((await kept.find('t', one))!))!
+        const units = await all(kept.read(head.run))
         expect(units.flatMap(({ events }) => events.map(({ by }) => by))).toEqual([...numbers, 0])
         // Never back, and never twice to the same.
         const taken = units.flatMap(({ machine, creation }) => machine ?? creation?.machine ?? [])
-        const oids = await Promise.all(taken.map(async oid => (await memory.machine(oid))!.version))
+        const oids = await Promise.all(taken.map(async oid => (await kept.machine(oid))!.version))
         expect(oids).toEqual([...new Set(oids)].sort())
         expect(oids.at(-1)).toBe('3')
-        expect(await verifyRun(memory, [third, second, first], head)).toEqual({ run: head.run, units: head.seq })
+        expect(await verifyRun(kept, [third, second, first], head)).toEqual({ run: head.run, units: head.seq })
         let sum = 0
         let at = 0
         for (const { events, machine, creation } of units) {
           const named = machine ?? creation?.machine
           if (named !== undefined) {
-            const next = Number((await memory.machine(named))!.version) - 1
+            const next = Number((await kept.machine(named))!.version) - 1
             sum *= worth[next]! / worth[at]!
             at = next
           }
@@ -138,9 +140,8 @@ test('whatever happens while supervisors of later versions take over: each run g
         expect(sum).toBe([...numbers].reduce((total, n) => total + n, 0) * 100)
       }
       await leave(last)
-      await settled()
+      await time.settled()
       expect(time.timers).toBe(0)
     }),
-    { numRuns: Number(process.env.FC_RUNS) || 60 },
-  )
-}, 60_000)
+  { memory: 60, servers: 10 },
+)

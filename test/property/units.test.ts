@@ -4,6 +4,7 @@ import { createRun, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, createActor, setup } from 'xstate'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
+import { onEveryStore } from './every-store.ts'
 import { ignoreFirstStep, openPlayed, persisted, play, unitsOf } from './played.ts'
 
 const log = setup({
@@ -22,27 +23,25 @@ const log = setup({
 })
 
 describe('units (R5, R6)', () => {
-  test('a rejected batch leaves state, history, out and snapshot as before', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        arbitraryMachine({ timers: false }),
-        arbitraryScript({ timers: false }),
-        fc.array(fc.record({ type: fc.constantFrom('A', 'B', 'unknown'), by: fc.nat(3) }), { maxLength: 3 }),
-        async ({ build }, script, before) => {
-          const store = memoryStore()
-          const played = await play(build(), script, store).catch(ignoreFirstStep)
-          if (played === undefined) return
-          const run = await openPlayed(build(), store)
-          const state = persisted(run)
-          // The last event of the batch is one that no border lets pass, so the batch is refused whatever the machine is.
-          const receipt = await run.apply([...before, { type: 'xstate.stop' }] as never)
-          expect(receipt).toMatchObject({ ok: false, seq: (played.units.at(-1) as { seq: number }).seq })
-          expect(persisted(run)).toEqual(state)
-          expect(await unitsOf(store, run.id)).toEqual(played.units)
-        },
-      ),
-    )
-  })
+  onEveryStore('a rejected batch leaves state, history, out and snapshot as before', open =>
+    fc.asyncProperty(
+      arbitraryMachine({ timers: false }),
+      arbitraryScript({ timers: false }),
+      fc.array(fc.record({ type: fc.constantFrom('A', 'B', 'unknown'), by: fc.nat(3) }), { maxLength: 3 }),
+      async ({ build }, script, before) => {
+        const store = open()
+        const played = await play(build(), script, store).catch(ignoreFirstStep)
+        if (played === undefined) return
+        const run = await openPlayed(build(), store)
+        const state = persisted(run)
+        // The last event of the batch is one that no border lets pass, so the batch is refused whatever the machine is.
+        const receipt = await run.apply([...before, { type: 'xstate.stop' }] as never)
+        expect(receipt).toMatchObject({ ok: false, seq: (played.units.at(-1) as { seq: number }).seq })
+        expect(persisted(run)).toEqual(state)
+        expect(await unitsOf(store, run.id)).toEqual(played.units)
+      },
+    ),
+  )
 
   test('a batch that fails inside the machine is refused whole, wherever it fails', async () => {
     await fc.assert(
@@ -61,45 +60,43 @@ describe('units (R5, R6)', () => {
     )
   })
 
-  test('concurrent senders interleave between units only, each in its own order', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.array(fc.nat(3), { maxLength: 6 }), { minLength: 1, maxLength: 4 }),
-        fc.scheduler(),
-        async (senders, scheduler) => {
-          const store = memoryStore()
-          const run = await openRun(log, { store, key: 'k' })
-          const sending = senders.map(async (sizes, index) => {
-            const who = 'abcd'[index]!
-            let n = 0
-            for (const size of sizes) {
-              await scheduler.schedule(Promise.resolve())
-              void run.apply(Array.from({ length: size }, () => ({ type: 'SAY' as const, who, n: n++ })))
-            }
-          })
-          await scheduler.waitAll()
-          await Promise.all(sending)
-          await run.apply([])
-          await run.close()
-          const seen = (await openRun(log, { store, key: 'k' })).getSnapshot().context.seen
-          for (const [index, sizes] of senders.entries()) {
-            const who = 'abcd'[index]!
-            const own = seen.filter(word => word.startsWith(who))
-            expect(own).toEqual(own.map((_, n) => `${who}${n}`))
-            // Within a batch nobody else comes between.
-            let n = 0
-            for (const size of sizes) {
-              if (size > 0)
-                expect(seen.slice(seen.indexOf(`${who}${n}`), seen.indexOf(`${who}${n}`) + size)).toEqual(
-                  Array.from({ length: size }, (_, i) => `${who}${n + i}`),
-                )
-              n += size
-            }
+  onEveryStore('concurrent senders interleave between units only, each in its own order', open =>
+    fc.asyncProperty(
+      fc.array(fc.array(fc.nat(3), { maxLength: 6 }), { minLength: 1, maxLength: 4 }),
+      fc.scheduler(),
+      async (senders, scheduler) => {
+        const store = open()
+        const run = await openRun(log, { store, key: 'k' })
+        const sending = senders.map(async (sizes, index) => {
+          const who = 'abcd'[index]!
+          let n = 0
+          for (const size of sizes) {
+            await scheduler.schedule(Promise.resolve())
+            void run.apply(Array.from({ length: size }, () => ({ type: 'SAY' as const, who, n: n++ })))
           }
-        },
-      ),
-    )
-  })
+        })
+        await scheduler.waitAll()
+        await Promise.all(sending)
+        await run.apply([])
+        await run.close()
+        const seen = (await openRun(log, { store, key: 'k' })).getSnapshot().context.seen
+        for (const [index, sizes] of senders.entries()) {
+          const who = 'abcd'[index]!
+          const own = seen.filter(word => word.startsWith(who))
+          expect(own).toEqual(own.map((_, n) => `${who}${n}`))
+          // Within a batch nobody else comes between.
+          let n = 0
+          for (const size of sizes) {
+            if (size > 0)
+              expect(seen.slice(seen.indexOf(`${who}${n}`), seen.indexOf(`${who}${n}`) + size)).toEqual(
+                Array.from({ length: size }, (_, i) => `${who}${n + i}`),
+              )
+            n += size
+          }
+        }
+      },
+    ),
+  )
 
   test('for machines without effects, a run is where `createActor` is that was sent the same events', async () => {
     await fc.assert(

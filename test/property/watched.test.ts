@@ -1,9 +1,10 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { inspectHistory, type RunInspectionEvent, type Telemetry } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { statelyEvent } from '../../src/cli/stately-events.ts'
 import { arbitraryMachine, arbitraryScript } from '../arbitraries/machines.ts'
+import { onEveryStore } from './every-store.ts'
 import { ignoreFirstStep, play } from './played.ts'
 
 /** What was told, as it is written down. */
@@ -45,24 +46,22 @@ function counting(): { readonly telemetry: Telemetry; readonly open: () => numbe
   }
 }
 
-describe('a run that is watched', () => {
-  test('is the same run; its history shows what was shown live; whatever is measured comes to an end', async () => {
-    await fc.assert(
-      fc.asyncProperty(arbitraryMachine(), arbitraryScript(), async ({ build }, script) => {
-        const alone = await play(build(), script, memoryStore()).catch(ignoreFirstStep)
-        if (alone === undefined) return
-        const store = memoryStore()
-        const shown: RunInspectionEvent[] = []
-        const { telemetry, open } = counting()
-        const watched = { inspect: (event: RunInspectionEvent) => void shown.push(event), telemetry }
-        expect(await play(build(), script, store, { watched })).toEqual(alone)
-        expect(open()).toBe(0)
-        const live = written(shown)
-        const past: RunInspectionEvent[] = []
-        await inspectHistory(build(), store.read(alone.id), event => past.push(event))
-        expect(written(past)).toBe(live)
-      }),
-      { numRuns: Number(process.env.FC_RUNS) || 30 },
-    )
-  })
-})
+onEveryStore(
+  'a run that is watched is the same run; its history shows what was shown live; whatever is measured comes to an end',
+  open =>
+    fc.asyncProperty(arbitraryMachine(), arbitraryScript(), async ({ build }, script) => {
+      const alone = await play(build(), script, memoryStore()).catch(ignoreFirstStep)
+      if (alone === undefined) return
+      const store = open()
+      const shown: RunInspectionEvent[] = []
+      const { telemetry, open: going } = counting()
+      const watched = { inspect: (event: RunInspectionEvent) => void shown.push(event), telemetry }
+      expect(await play(build(), script, store, { watched })).toEqual(alone)
+      expect(going()).toBe(0)
+      const live = written(shown)
+      const past: RunInspectionEvent[] = []
+      await inspectHistory(build(), store.read(alone.id), event => past.push(event))
+      expect(written(past)).toBe(live)
+    }),
+  { memory: 30 },
+)

@@ -1,11 +1,14 @@
+import type { Store } from 'xmachines'
 import type { Environment, TimeoutHandle } from '../../../src/actors/environment.ts'
 import type { Timers } from '../../../src/transports/memory/index.ts'
+import { AwaitedCalls } from './awaited-calls.ts'
 
 /** Time that passes when a test says so, for a supervisor and its broker alike. */
 export class VirtualEnvironment implements Environment, Timers {
   readonly process: string
   #now: number
   readonly #due = new Map<object, { readonly at: number; readonly work: () => void }>()
+  readonly #calls = new AwaitedCalls()
 
   constructor(process = 'process-1', now = 1_000_000) {
     this.process = process
@@ -41,9 +44,22 @@ export class VirtualEnvironment implements Environment, Timers {
     }
   }
 
+  /** A store whose answers take real time: no time passes here until they have come. */
+  awaits(store: Store): Store {
+    return this.#calls.of(store)
+  }
+
+  /** Resolves when everything that can go on without timers and input has done so, also what waits for an awaited store. */
+  async settled(): Promise<void> {
+    do {
+      await this.#calls.answered()
+      await settled()
+    } while (this.#calls.pending)
+  }
+
   /** Lets time pass: what falls due meanwhile runs in order, and whatever it causes has its turn. */
   async advance(ms: number): Promise<void> {
-    await settled()
+    await this.settled()
     const until = this.#now + ms
     for (;;) {
       const [next] = [...this.#due].filter(([, { at }]) => at <= until).sort(([, a], [, b]) => a.at - b.at)
@@ -52,10 +68,10 @@ export class VirtualEnvironment implements Environment, Timers {
       this.#due.delete(handle)
       this.#now = Math.max(this.#now, at)
       work()
-      await settled()
+      await this.settled()
     }
     this.#now = until
-    await settled()
+    await this.settled()
   }
 }
 

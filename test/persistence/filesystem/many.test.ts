@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppendItem } from '../../../src/actors/contracts/store.ts'
 import { collect, TestRun, testMachine } from '../../../src/testing/store-conformance/test-run.ts'
+import { bytesInUse } from '../../bytes-in-use.ts'
 import { temporaryDirectory } from './directory.ts'
 import { openStore } from './stores.ts'
 
@@ -93,20 +92,13 @@ describe('a reader that stands still', () => {
         run.revision = outcome.revision
       }
     }
-    setFlagsFromString('--expose-gc')
-    const collectGarbage = runInNewContext('gc') as () => void
-    const held = (): number => {
-      collectGarbage()
-      const { heapUsed, arrayBuffers } = process.memoryUsage()
-      return heapUsed + arrayBuffers
-    }
-    const before = held()
+    const before = await bytesInUse()
     const readers = runs.flatMap(run =>
       [0, 3000, 9000].map(from => store.read(run.id, { from, ids: false }).getReader()),
     )
     for (const reader of readers) for (let count = 0; count < 100; count++) await reader.read()
     // 48 MB of log; each reader holds at most 2 MB of windows and a batch of 256 KB, as bytes and as objects.
-    expect(held() - before).toBeLessThan(readers.length * 4_000_000)
+    expect((await bytesInUse()) - before).toBeLessThan(readers.length * 4_000_000)
     for (const reader of readers) await reader.cancel()
     await store.close()
   })

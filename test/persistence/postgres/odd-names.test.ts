@@ -2,7 +2,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { postgresStore } from '../../../src/persistence/postgres/index.ts'
 import { showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
-import { hasPostgres, PostgresServer } from '../../servers/postgres.ts'
+import { hasPostgres } from '../../servers/postgres.ts'
+import { sharedServer, unique } from '../../servers/shared.ts'
 
 const odd = [
   '\u0000',
@@ -26,19 +27,14 @@ const odd = [
 ]
 
 describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are', () => {
-  let server: PostgresServer
   let pool: pg.Pool
   beforeAll(async () => {
-    server = await PostgresServer.start({ settings: { fsync: 'off' } })
-    pool = new pg.Pool({ connectionString: server.url() })
+    pool = new pg.Pool({ connectionString: await sharedServer('postgres') })
   })
-  afterAll(async () => {
-    await pool.end()
-    await server.stop()
-  })
+  afterAll(() => pool.end())
 
   test('of keys and namespaces, each is its own', async () => {
-    const store = postgresStore({ pool, schema: 'odd', durability: 'relaxed' })
+    const store = postgresStore({ pool, schema: unique('odd'), durability: 'relaxed' })
     // What an id is made of has no lone surrogates.
     const texts = odd.filter(text => text.isWellFormed())
     const runs = texts.map(text => new TestRun('sha1', { namespace: text, key: text, input: text.slice(0, 40) }))
@@ -58,7 +54,7 @@ describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are'
   })
 
   test('of partitions, owners, processes and mail', async () => {
-    const store = postgresStore({ pool, schema: 'odd leases', durability: 'relaxed' })
+    const store = postgresStore({ pool, schema: unique('odd'), durability: 'relaxed' })
     for (const [n, text] of odd.entries()) {
       const short = text.slice(0, 200)
       const lease = await store.claim({ namespace: text, partition: 3, owner: text, group: text })
@@ -79,7 +75,7 @@ describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are'
   })
 
   test('of events and outputs: lone surrogates stay what they are', async () => {
-    const store = postgresStore({ pool, schema: 'odd events', durability: 'relaxed' })
+    const store = postgresStore({ pool, schema: unique('odd'), durability: 'relaxed' })
     const run = await new TestRun('sha1').create(store)
     const outputs = odd.map(text => ({ type: text.slice(0, 100), [text.slice(0, 100)]: text }))
     const events = outputs.filter(({ type }) => type.isWellFormed())
@@ -97,5 +93,6 @@ describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are'
     await again.close()
     const found = await pool.query('select 1 from pg_namespace where nspname = $1', [schema])
     expect(found.rows.length).toBe(1)
+    await pool.query(`drop schema ${pg.escapeIdentifier(schema)} cascade`)
   })
 })
