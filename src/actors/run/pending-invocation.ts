@@ -57,6 +57,7 @@ export class PendingInvocation implements Identified {
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
   #release = nothing
   #closing = false
+  #yielded = false
   /** What the machine sent before it started. */
   #mail: EventObject[] = []
 
@@ -80,6 +81,10 @@ export class PendingInvocation implements Identified {
   }
   get left(): boolean {
     return this.#phase === 'left'
+  }
+  /** Somebody else has it in flight, whether or not it runs here too. */
+  get isOthers(): boolean {
+    return this.left || this.#yielded
   }
 
   /** It was entered just now: ready if there is room at once. */
@@ -139,9 +144,10 @@ export class PendingInvocation implements Identified {
     if (this.active) this.#end('ended')
   }
 
-  /** Leaves it to somebody else, unless it runs. */
+  /** Leaves it to somebody else. If it runs, its outcome may still be the first. */
   leave(): void {
     if (this.#phase === 'waiting' || this.#phase === 'ready') this.#end('left')
+    this.#yielded = true
   }
 
   #queue(): void {
@@ -184,6 +190,7 @@ export class PendingInvocation implements Identified {
   /** An attempt that will be retried is no outcome: nothing is recorded. */
   #retry(): void {
     if (this.#closing) return this.#end('ended')
+    if (this.#yielded) return this.#end('left')
     const { environment } = this.#home
     const { initial, factor, max } = this.rules.backoff
     const wait = Math.min(max, initial * factor ** (this.#attempt - 1))

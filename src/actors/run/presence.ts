@@ -1,5 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
+import { journalOf } from './journal.ts'
 
 /** How long a renewal holds, and how often it is said again, ms (semantics 22). */
 const holds = 30_000
@@ -12,6 +13,8 @@ const every = 10_000
 class Presence {
   readonly #store: Store
   readonly #environment: Environment
+  /** Until when the store is known to know that it lives, ms. */
+  #until = 0
   #runs = 0
   #timer: TimeoutHandle | undefined
 
@@ -20,9 +23,12 @@ class Presence {
     this.#environment = environment
   }
 
-  /** A run has effects in flight. Called before the append that says so, so that nobody meets the process unrenewed. */
+  /** A run has effects in flight. Called before the append that says so, which waits until nobody can meet the process unrenewed. */
   enter(): void {
-    if (this.#runs++ === 0) this.#renew()
+    if (this.#runs++ > 0) return
+    const rest = this.#until - this.#environment.now() - (holds - every)
+    if (rest > 0) this.#wait(rest)
+    else journalOf(this.#store).waitFor(this.#renew())
   }
 
   /** It has none any more. */
@@ -32,11 +38,19 @@ class Presence {
     this.#timer = undefined
   }
 
-  #renew(): void {
+  async #renew(): Promise<void> {
     const environment = this.#environment
+    const until = environment.now() + holds
+    this.#wait(every)
     // A failure is made good by the next one; the append itself tells of a store that is out of order.
-    this.#store.renew(environment.process, environment.now() + holds).catch(() => {})
-    this.#timer = environment.setTimeout(() => this.#renew(), every)
+    try {
+      await this.#store.renew(environment.process, until)
+      this.#until = until
+    } catch {}
+  }
+
+  #wait(ms: number): void {
+    this.#timer = this.#environment.setTimeout(() => void this.#renew(), ms)
     // Nobody waits for it: it must not keep a program from its end.
     ;(this.#timer as unknown as { readonly unref?: () => void }).unref?.()
   }
