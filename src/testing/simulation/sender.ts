@@ -84,7 +84,9 @@ export class Sender {
       }
       const delivery = some[index]!
       delivery.receipt = answer.value
-      this.waiting.shift()
+      // The next process may have answered it meanwhile, while the one before was being closed.
+      const place = this.waiting.indexOf(delivery)
+      if (place >= 0) this.waiting.splice(place, 1)
       this.#home.answered(delivery)
     }
   }
