@@ -6,9 +6,12 @@ import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { charging } from '../actors/run/charging.ts'
 import { settled, VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
 
-/** What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing. */
+/**
+ * What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing.
+ * One that another one is opened beside is not taken for dead.
+ */
 type Happening =
-  | { readonly does: 'CHARGE' | 'LEAVE' | 'PING' | 'crash' | 'close' | 'time' }
+  | { readonly does: 'CHARGE' | 'LEAVE' | 'PING' | 'crash' | 'beside' | 'close' | 'time' }
   | { readonly does: 'append.before' | 'append.after' | 'append.torn' }
   | { readonly does: 'finish' | 'fail'; readonly pick: number }
 
@@ -17,7 +20,7 @@ const happenings: fc.Arbitrary<Happening[]> = fc.array(
     { weight: 3, arbitrary: fc.record({ does: fc.constant('CHARGE' as const) }) },
     {
       weight: 3,
-      arbitrary: fc.record({ does: fc.constantFrom('LEAVE', 'PING', 'close', 'time', 'crash', 'crash') }),
+      arbitrary: fc.record({ does: fc.constantFrom('LEAVE', 'PING', 'close', 'time', 'crash', 'crash', 'beside') }),
     },
     { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('append.before', 'append.after', 'append.torn') }) },
     { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('finish', 'fail'), pick: fc.nat(9) }) },
@@ -40,9 +43,13 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
       const { machine, calls } = charging(policy)
       let processes = 0
       let store = faultyStore(memory)
-      const open = () => {
+      const beside = () => {
         store = faultyStore(memory)
         return openRunIn(time.fork(`p${++processes}`), machine, { store, key: 'a' })
+      }
+      const open = async () => {
+        for (let process = 1; process <= processes; process++) await memory.renew(`p${process}`, 0)
+        return beside()
       }
       let run = await open()
       for (const happening of schedule) {
@@ -56,6 +63,16 @@ test('whenever processes crash: attempts of a key are counted up, at-most-once n
           case 'crash':
             run = await open()
             break
+          case 'beside': {
+            const made = calls.length
+            const before = (await memory.head(run.id))!
+            const { process } = before.beside
+            run = await beside()
+            if (process === null) break
+            // It lives: what it has in flight is its own.
+            expect([calls.length, (await memory.head(run.id))!.revision]).toEqual([made, before.revision])
+            break
+          }
           case 'close': {
             const closing = run.close({ timeout: 0 })
             await time.advance(0)
