@@ -195,6 +195,9 @@ export class Aftermath implements Sleeper {
     this.#invocations?.stop(reason)
     this.#over = true
     this.#attend()
+    const { run, lease, store, environment } = this.#resident
+    if (reason !== undefined && lease === undefined && this.#invocations !== undefined)
+      presenceOf(store, environment).disown(run)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)
   }
 

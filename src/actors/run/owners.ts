@@ -11,6 +11,12 @@ export interface Shares {
   readonly others: readonly string[]
 }
 
+/** What an item says of it. */
+export interface OwnersDraft {
+  process?: string | null
+  owners?: NonNullable<BesideChange['owners']>
+}
+
 /** Who has it in flight; `null`: nobody. */
 export function ownerOf({ process, owners }: Owned, key: string): string | null {
   return owners[key] ?? process
@@ -95,7 +101,7 @@ export class Owners {
   }
 
   /** What the next item says, if it leads to these. @param leaves this process leaves to others whatever it has in flight */
-  offer(shares: Shares, leaves: boolean, beside: { process?: string | null; owners?: BesideChange['owners'] }): void {
+  offer(shares: Shares, leaves: boolean, beside: OwnersDraft): void {
     const next = (this.#offered = this.#next(shares, leaves))
     this.#isLeaving = leaves
     const { process, owners } = this.#kept

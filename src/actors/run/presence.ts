@@ -1,5 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
+import { disown } from './disowning.ts'
 import { journalOf } from './journal.ts'
 
 /** How long a renewal holds, and how often it is said again, ms (semantics 22). */
@@ -16,6 +17,8 @@ class Presence {
   /** Until when the store is known to know that it lives, ms. */
   #until = 0
   #runs = 0
+  /** Runs that a failure ended here, and of which the store may still say that this process has something in flight. */
+  readonly #disowned = new Set<string>()
   #timer: TimeoutHandle | undefined
 
   constructor(store: Store, environment: Environment) {
@@ -38,15 +41,27 @@ class Presence {
     this.#timer = undefined
   }
 
+  /** A failure ended a run here. While the process lives for other runs, it has to be said that it has nothing of this one. */
+  disown(run: string): void {
+    this.#disowned.add(run)
+  }
+
   async #renew(): Promise<void> {
     const environment = this.#environment
     const until = environment.now() + holds
     this.#wait(every)
+    for (const run of this.#disowned) void this.#sayDisowned(run)
     // A failure is made good by the next one; the append itself tells of a store that is out of order.
     try {
       await this.#store.renew(environment.process, until)
       this.#until = until
     } catch {}
+  }
+
+  async #sayDisowned(run: string): Promise<void> {
+    // Without an answer it is said again with the next renewal.
+    const isSaid = await disown(this.#store, run, this.#environment).catch(() => false)
+    if (isSaid) this.#disowned.delete(run)
   }
 
   #wait(ms: number): void {

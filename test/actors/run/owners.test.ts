@@ -64,6 +64,38 @@ describe('a run that is opened while another process has something in flight', (
   })
 })
 
+test('what a process had when its run ended there, while it lives on, is left to others', async () => {
+  const world = sharing()
+  const [one, two] = [world.start('one'), world.start('two')]
+  const [run, another] = [await one.open(), await one.open('another')]
+  await run.apply({ type: 'A' })
+  await another.apply({ type: 'B' })
+  await two.open()
+  one.store.faults.plan('append.before')
+  await expect(run.apply({ type: 'PING' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await world.pass(60_000, one, two)
+  expect(world.started).toEqual(['A1', 'B1', 'A2'])
+  expect(await world.owners(run)).toEqual(['two', {}])
+  expect(await world.owners(another)).toEqual(['one', {}])
+})
+
+test('also beside what the others have', async () => {
+  const world = sharing()
+  const [one, two] = [world.start('one'), world.start('two')]
+  const [run, another] = [await one.open(), await one.open('another')]
+  await run.apply({ type: 'A' })
+  await another.apply({ type: 'C' })
+  const second = await two.open()
+  await second.apply({ type: 'B' })
+  one.store.faults.plan('append.before')
+  await expect(run.apply({ type: 'PING' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await one.time.advance(10_000)
+  expect(await world.owners(run)).toEqual([null, { B: 'two' }])
+  await world.pass(15_000, two)
+  expect(world.started).toEqual(['A1', 'C1', 'B1', 'A2'])
+  expect(await world.owners(run)).toEqual(['two', {}])
+})
+
 describe('two processes that have something of one run in flight', () => {
   /** Each has a part. Who comes to have one is named: it knows of all others. */
   async function both() {

@@ -67,7 +67,7 @@ export function sharing(crash: 'retry' | 'at-most-once' = 'retry') {
       name,
       time,
       store,
-      open: () => openRunIn(time, machine, { store, key: 'a' }),
+      open: (key = 'a') => openRunIn(time, machine, { store, key }),
       host: () => createHostIn(time, { machine, store }),
     }
   }
