@@ -112,7 +112,7 @@ export class Invocations {
     this.settled(false)
     for (const pending of this.#pending.values())
       if ((made[pending.key] ?? 0) !== this.#attempts.made(pending.key) || whose(pending.key) === 'theirs')
-        pending.leave()
+        pending.yield()
     this.#attempts.reset(made)
     this.#stopLeft(table)
     let goesOn = false

@@ -57,6 +57,7 @@ export class PendingInvocation implements Identified {
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
   #release = nothing
   #closing = false
+  /** Somebody else has it, though it runs here. */
   #yielded = false
   /** What the machine sent before it started. */
   #mail: EventObject[] = []
@@ -144,9 +145,14 @@ export class PendingInvocation implements Identified {
     if (this.active) this.#end('ended')
   }
 
-  /** Leaves it to somebody else. If it runs, its outcome may still be the first. */
+  /** Leaves it to somebody else, unless it runs. */
   leave(): void {
     if (this.#phase === 'waiting' || this.#phase === 'ready') this.#end('left')
+  }
+
+  /** Somebody else has it. If it runs here, its outcome may still be the first. */
+  yield(): void {
+    this.leave()
     this.#yielded = true
   }
 

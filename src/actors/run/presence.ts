@@ -30,7 +30,8 @@ class Presence {
   enter(): void {
     if (this.#runs++ > 0) return
     const rest = this.#until - this.#environment.now() - (holds - every)
-    if (rest > 0) this.#wait(rest)
+    // More is left only where the clock was set back.
+    if (rest > 0 && rest <= every) this.#wait(rest)
     else journalOf(this.#store).waitFor(this.#renew())
   }
 

@@ -396,6 +396,24 @@ describe('two processes', () => {
     expect((await store.head(winning.id))!.seq).toBe(3)
   })
 
+  test('what was taken over from one that came back is not tried again there', async () => {
+    const store = memoryStore()
+    const { machine, calls } = charging({ attempts: 3, backoff: { initial: 10 } })
+    const a = await restart(machine, store)
+    await a.apply({ type: 'CHARGE' })
+    const b = await restart(machine, store)
+    await a.apply({ type: 'PING' }) // learns what has become of it
+    calls[0]!.fail(new Error('declined'))
+    await time.advance(1_000)
+    await a.apply({ type: 'PING' })
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+    expect((await store.head(a.id))!.beside.process).toBe(`process-${processes}`)
+    await b.apply({ type: 'PING' })
+    calls[1]!.finish('paid')
+    await settled()
+    expect(b.getSnapshot().context.outcome).toBe('paid')
+  })
+
   test('both outcomes of one invocation: the first durable one is recorded, the second leaves no unit', async () => {
     const store = memoryStore()
     const { machine, calls } = charging()

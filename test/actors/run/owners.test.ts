@@ -64,6 +64,18 @@ describe('a run that is opened while another process has something in flight', (
   })
 })
 
+test('what was taken over from a process that came back is not its own any more, though it runs there', async () => {
+  const world = sharing()
+  const [one, two] = [world.start('one'), world.start('two')]
+  const first = await one.open()
+  await first.apply({ type: 'A' })
+  await world.memory.renew('one', 0)
+  await two.open()
+  await first.apply({ type: 'C' })
+  expect(world.started).toEqual(['A1', 'A2', 'C1'])
+  expect(await world.owners(first)).toEqual(['one', { A: 'two' }])
+})
+
 test('what a process had when its run ended there, while it lives on, is left to others', async () => {
   const world = sharing()
   const [one, two] = [world.start('one'), world.start('two')]
