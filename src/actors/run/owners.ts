@@ -75,11 +75,6 @@ export class Owners {
     this.#kept = this.#offered = kept
   }
 
-  /** Who has what, as far as it is durable. */
-  get kept(): Owned {
-    return this.#kept
-  }
-
   /** Who goes on with what is in flight, once the item on its way is durable. */
   get process(): string | null {
     return this.#offered.process
