@@ -2,6 +2,7 @@ import type { Beside } from '../actors/contracts/store.ts'
 import type { Sent, Unit } from '../actors/contracts/unit.ts'
 import { outcomeOf, type PendingChanges, type PendingTimer } from '../actors/replay/pending-changes.ts'
 import { invocationKey } from '../actors/run/attempts.ts'
+import { ownerOf } from '../actors/run/owners.ts'
 import { durationText, printable } from './text.ts'
 
 /** What `log` says of a unit beside what the unit itself says. Absent: there is nothing to say. */
@@ -16,11 +17,19 @@ export interface LogNotes {
     /** `null`: it goes on. */
     readonly outcome: 'done' | 'failed' | null
   }
-  /** Invocations that this unit entered and that are pending to this day, with the attempts made. */
-  readonly pending?: readonly { readonly key: string; readonly attempts: number }[]
+  /** Invocations that this unit entered and that are pending to this day. */
+  readonly pending?: readonly Pending[]
   /** With `--machine`: see {@link PendingChanges}. */
   readonly timers?: PendingChanges['timers']
   readonly invocations?: PendingChanges['invocations']
+}
+
+/** An invocation that is pending, with the attempts made. */
+interface Pending {
+  readonly key: string
+  readonly attempts: number
+  /** The process that has it in flight, or had when it was last heard of. */
+  readonly owner?: string
 }
 
 /** What is recorded of a unit, and (`changes`) what its machine knows of it. */
@@ -28,13 +37,16 @@ export function logNotes(
   run: string,
   unit: Unit,
   before: Unit | undefined,
-  attempts: Beside['attempts'],
+  beside: Pick<Beside, 'attempts' | 'owners' | 'process'>,
   changes: PendingChanges | undefined,
 ): LogNotes {
   const { origin, at, seq } = unit
-  const pending = Object.entries(attempts)
+  const pending = Object.entries(beside.attempts)
     .filter(([key]) => key.startsWith(`${run}/${seq}/`))
-    .map(([key, attempts]) => ({ key, attempts }))
+    .map(([key, attempts]): Pending => {
+      const owner = ownerOf(beside, key)
+      return { key, attempts, ...(owner !== null && { owner }) }
+    })
   return {
     ...(before && { since: at - before.at }),
     ...(origin.kind === 'effect' && {
@@ -59,7 +71,8 @@ export function notesText(unit: Unit, { pending = [], timers, invocations }: Log
   for (const { actor, src } of invocations?.entered ?? [])
     notes.push(`${actor.join('/')} entered${src === actor.at(-1) ? '' : ` (${src})`}`)
   for (const timer of timers?.armed ?? []) notes.push(armedText(timer, unit.at))
-  for (const { key, attempts } of pending) notes.push(`${pathText(key)} pending, attempt ${attempts}`)
+  for (const { key, attempts, owner } of pending)
+    notes.push(`${pathText(key)} pending, attempt ${attempts}${owner === undefined ? '' : ` in process ${owner}`}`)
   for (const sent of unit.mail ?? []) notes.push(sentText(sent))
   return printable(notes.join(', '))
 }

@@ -45,7 +45,7 @@ async function showLog(terminal: Terminal, location: string, name: string, optio
     for await (const batch of batchesOf(store.read(head.run, { signal }))) {
       for (const unit of batch) {
         if (!forked && unit.run === head.run) forked = await addFork()
-        const notes = logNotes(head.run, unit, before, head.beside.attempts, replayed?.changes(unit))
+        const notes = logNotes(head.run, unit, before, head.beside, replayed?.changes(unit))
         const { seq, at, origin } = unit
         const outputs = unit.outputs.map(({ type }) => printable(type)).join(', ')
         const after = notes.since === undefined ? '' : durationText(notes.since)

@@ -68,6 +68,11 @@ export class AttentionIndex {
     this.#until.set(process, until)
   }
 
+  /** Until when `process` lives, ms; 0: it never said so. */
+  until(process: string): number {
+    return this.#until.get(process) ?? 0
+  }
+
   /** See `Store.due`. */
   due(query: DueQuery): DueRun[] {
     const found = new Map<Attention, number>()
@@ -75,7 +80,7 @@ export class AttentionIndex {
     for (const group of this.#groups(query)) {
       for (const run of first(group.heap, query, fits)) found.set(run, run.due!)
       for (const [process, runs] of group.processes) {
-        const ranOut = this.#until.get(process) ?? 0
+        const ranOut = this.until(process)
         if (ranOut > query.before) continue
         let left = query.limit
         for (const run of runs) {

@@ -25,7 +25,7 @@ type WrittenParent = readonly [
 /** What is kept beside the history of a run, but for its inbox, as JSON. */
 export function writtenBeside(beside: Beside, own: OwnName): WrittenBeside {
   const { sources, outbox, published, mailing, mailed, returns, refusals, attempts, parked, held } = beside
-  const { process, parent, linked } = beside
+  const { process, owners, parent, linked } = beside
   const positions = Object.entries(sources).map(([id, position]) => [id, writtenPosition(position)] as const)
   return {
     ...(positions.length > 0 && { sources: positions }),
@@ -41,6 +41,7 @@ export function writtenBeside(beside: Beside, own: OwnName): WrittenBeside {
     ...(parked !== null && { parked }),
     ...(held && { held }),
     ...(process !== null && { process }),
+    ...(Object.keys(owners).length > 0 && { owners }),
     ...(parent !== null && { parent: writtenParent(parent, own) }),
     ...(linked && { linked }),
   }
@@ -64,7 +65,7 @@ function readParent([run, seq, index, policy, linked, restarts = 0, name]: Writt
 
 /** What is kept beside a history, as it was. */
 export function readBeside(beside: WrittenBeside, own: OwnName): Beside {
-  const { sources, refusals, attempts, parent } = beside
+  const { sources, refusals, attempts, owners, parent } = beside
   const read = {
     ...emptyBeside,
     ...beside,
@@ -72,6 +73,7 @@ export function readBeside(beside: WrittenBeside, own: OwnName): Beside {
     parent: parent === undefined ? null : readParent(parent, own),
     refusals: refusals?.map(entry => ({ ...entry, position: readPosition(entry.position) })) ?? emptyBeside.refusals,
     attempts: attempts === undefined ? emptyBeside.attempts : Object.assign(Object.create(null), attempts),
+    owners: owners === undefined ? emptyBeside.owners : Object.assign(Object.create(null), owners),
   }
   if (sources !== undefined) {
     const positions: Record<string, bigint | number> = Object.create(null)

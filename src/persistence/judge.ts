@@ -105,7 +105,7 @@ export function mailId(mail: MailKey): string {
 function Table(): void {}
 Table.prototype = Object.create(null)
 
-/** A copy of `entries` that has only its own properties, as `Beside` wants its `sources` and `attempts`. */
+/** A copy of `entries` that has only its own properties, as `Beside` wants its `sources`, `attempts` and `owners`. */
 export function table<T>(entries: Readonly<Record<string, T>>): Record<string, T> {
   const copy = new (Table as unknown as new () => Record<string, T>)()
   for (const key of Object.keys(entries)) copy[key] = entries[key]!
@@ -127,6 +127,7 @@ export const emptyBeside: Beside = Object.freeze({
   parked: null,
   held: false,
   process: null,
+  owners: Object.freeze(table<string>({})),
   parent: null,
   linked: false,
 })
@@ -152,10 +153,11 @@ export function amend(beside: Beside, item: AppendItem): Beside {
     mailed,
     returns: amendReturns(beside.returns, change),
     refusals: amendRefusals(beside.refusals, change),
-    attempts: amendAttempts(beside.attempts, change.attempts),
+    attempts: amendNamed(beside.attempts, change.attempts),
     parked: change.parked === undefined ? beside.parked : change.parked && frozen(change.parked),
     held: change.held ?? beside.held,
     process: change.process === undefined ? beside.process : change.process,
+    owners: amendOwners(beside.owners, change),
     parent: change.parent === undefined ? beside.parent : frozenParent(change.parent),
     linked: change.linked ?? beside.linked,
   })
@@ -227,16 +229,26 @@ function amendRefusals(refusals: Beside['refusals'], change: BesideChange): Besi
   return change.acknowledged?.length ? without(all, change.acknowledged, samePosition) : all
 }
 
-function amendAttempts(attempts: Beside['attempts'], change: BesideChange['attempts']): Beside['attempts'] {
-  if (change === undefined) return attempts
+/** Entries by the keys of invocations. */
+type Named<T> = Readonly<Record<string, T>>
+
+function amendNamed<T>(entries: Named<T>, change: Named<T | null> | undefined): Named<T> {
+  if (change === undefined) return entries
   // Not a `table`: no key comes twice, and each would make a shape of its own.
-  const next = Object.create(null) as Record<string, number>
-  for (const key in attempts) if (!Object.hasOwn(change, key)) next[key] = attempts[key]!
+  const next = Object.create(null) as Record<string, T>
+  for (const key in entries) if (!Object.hasOwn(change, key)) next[key] = entries[key]!
   for (const key of Object.keys(change)) {
-    const count = change[key]!
-    if (count !== null) next[key] = count
+    const entry = change[key]!
+    if (entry !== null) next[key] = entry
   }
   return Object.freeze(next)
+}
+
+/** Who has an invocation in flight goes with its attempts. */
+function amendOwners(owners: Beside['owners'], { attempts = {}, owners: change }: BesideChange): Beside['owners'] {
+  const gone = Object.keys(owners).filter(key => attempts[key] === null)
+  const left = gone.length === 0 ? owners : amendNamed(owners, Object.fromEntries(gone.map(key => [key, null])))
+  return amendNamed(left, change)
 }
 
 function without<T extends K, K>(list: readonly T[], gone: readonly K[], same: (a: K, b: K) => boolean): readonly T[] {

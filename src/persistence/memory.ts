@@ -151,6 +151,10 @@ class MemoryStore implements Store {
     return this.#do(options?.signal, () => this.#attention.renew(process, until))
   }
 
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#do(options?.signal, () => Object.freeze(processes.map(process => this.#attention.until(process))))
+  }
+
   close(): Promise<void> {
     this.#closed = true
     for (const kept of [this.#runs, this.#pins, this.#machines, this.#leases]) kept.clear()

@@ -21,7 +21,7 @@ import { aborted, XMachinesError } from '../actors/errors.ts'
 import { Faults, type MetFault } from './faults.ts'
 
 const writes = ['append', 'saveSnapshot', 'claim', 'release', 'deliver', 'renew'] as const
-const reads = ['head', 'find', 'machine', 'loadSnapshot', 'lease', 'due'] as const
+const reads = ['head', 'find', 'machine', 'loadSnapshot', 'lease', 'due', 'livesUntil'] as const
 const streams = ['read', 'list'] as const
 
 type Write = (typeof writes)[number]
@@ -149,6 +149,10 @@ class WrappedStore implements FaultyStore {
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
     return this.#call('renew', process, options, () => this.#store.renew(process, until, options))
+  }
+
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#call('livesUntil', processes, options, () => this.#store.livesUntil(processes, options))
   }
 
   close(): Promise<void> {

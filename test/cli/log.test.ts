@@ -3,6 +3,7 @@ import { openRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { createMachine } from 'xstate'
 import { durationText } from '../../src/cli/text.ts'
+import { TestRun } from '../../src/testing/store-conformance/test-run.ts'
 import { jsonLines, xmachines } from './command.ts'
 import { parcel } from './machines/parcel.ts'
 import { Workspace } from './workspace.ts'
@@ -52,6 +53,24 @@ describe('xmachines log', () => {
     })
     expect(units[3]!.pending).toEqual([{ key: expect.stringMatching(`^${run}/3/`), attempts: 1 }])
     for (const unit of units) expect(Object.keys(unit)).not.toContain('timers')
+  })
+
+  it('shows which process has in flight what is pending', async () => {
+    const shared = space.path('shared')
+    const files = fileStore(shared)
+    const run = new TestRun('sha1', { key: 's-1' })
+    const keys = [`${run.id}/0/one`, `${run.id}/0/two`] as const
+    await run.create(files, {
+      beside: { process: 'p', attempts: { [keys[0]]: 1, [keys[1]]: 3 }, owners: { [keys[1]]: 'q' } },
+    })
+    await files.close()
+    const { stdout } = await xmachines('log', shared, 's-1', '--json')
+    expect(jsonLines<LogLine>(stdout)[0]!.pending).toEqual([
+      { key: keys[0], attempts: 1, owner: 'p' },
+      { key: keys[1], attempts: 3, owner: 'q' },
+    ])
+    const text = (await xmachines('log', shared, 's-1')).stdout
+    expect(text).toContain('one pending, attempt 1 in process p, two pending, attempt 3 in process q')
   })
 
   it('--machine adds what only the machine knows: timers, and invocations that were entered and left', async () => {

@@ -1,4 +1,5 @@
 import type { createHost, Store } from 'xmachines'
+import { ownersOf } from '../../src/actors/run/owners.ts'
 import type { Program } from './counters.ts'
 import type { Doom } from './crash-points.ts'
 import { type Effect, programMachine } from './program.ts'
@@ -31,6 +32,9 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 /** One life: sends the whole program, whatever of it was taken before, and waits until nothing is left to be done. */
 export async function live({ host: createHost, store: kept, program, see, take, doom }: Task): Promise<void> {
   const store = doom.store(kept)
+  // Whoever lived before is dead, and nobody waits until it has not been heard of for long.
+  for await (const { beside } of kept.list())
+    for (const owner of ownersOf(beside)) if ((await kept.livesUntil([owner]))[0]! > 0) await kept.renew(owner, 0)
   const machine = programMachine(async effect => {
     if (doom.meet('beforeEffect')) await new Promise(() => {})
     see(effect)

@@ -46,6 +46,9 @@ const change = fc.record(
     parked: fc.option(fc.constant({ at: 1, code: 'X', message: '' })),
     held: fc.boolean(),
     process: fc.option(fc.constantFrom('p', 'q')),
+    owners: fc.dictionary(fc.constantFrom('a', 'b', '__proto__'), fc.option(fc.constantFrom('p', 'q')), {
+      noNullPrototype: false,
+    }),
   },
   { requiredKeys: [] },
 )
@@ -90,6 +93,7 @@ describe('amend', () => {
         let published: { seq: number; index: number } | null = null
         let refusals: string[] = []
         const attempts = new Map<string, number>()
+        const owners = new Map<string, string>()
         let [parked, held, process]: unknown[] = [null, false, null]
         for (const step of list) {
           beside = amend(beside, itemOf(step))
@@ -102,6 +106,11 @@ describe('amend', () => {
           for (const [key, count] of Object.entries(change.attempts ?? {})) {
             if (count === null) attempts.delete(key)
             else attempts.set(key, count)
+            if (count === null) owners.delete(key)
+          }
+          for (const [key, owner] of Object.entries(change.owners ?? {})) {
+            if (owner === null) owners.delete(key)
+            else owners.set(key, owner)
           }
           if (change.parked !== undefined) parked = change.parked
           if (change.held !== undefined) held = change.held
@@ -111,6 +120,7 @@ describe('amend', () => {
         expect(beside.published).toEqual(published)
         expect(beside.refusals.map(name)).toEqual(refusals)
         expect(Object.entries(beside.attempts).sort()).toEqual([...attempts].sort())
+        expect(Object.entries(beside.owners).sort()).toEqual([...owners].sort())
         expect([beside.parked, beside.held, beside.process]).toEqual([parked, held, process])
       }),
     )

@@ -296,6 +296,10 @@ export const brokenStores: Readonly<Record<string, BrokenStore>> = {
     open: own(store => ({ due: (query, options) => store.due(without(query, 'lease'), options) })),
   },
   'renews nothing': { subject: 'due', open: own(() => ({ renew: async () => {} })) },
+  'takes every process for a living one': {
+    subject: 'due',
+    open: own(() => ({ livesUntil: async processes => Object.freeze(processes.map(() => 1e15)) })),
+  },
   'ignores signals': {
     subject: 'abort',
     open: own(store => ({

@@ -98,6 +98,7 @@ export class Author {
           attempts: { [`a${n % 3}`]: n % 4 === 0 ? null : n, b: 1 },
           held: n % 5 === 0,
           process: n % 2 === 0 ? 'p' : null,
+          owners: { [`a${n % 3}`]: n % 5 < 2 ? null : 'q', b: 'r' },
         })
       case 'end':
         return this.#write(run, { taken: beside.inbox }, 1, 'done')

@@ -6,9 +6,12 @@ import { charging } from '../actors/run/charging.ts'
 import { VirtualEnvironment } from '../actors/supervisor/virtual-environment.ts'
 import { onEveryStore } from './every-store.ts'
 
-/** What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing. */
+/**
+ * What happens to a run and to the processes that have it open, one after another; a crashed one lives on and knows of nothing.
+ * One that another one is opened beside is not taken for dead.
+ */
 type Happening =
-  | { readonly does: 'CHARGE' | 'LEAVE' | 'PING' | 'crash' | 'close' | 'time' }
+  | { readonly does: 'CHARGE' | 'LEAVE' | 'PING' | 'crash' | 'beside' | 'close' | 'time' }
   | { readonly does: 'append.before' | 'append.after' | 'append.torn' }
   | { readonly does: 'finish' | 'fail'; readonly pick: number }
 
@@ -17,7 +20,7 @@ const happenings: fc.Arbitrary<Happening[]> = fc.array(
     { weight: 3, arbitrary: fc.record({ does: fc.constant('CHARGE' as const) }) },
     {
       weight: 3,
-      arbitrary: fc.record({ does: fc.constantFrom('LEAVE', 'PING', 'close', 'time', 'crash', 'crash') }),
+      arbitrary: fc.record({ does: fc.constantFrom('LEAVE', 'PING', 'close', 'time', 'crash', 'crash', 'beside') }),
     },
     { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('append.before', 'append.after', 'append.torn') }) },
     { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('finish', 'fail'), pick: fc.nat(9) }) },
@@ -43,9 +46,14 @@ onEveryStore(
       const { machine, calls } = charging(policy)
       let processes = 0
       let store = apart()
-      const start = () => {
+      const beside = () => {
         store = apart()
         return openRunIn(time.fork(`p${++processes}`), machine, { store, key: 'a' })
+      }
+      /** Whoever was there is dead, and it is known. */
+      const start = async () => {
+        for (let process = 1; process <= processes; process++) await kept.renew(`p${process}`, 0)
+        return beside()
       }
       let run = await start()
       for (const happening of schedule) {
@@ -59,6 +67,16 @@ onEveryStore(
           case 'crash':
             run = await start()
             break
+          case 'beside': {
+            const made = calls.length
+            const before = (await kept.head(run.id))!
+            const { process } = before.beside
+            run = await beside()
+            if (process === null) break
+            // It lives: what it has in flight is its own.
+            expect([calls.length, (await kept.head(run.id))!.revision]).toEqual([made, before.revision])
+            break
+          }
           case 'close': {
             const closing = run.close({ timeout: 0 })
             await time.advance(0)

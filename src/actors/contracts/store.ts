@@ -120,7 +120,7 @@ export interface Parked {
  * Changed only by append items (and `deliver`), so it is never ahead of the history or behind it.
  */
 export interface Beside {
-  /** The last position taken, by source; it never goes back. Has no prototype, like `attempts`: any name may be a source's. */
+  /** The last position taken, by source; it never goes back. Has no prototype, like `attempts` and `owners`: any name may be a source's. */
   readonly sources: Readonly<Record<string, bigint | number>>
   /** Units whose outputs are still to be sent to the result topic, oldest first. */
   readonly outbox: readonly number[]
@@ -142,8 +142,13 @@ export interface Beside {
   readonly parked: Parked | null
   /** Effects are shown, not started (a fork, an import). */
   readonly held: boolean
-  /** Whose effects are in flight; see {@link Store.renew}. */
+  /**
+   * Which process goes on with the effects that are in flight; see {@link Store.renew}. It knows of all others that have some,
+   * and looks after what they leave behind. `null`: none does.
+   */
   readonly process: string | null
+  /** Who has an invocation in flight that {@link process} has not, by its key. One that is not named is that process's. */
+  readonly owners: Readonly<Record<string, string>>
   /** Whose child it is; `null`: nobody's. */
   readonly parent: ParentLink | null
   /** It has spawned child runs that are stopped when it ends. */
@@ -176,6 +181,8 @@ export interface BesideChange {
   readonly parked?: Parked | null
   readonly held?: boolean
   readonly process?: string | null
+  /** `null` removes the entry, as does whatever removes the attempts of its key. */
+  readonly owners?: Readonly<Record<string, string | null>>
   /** Only in a creation. */
   readonly parent?: ParentLink
   readonly linked?: true
@@ -343,6 +350,8 @@ export interface Store {
   ): Promise<readonly DueRun[]>
   /** Says that `process` lives until `until` (ms): what it has in flight is its own until then. */
   renew(process: string, until: number, options?: AbortOptions): Promise<void>
+  /** Until when each of these processes lives, as it said last; 0: it never did, or is known to be gone. As {@link due} sees them. */
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]>
   /** Idempotent; waits for what is in flight. */
   close(): Promise<void>
 }

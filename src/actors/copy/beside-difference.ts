@@ -5,7 +5,6 @@ import { keyOf, nameOf } from '../run/inbox.ts'
 export function besideDifference(have: Beside | undefined, want: Beside): BesideChange {
   const returns = difference(have?.returns ?? [], want.returns, nameOf)
   const refusals = difference(have?.refusals ?? [], want.refusals, nameOfRefusal)
-  const gone = Object.keys(have?.attempts ?? {}).filter(key => !Object.hasOwn(want.attempts, key))
   return {
     sources: Object.entries(want.sources).map(([id, position]) => ({ id, position })),
     ...(want.published && { published: want.published }),
@@ -14,12 +13,19 @@ export function besideDifference(have: Beside | undefined, want: Beside): Beside
     ...(returns.removed.length > 0 && { returned: returns.removed.map(keyOf) }),
     ...(refusals.added.length > 0 && { refused: refusals.added }),
     ...(refusals.removed.length > 0 && { acknowledged: refusals.removed }),
-    attempts: Object.fromEntries([...Object.entries(want.attempts), ...gone.map(key => [key, null] as const)]),
+    attempts: named(have?.attempts, want.attempts),
     parked: want.parked,
     held: want.held,
     process: want.process,
+    owners: named(have?.owners, want.owners),
     ...(want.linked && { linked: true }),
   }
+}
+
+/** Entries by the keys of invocations: those that are wanted, and which are to go. */
+function named<T>(have: Readonly<Record<string, T>> = {}, want: Readonly<Record<string, T>>): Record<string, T | null> {
+  const gone = Object.keys(have).filter(key => !Object.hasOwn(want, key))
+  return Object.fromEntries<T | null>([...Object.entries(want), ...gone.map(key => [key, null] as const)])
 }
 
 /** What enters an inbox, and what leaves it. */

@@ -162,7 +162,7 @@ export class RunCopy {
   }
 
   #wanted(beside: Beside): Beside {
-    return this.#place.held ? { ...beside, held: true, process: null } : beside
+    return this.#place.held ? { ...beside, held: true, process: null, owners: {} } : beside
   }
 
   /** Whether the target keeps all of it already. */

@@ -7,13 +7,22 @@ import type { Effect } from '../machine/effect.ts'
 import { type ActorTable, nextTimer, type RunState } from '../machine/state.ts'
 import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
-import { Invocations, type InvocationsHome } from './invocations.ts'
+import { Invocations, type InvocationsHome, type Whose } from './invocations.ts'
 import { mailboxLimit } from './mailbox-limit.ts'
 import type { BesideDraft } from './outbox.ts'
+import { livingOwners, Owners, ownerOf } from './owners.ts'
 import { presenceOf } from './presence.ts'
 import type { Resident } from './resident.ts'
 import { Succession } from './succession.ts'
 import { type Sleeper, wakeUpsOf } from './timers.ts'
+
+/** What is kept of a run's invocations. */
+export type Attempted = Pick<Beside, 'attempts' | 'process' | 'owners'>
+
+/** Of a run that is new. */
+export const emptyHanded: Attempted = { attempts: {}, process: null, owners: {} }
+const noShares = { attempts: undefined, shares: { all: new Set<string>(), others: [] } }
+const noneLiving: ReadonlyMap<string, number> = new Map()
 
 /** What a run does once units are durable: custom actions, invocations, timers. Nothing here changes the run but by commands. */
 export class Aftermath implements Sleeper {
@@ -26,19 +35,17 @@ export class Aftermath implements Sleeper {
   #closed = false
   /** Whether the run is registered to be woken. */
   #armed = false
-  /** Whose effects the store says are in flight, and what the item on its way says. */
-  #process: string | null
-  #declared: string | null
+  readonly #owners: Owners
   #present = false
   /** The run has ended here: an append that is answered only now says nothing of this process any more. */
   #over = false
   /** Made when another process has effects of the run in flight. */
   #succession: Succession | undefined
 
-  constructor(resident: Resident, kept: Pick<Beside, 'attempts' | 'process'>) {
+  constructor(resident: Resident, kept: Attempted) {
     this.#resident = resident
     this.#made = kept.attempts
-    this.#process = this.#declared = kept.process
+    this.#owners = new Owners(resident.environment.process, kept)
   }
 
   /** Invocations that run now, or wait to. */
@@ -48,8 +55,8 @@ export class Aftermath implements Sleeper {
 
   /** Something of it is to be made durable: attempts that are to start, or that what is still pending is left to others. */
   get wanting(): boolean {
-    if (this.#closed) return this.#process !== null && this.#process === this.#resident.environment.process
-    return this.#invocations?.wanting === true
+    if (this.#closed) return this.#owners.lingers
+    return this.#invocations?.wanting === true || (this.#owners.leaderless && !this.#stopped)
   }
 
   /** What the store has to know of a state, so that somebody goes on with it if this process does not. */
@@ -58,23 +65,20 @@ export class Aftermath implements Sleeper {
     const { table } = state
     const { size } = table.invocations
     const invocations = held ? undefined : this.#invocationsOf(table)
-    const attempts = invocations?.offer(table)
+    const { attempts, shares } = invocations?.offer(table) ?? noShares
     if (attempts !== undefined) beside.attempts = attempts
-    if (held || size === 0 || this.#closed) this.#declared = null
-    else if (invocations?.owns(table) === true) this.#declared = environment.process
-    if (this.#declared !== this.#process) beside.process = this.#declared
-    this.#attend(this.#declared)
+    this.#owners.offer(shares, this.#closed, beside)
+    this.#attend()
     const due = time === 'arrival' ? nextTimer(state)?.due : undefined
     // What a living process has in flight needs nobody, unless another one owns the run's partition by then.
-    const left = size > 0 && (lease !== undefined || this.#declared === null)
+    const left = size > 0 && (lease !== undefined || this.#owners.process === null)
     item.due = held || (due === undefined && !left) ? null : left ? Math.min(due ?? Infinity, environment.now()) : due!
   }
 
   /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
   settled(durable: boolean): boolean {
-    if (durable) this.#process = this.#declared
-    else this.#declared = this.#process
-    this.#attend(this.#process)
+    this.#owners.settled(durable)
+    this.#attend()
     return this.#invocations?.settled(durable) === true
   }
 
@@ -113,27 +117,37 @@ export class Aftermath implements Sleeper {
     wakeUpsOf(this.#resident.environment).set(this, due)
   }
 
-  /** The run was there already: what it has pending is this process's. */
-  inherit(kept: Pick<Beside, 'attempts' | 'process'>): void {
-    this.#process = this.#declared = kept.process
+  /**
+   * Others may have written: what living processes have in flight is theirs, and looked after from here. What nobody has (any
+   * more) is this one's.
+   *
+   * @param own what becomes of what this process has, and of which nothing is known here
+   * @returns whether anything is to be gone on with
+   */
+  async share(kept: Attempted, own: 'ours' | 'nobody', mayGoOn = true): Promise<boolean> {
+    const { store, environment, lease } = this.#resident
+    // A lease ends whatever anybody had before it.
+    const living = lease === undefined ? await livingOwners(kept, store, environment) : noneLiving
+    const whose = (key: string): Whose => {
+      const owner = ownerOf(kept, key)
+      if (owner === environment.process) return own
+      return mayGoOn && (owner === null || !living.has(owner)) ? 'nobody' : 'theirs'
+    }
     this.#made = kept.attempts
-    this.#invocations?.inherit(kept.attempts)
-    this.#succession?.watch(undefined)
-  }
-
-  /** Another process wrote these units: what they started is its own. */
-  foreign(state: RunState, kept: Pick<Beside, 'attempts' | 'process'>): void {
-    this.#process = this.#declared = kept.process
-    this.#invocationsOf(state.table)?.yield(state.table, kept.attempts)
-    const { process } = kept
-    const theirs = process !== null && process !== this.#resident.environment.process && !this.#stopped
-    if (theirs) this.#succession ??= new Succession(this.#resident)
-    this.#succession?.watch(theirs ? process : undefined)
+    this.#owners.reset(kept)
+    this.#attend()
+    const { table } = this.#resident.state
+    const goesOn = this.#invocationsOf(table)?.share(table, kept.attempts, whose) === true
+    const isWatched = living.size > 0 && !this.#stopped
+    if (isWatched) this.#succession ??= new Succession(this.#resident)
+    this.#succession?.watch(isWatched ? Math.min(...living.values()) : undefined)
+    return goesOn
   }
 
   /** This process may not write: what does not run yet is left to whoever may. */
   forgo(): void {
     this.#invocations?.forgo()
+    this.#owners.forgo()
   }
 
   /** Fires at once what fell due while the run was not in memory. */
@@ -180,14 +194,17 @@ export class Aftermath implements Sleeper {
     this.#succession?.watch(undefined)
     this.#invocations?.stop(reason)
     this.#over = true
-    this.#attend(null)
+    this.#attend()
+    const { run, lease, store, environment } = this.#resident
+    if (reason !== undefined && lease === undefined && this.#invocations !== undefined)
+      presenceOf(store, environment).disown(run)
     if (this.#armed) wakeUpsOf(this.#resident.environment).set(this, undefined)
   }
 
-  /** This process is there for as long as the run's effects are its own. */
-  #attend(process: string | null): void {
+  /** This process is there for as long as effects of the run are its own. */
+  #attend(): void {
     const { store, environment } = this.#resident
-    const present = process === environment.process && !this.#over
+    const present = this.#owners.present && !this.#over
     if (present === this.#present) return
     this.#present = present
     if (present) presenceOf(store, environment).enter()

@@ -5,6 +5,7 @@ import { defaultRules, type InvocationRules } from '../machine/invocation-policy
 import type { ActorTable, Invocation } from '../machine/state.ts'
 import { Attempts, invocationKey } from './attempts.ts'
 import { stopped } from './invocation-errors.ts'
+import type { Shares } from './owners.ts'
 import { type InvocationHome, PendingInvocation } from './pending-invocation.ts'
 
 /** What the invocations of a run need of it. */
@@ -13,6 +14,9 @@ export interface InvocationsHome extends Omit<InvocationHome, 'ended'> {
   /** Declared rules, by the name of the logic. */
   readonly rules: ReadonlyMap<string, InvocationRules>
 }
+
+/** Who has an invocation in flight: this process, in which whoever has it keeps it; another one that lives; or none. */
+export type Whose = 'ours' | 'theirs' | 'nobody'
 
 /**
  * The effects of one run that go on after a step: promises, callbacks, observables. They follow the durable state: what it
@@ -50,24 +54,20 @@ export class Invocations {
     return false
   }
 
-  /** Whether something of the table is this process's. */
-  owns(table: ActorTable): boolean {
-    for (const actor of table.invocations.keys()) if (this.#pending.get(actor)?.left !== true) return true
-    return false
-  }
-
   // The item.
 
-  /** What the next item says of attempts, if it leads to this table. */
-  offer(table: ActorTable): BesideChange['attempts'] {
-    const keys = new Set<string>()
+  /** What the next item says of attempts, if it leads to this table, and whose is what of it then. */
+  offer(table: ActorTable): { readonly attempts: BesideChange['attempts']; readonly shares: Shares } {
+    const all = new Set<string>()
+    const others: string[] = []
     for (const [actor, invocation] of table.invocations) {
       const pending = this.#pending.get(actor) ?? this.#enter(invocation)
       if (this.#wants(pending)) this.#attempts.offer(pending.key, pending.attempt)
-      keys.add(pending.key)
+      all.add(pending.key)
+      if (pending.isOthers) others.push(pending.key)
     }
-    this.#attempts.keepOnly(keys)
-    return this.#attempts.change
+    this.#attempts.keepOnly(all)
+    return { attempts: this.#attempts.change, shares: { all, others } }
   }
 
   /** The item is durable, or nothing of it is. Gives whether it said anything of attempts. */
@@ -102,26 +102,33 @@ export class Invocations {
     this.#early.clear()
   }
 
-  /** The run was there before: these attempts are durable, and nothing of it runs here. */
-  inherit(made: Readonly<Record<string, number>>): void {
-    this.settled(false)
-    this.#attempts.reset(made)
-    for (const [actor, pending] of this.#pending) if (pending.left) this.#pending.delete(actor)
-  }
-
-  /** Somebody else wrote the units up to this table: what they entered is theirs, and what they have attempted of ours. */
-  yield(table: ActorTable, made: Readonly<Record<string, number>>): void {
+  /**
+   * Others may have written up to this table: what they have in flight is left to them, as is what they have attempted of ours.
+   * What nobody has is gone on with by {@link follow}.
+   *
+   * @returns whether there is such
+   */
+  share(table: ActorTable, made: Readonly<Record<string, number>>, whose: (key: string) => Whose): boolean {
     this.settled(false)
     for (const pending of this.#pending.values())
-      if ((made[pending.key] ?? 0) !== this.#attempts.made(pending.key)) pending.leave()
+      if ((made[pending.key] ?? 0) !== this.#attempts.made(pending.key) || whose(pending.key) === 'theirs')
+        pending.yield()
     this.#attempts.reset(made)
     this.#stopLeft(table)
+    let goesOn = false
     for (const [actor, invocation] of table.invocations) {
-      if (this.#pending.has(actor)) continue
-      const theirs = this.#toPending(invocation)
-      theirs.leave()
-      this.#pending.set(actor, theirs)
+      const known = this.#pending.get(actor)
+      if (known !== undefined && !known.left) continue
+      const pending = known ?? this.#toPending(invocation)
+      if (whose(pending.key) === 'nobody') {
+        this.#pending.delete(actor)
+        goesOn = true
+      } else if (known === undefined) {
+        pending.leave()
+        this.#pending.set(actor, pending)
+      }
     }
+    return goesOn
   }
 
   /** This process may not write: what does not run yet is left to whoever may. */

@@ -36,6 +36,8 @@ export class Journal {
   #whenAnswered: (() => void)[] = []
   #scheduled = false
   #taking = false
+  /** What is to be done before the next append. */
+  #before: Promise<void> | undefined
   telemetry: Telemetry | undefined = undefined
 
   constructor(store: Store) {
@@ -67,6 +69,14 @@ export class Journal {
     if (!this.#unanswered.delete(run)) return false
     this.feed.lose(run)
     return true
+  }
+
+  /** Appends from now on wait until that is done. */
+  waitFor(before: Promise<void>): void {
+    this.#before = before
+    void before.then(() => {
+      if (this.#before === before) this.#before = undefined
+    })
   }
 
   /** Resolves when no append is under way. */
@@ -143,6 +153,7 @@ export class Journal {
 
   #asked(items: readonly AppendItem[]): Promise<readonly AppendOutcome[]> {
     try {
+      if (this.#before !== undefined) return this.#before.then(() => this.#asked(items))
       const { telemetry } = this
       if (telemetry === undefined) return this.#store.append(items)
       return measured(telemetry.append(items.length), this.#store.append(items))

@@ -1,4 +1,4 @@
-import type { AppendItem, RunHead, Store } from '../contracts/store.ts'
+import type { AppendItem, Beside, BesideChange, RunHead, Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { messageOf } from '../errors.ts'
@@ -79,6 +79,10 @@ export async function migrate(
   const { status, value } = state.snapshot
   const { record } = lineage.programs[0]
   const posts = unit.mail !== undefined && !head.beside.held
+  const beside: BesideChange = {
+    ...(posts && { mailing: [unit.seq], ...(links(unit.mail) && { linked: true }) }),
+    ...leftBy(head.beside),
+  }
   const item: AppendItem = {
     run,
     expected: { seq, revision },
@@ -88,7 +92,7 @@ export async function migrate(
     value: value as NonNullable<AppendItem['value']>,
     due: posts ? 0 : dueOf(head, state, now),
     ...(status === head.status ? undefined : { status }),
-    ...(posts && { beside: { mailing: [unit.seq], ...(links(unit.mail) && { linked: true }) } }),
+    ...(Object.keys(beside).length > 0 && { beside }),
   }
   const journal = journalOf(store)
   const outcomes = await store.append([item], { signal }).catch(thrown => {
@@ -113,6 +117,15 @@ export async function migrate(
       throw lease === undefined ? leaseHeld(run, outcome) : leaseLost(run, lease, outcome)
     case 'misplaced':
       throw misplaced(run, lease, outcome.partition)
+  }
+}
+
+/** Whoever has the run open with its earlier machine cannot record an outcome any more: what it has in flight is nobody's. */
+function leftBy({ process, owners }: Beside): Pick<BesideChange, 'process' | 'owners'> {
+  const named = Object.keys(owners)
+  return {
+    ...(process !== null && { process: null }),
+    ...(named.length > 0 && { owners: Object.fromEntries(named.map(key => [key, null])) }),
   }
 }
 

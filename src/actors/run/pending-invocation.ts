@@ -57,6 +57,8 @@ export class PendingInvocation implements Identified {
   /** Gives back what it holds or waits for: its slot, its place in line, its timer. */
   #release = nothing
   #closing = false
+  /** Somebody else has it, though it runs here. */
+  #yielded = false
   /** What the machine sent before it started. */
   #mail: EventObject[] = []
 
@@ -80,6 +82,10 @@ export class PendingInvocation implements Identified {
   }
   get left(): boolean {
     return this.#phase === 'left'
+  }
+  /** Somebody else has it in flight, whether or not it runs here too. */
+  get isOthers(): boolean {
+    return this.left || this.#yielded
   }
 
   /** It was entered just now: ready if there is room at once. */
@@ -144,6 +150,12 @@ export class PendingInvocation implements Identified {
     if (this.#phase === 'waiting' || this.#phase === 'ready') this.#end('left')
   }
 
+  /** Somebody else has it. If it runs here, its outcome may still be the first. */
+  yield(): void {
+    this.leave()
+    this.#yielded = true
+  }
+
   #queue(): void {
     this.#release = admit(this.#home.environment, this.rules, () => {
       this.#phase = 'ready'
@@ -184,6 +196,7 @@ export class PendingInvocation implements Identified {
   /** An attempt that will be retried is no outcome: nothing is recorded. */
   #retry(): void {
     if (this.#closing) return this.#end('ended')
+    if (this.#yielded) return this.#end('left')
     const { environment } = this.#home
     const { initial, factor, max } = this.rules.backoff
     const wait = Math.min(max, initial * factor ** (this.#attempt - 1))

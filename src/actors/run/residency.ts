@@ -29,6 +29,12 @@ export class Residency {
     return this.#runs.has(run)
   }
 
+  /** Whether the run is in memory, or comes there, and has not ended. */
+  async lives(run: string): Promise<boolean> {
+    const resident = await this.#runs.get(run)?.resident.catch(() => undefined)
+    return resident !== undefined && resident.over === undefined
+  }
+
   /** Holds the run: as it is in memory, or as `load` brings it there. @throws rejects as `load`, or with why what it brought has ended */
   async hold(run: string, load: () => Promise<Resident>): Promise<Resident> {
     for (;;) {

@@ -7,7 +7,7 @@ import { XMachinesError } from '../errors.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
-import { Aftermath } from './aftermath.ts'
+import { Aftermath, emptyHanded } from './aftermath.ts'
 import type { AdoptedUnit, Command, Pending } from './command.ts'
 import { Decider } from './decider.ts'
 import { Durable } from './durable.ts'
@@ -17,6 +17,7 @@ import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
 import type { Observer } from './observer.ts'
 import type { RunOutbox } from './outbox.ts'
+import { namesOthers } from './owners.ts'
 import type { Leased, ResidentStart } from './resident-start.ts'
 import { runClosed } from './run-errors.ts'
 import { RunWriter } from './run-writer.ts'
@@ -73,7 +74,7 @@ export class Resident {
     this.telemetry = this.#measuredBy(start.telemetry)
     this.#kept = start.kept
     const durable = (this.#durable = new Durable(start))
-    const aftermath = (this.#aftermath = new Aftermath(this, start.kept ?? { attempts: {}, process: null }))
+    const aftermath = (this.#aftermath = new Aftermath(this, start.kept ?? emptyHanded))
     const mailroom = (this.#mailroom = new Mailroom(this))
     const writer = (this.#writer = new RunWriter(this, durable, aftermath, mailroom))
     const decider = (this.#decider = new Decider(this, writer, start))
@@ -177,6 +178,8 @@ export class Resident {
    */
   async resume(): Promise<void> {
     if (this.held) return
+    if (this.#kept !== undefined && namesOthers(this.#kept, this.environment))
+      await this.#aftermath.share(this.#kept, 'nobody')
     this.goOn()
     if (this.#kept !== undefined) this.#mailroom.follow(this.#kept)
     this.#kept = undefined
@@ -195,12 +198,6 @@ export class Resident {
     if (this.#over !== undefined || this.held) return
     this.#takeover.beBehind()
     this.catchUp()
-  }
-
-  /** That process is gone: what it has left behind is taken over. */
-  succeed(process: string): void {
-    this.#takeover.succeed(process)
-    this.notice()
   }
 
   /** Lifts the hold of a fork or an import, for good. Resolves as {@link resume}. */
@@ -238,7 +235,7 @@ export class Resident {
     await this.drained()
     await this.#mailroom.delivered(timeout)
     await this.drained()
-    if (this.#over === undefined && this.#aftermath.wanting) await this.#writer.writing()
+    while (this.#over === undefined && this.#aftermath.wanting) await this.#writer.writing()
     if (this.#over !== undefined) return
     this.#end(undefined)
     await this.#durable.saveSnapshot()

@@ -31,8 +31,6 @@ export class Takeover {
   readonly #parts: TakeoverParts
   /** The store has something for the run that is not known here: mail, or what a dead process left behind. */
   #behind = false
-  /** A process that had effects of the run in flight, and is no more. */
-  #gone: string | undefined
   /** The run is in this process twice: what is pending is the other one's. */
   #guest = false
   /** A run that is there already ends this one. */
@@ -46,11 +44,6 @@ export class Takeover {
     this.#exclusive = first?.exclusive === true
     this.#returns = returns
     this.#parts = parts
-  }
-
-  /** That process is gone: what it has left behind is taken over. */
-  succeed(process: string): void {
-    this.#gone = process
   }
 
   /** The run was in memory already when this was made. */
@@ -102,7 +95,7 @@ export class Takeover {
       const { adopted, kept } = await this.#parts.durable.takeOver(creation)
       this.#resident.tellCreated()
       decider.reset(kept)
-      this.#goOn(kept, creation !== undefined, adopted.length > 0)
+      await this.#goOn(kept, creation !== undefined, adopted.length > 0)
       writer.tellWritten()
       const { run, store } = this.#resident
       if (adopted.length > 0) journalOf(store).feed.lose(run)
@@ -111,19 +104,16 @@ export class Takeover {
   }
 
   /** @param found the run was there already @param foreign somebody else wrote units */
-  #goOn(kept: Beside, found: boolean, foreign: boolean): void {
+  async #goOn(kept: Beside, found: boolean, foreign: boolean): Promise<void> {
     const { aftermath, mailroom, durable } = this.#parts
-    const { held, state } = this.#resident
+    const { held } = this.#resident
     const mine = !this.#guest && !held && (!kept.held || durable.released)
     // Who sends mail is not in the way, however much.
     if (mine && mailroom.follow(kept) && !foreign) this.#conflicts = 0
     // A run that was there already is gone on with, as if it had been opened.
     // So is what nobody has in flight (any more).
-    const own = this.#returns && kept.process === this.#resident.environment.process
-    const left = kept.process === null || kept.process === this.#gone || own
-    if ((found || (left && state.table.invocations.size > 0)) && mine) {
-      aftermath.inherit(kept)
-      this.#resident.goOn()
-    } else aftermath.foreign(state, kept)
+    const own = mine && (found || this.#returns) ? 'nobody' : 'ours'
+    const goesOn = await aftermath.share(kept, own, mine)
+    if (mine && (found || goesOn)) this.#resident.goOn()
   }
 }

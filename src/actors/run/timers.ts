@@ -17,13 +17,16 @@ const slack = 64
  */
 export class WakeUps {
   readonly #environment: Environment
+  readonly #isAwaited: boolean
   readonly #due = new Map<Sleeper, number>()
   readonly #heap: { readonly at: number; readonly sleeper: Sleeper }[] = []
   #handle: TimeoutHandle | undefined
   #armedFor = Number.POSITIVE_INFINITY
 
-  constructor(environment: Environment) {
+  /** @param isAwaited whether a program waits for it before it ends */
+  constructor(environment: Environment, isAwaited = true) {
     this.#environment = environment
+    this.#isAwaited = isAwaited
   }
 
   /** How many entries the heap has. */
@@ -53,6 +56,7 @@ export class WakeUps {
     if (at === Number.POSITIVE_INFINITY) return
     const wait = Math.min(longest, Math.max(0, at - this.#environment.now()))
     this.#handle = this.#environment.setTimeout(() => this.#fire(), wait)
+    if (!this.#isAwaited) (this.#handle as unknown as { readonly unref?: () => void }).unref?.()
   }
 
   #fire(): void {

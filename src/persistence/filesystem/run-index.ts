@@ -107,6 +107,11 @@ export class RunIndex implements View {
     return this.#attention.due(query)
   }
 
+  /** Until when a process lives, ms; 0: it never said so, or is gone. */
+  until(process: string): number {
+    return this.#attention.until(process)
+  }
+
   /** Place of a run's newest snapshot; 0: none. */
   snapshot(run: string): number {
     const place = this.#newer.snapshots.get(run) ?? this.#older?.snapshots.get(run)

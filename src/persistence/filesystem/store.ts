@@ -26,6 +26,7 @@ import { LogReader } from './log-reader.ts'
 import { readForkCreation, readUnits } from './reading.ts'
 import { readMail, type WrittenMail } from './record.ts'
 import type { Row } from './row.ts'
+import type { RunIndex } from './run-index.ts'
 import type { FileStoreSettings } from './settings.ts'
 import { sortedIds } from './table-merge.ts'
 import { inTurns, nextTurn } from './turns.ts'
@@ -131,23 +132,31 @@ export class FileStore implements Store {
   }
 
   due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
-    return this.#look(options?.signal, async () => {
-      const { index } = this.#reader
-      // What the last writer had in flight ended with it.
-      if (this.#writer === undefined && index.hasRenewalsBefore(holder) && !(await isLocked(this.location))) {
-        index.forgetRenewalsBefore(holder)
-      }
-      return index.due(query)
-    })
+    return this.#look(options?.signal, async () => (await this.#attentive()).due(query))
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
     return this.#write(options?.signal, writer => writer.renew(process, until))
   }
 
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#look(options?.signal, async () => {
+      const index = await this.#attentive()
+      return Object.freeze(processes.map(process => index.until(process)))
+    })
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** The index, which knows who is gone: what the last writer had in flight ended with it. */
+  async #attentive(): Promise<RunIndex> {
+    const { index } = this.#reader
+    if (this.#writer === undefined && index.hasRenewalsBefore(holder) && !(await isLocked(this.location)))
+      index.forgetRenewalsBefore(holder)
+    return index
   }
 
   /** @throws STORE_CLOSED, ABORTED */

@@ -54,13 +54,14 @@ function readUnit(written: unknown): UnitProvenance {
 export function readBeside(line: string, object: string): RunProvenance {
   return reading(line, object, ({ beside: written }) => {
     const found = checked(written, besideFields, requiredBeside) as unknown as WrittenBeside
-    const { time, created, revision, status, value, due, lease, sources, refusals, attempts, ...rest } = found
+    const { time, created, revision, status, value, due, lease, sources, refusals, attempts, owners, ...rest } = found
     const beside = {
       ...emptyBeside,
       ...rest,
       sources: bare(readPositions(sources).map(({ id, position }) => [id, position])),
       refusals: refusals.map(entry => ({ ...entry, position: readPosition(entry.position) })),
       attempts: bare(Object.entries(attempts)),
+      owners: bare(Object.entries(owners ?? {})),
     } as unknown as Beside
     return {
       time,
@@ -78,7 +79,8 @@ export function readBeside(line: string, object: string): RunProvenance {
 type WrittenUnit = Partial<Omit<UnitProvenance, 'sources'>> & { readonly sources?: readonly WrittenPosition[] }
 
 type WrittenBeside = Omit<RunProvenance, 'beside'> &
-  Omit<Beside, 'sources' | 'refusals'> & {
+  Omit<Beside, 'sources' | 'refusals' | 'owners'> & {
+    readonly owners?: Beside['owners']
     readonly sources: readonly WrittenPosition[]
     readonly refusals: readonly WrittenPosition[]
   }
@@ -139,6 +141,7 @@ const besideFields: Readonly<Record<string, Check>> = {
   parked: orNull(isObject),
   held: isFlag,
   process: orNull(isText),
+  owners: value => isObject(value) && Object.values(value as object).every(isText),
   parent: orNull(isObject),
   linked: isFlag,
 }

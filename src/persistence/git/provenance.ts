@@ -52,7 +52,8 @@ export function besideLine(head: RunHead, created: number): string {
   const { run, time, revision, status, value, due, lease, beside } = head
   const sources = Object.entries(beside.sources).map(([id, position]) => withPosition({ id, position }))
   const refusals = beside.refusals.map(withPosition)
-  const kept = { time, created, revision, status, value, due, lease, ...beside, sources, refusals }
+  const owners = Object.keys(beside.owners).length === 0 ? undefined : beside.owners
+  const kept = { time, created, revision, status, value, due, lease, ...beside, owners, sources, refusals }
   return `${lineStart(run)}"beside":${JSON.stringify(kept)}}\n`
 }
 

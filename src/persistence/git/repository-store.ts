@@ -126,6 +126,7 @@ export class RepositoryStore implements Store {
   renew = (): Promise<never> => this.#refuse()
   lease = (): Promise<undefined> => Promise.resolve(undefined)
   due = (): Promise<readonly []> => Promise.resolve([])
+  livesUntil = (processes: readonly string[]): Promise<readonly number[]> => Promise.resolve(processes.map(() => 0))
   /** A cache: who may not write keeps none. */
   saveSnapshot = (): Promise<void> => Promise.resolve()
 

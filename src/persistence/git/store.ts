@@ -158,6 +158,10 @@ export class GitStore implements Store {
     return this.#do(options, ({ journal }) => journal.renew(process, until, options))
   }
 
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#do(options, ({ journal }) => journal.livesUntil(processes, options))
+  }
+
   /** Commits what is not committed yet, and closes. */
   close(): Promise<void> {
     this.#closing ??= this.#close()

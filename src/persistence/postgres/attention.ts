@@ -1,4 +1,5 @@
 import type { DueRun, Store } from '../../actors/contracts/store.ts'
+import { textArray } from './arrays.ts'
 import { type Database, Statement } from './database.ts'
 import { fromText, toText } from './names.ts'
 import { leaseName, noLease } from './rows.ts'
@@ -12,12 +13,14 @@ export class DueRuns {
   readonly #database: Database
   readonly #due: Statement
   readonly #renew: Statement
+  readonly #lives: Statement
 
   constructor(database: Database, tables: Tables) {
     this.#database = database
     this.#due = dueStatement(tables)
     this.#renew = new Statement(`insert into ${tables.processes} (process, until) values ($1, $2::double precision)
       on conflict (process) do update set until = excluded.until`)
+    this.#lives = new Statement(`select process, until from ${tables.processes} where process = any($1::text[])`)
   }
 
   async due({ before, limit, namespace, lease }: Parameters<Store['due']>[0]): Promise<DueRun[]> {
@@ -37,6 +40,12 @@ export class DueRuns {
 
   async renew(process: string, until: number): Promise<void> {
     await this.#database.write(this.#renew, [toText(process), until])
+  }
+
+  async livesUntil(processes: readonly string[]): Promise<number[]> {
+    const rows = await this.#database.ask(this.#lives, [textArray(processes, toText)])
+    const until = new Map(rows.map(([process, at]) => [fromText(process!), Number(at)]))
+    return processes.map(process => until.get(process) ?? 0)
   }
 }
 

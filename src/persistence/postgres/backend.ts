@@ -124,6 +124,10 @@ export class PostgresBackend implements ServerBackend {
     return this.#due.renew(process, until)
   }
 
+  livesUntil(processes: readonly string[]): Promise<readonly number[]> {
+    return this.#due.livesUntil(processes)
+  }
+
   async close(): Promise<void> {
     this.#database.leave()
     await this.#place.end()

@@ -94,5 +94,6 @@ export interface ServerBackend {
   deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
   due(query: Parameters<Store['due']>[0]): Promise<readonly DueRun[]>
   renew(process: string, until: number): Promise<void>
+  livesUntil(processes: readonly string[]): Promise<readonly number[]>
   close(): Promise<void>
 }

@@ -153,6 +153,10 @@ export class ServerStore implements Store {
     return this.#ask(options?.signal, () => this.#server.renew(process, until))
   }
 
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.livesUntil(processes)))
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

@@ -243,6 +243,13 @@ export class ValkeyBackend implements ServerBackend {
     await this.#write(scripts.renew, [this.#keys.marks, this.#keys.processes], args)
   }
 
+  async livesUntil(processes: readonly string[]): Promise<readonly number[]> {
+    if (processes.length === 0) return []
+    const names = processes.map(process => JSON.stringify(process))
+    const scores = (await this.#connection.ask('zmscore', [this.#keys.processes, ...names])) as (string | null)[]
+    return scores.map(score => Number(score ?? 0))
+  }
+
   async close(): Promise<void> {
     if (this.#mark.isLeft) await this.#connection.part('hdel', [this.#keys.marks, this.#mark.instance])
     this.#end()

@@ -2,6 +2,7 @@ import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { kindOfLogic } from '../../actors/machine/logic-kind.ts'
 import { recover } from '../../actors/run/history.ts'
 import { Lineage } from '../../actors/run/lineage.ts'
+import { ownersOf } from '../../actors/run/owners.ts'
 import { programsOf } from '../../actors/run/versions.ts'
 import type { Sender } from './sender.ts'
 
@@ -23,7 +24,8 @@ export async function pendingOf(store: Store, head: RunHead, { key, machine }: S
     const kind = kindOfLogic(actor.behaviour)
     ;(kind === 'promise' ? promises : others).push(`the ${kind} ${path.join('/')} of unit ${entered}`)
   }
-  const { inbox, mailing, returns, process } = head.beside
+  const { inbox, mailing, returns } = head.beside
+  const owners = [...ownersOf(head.beside)]
   const parts = [
     `in ${JSON.stringify(head.value)} at unit ${head.seq}`,
     ...promises,
@@ -32,7 +34,7 @@ export async function pendingOf(store: Store, head: RunHead, { key, machine }: S
     ...(inbox.length > 0 ? [`${inbox.length} mails to take`] : []),
     ...(mailing.length + returns.length > 0 ? [`${mailing.length + returns.length} units with mail to deliver`] : []),
     ...(head.due === null ? [] : [`due at ${new Date(head.due).toISOString()}`]),
-    ...(process === null ? [] : [`effects are with ${process}`]),
+    ...(owners.length === 0 ? [] : [`effects are with ${owners.join(', ')}`]),
   ]
   return { promises, text: `run ${key}: ${parts.join(', ')}` }
 }

@@ -114,6 +114,10 @@ export class RemoteStore implements Store {
     return this.#ask('due', () => this.#plan.store.due(query))
   }
 
+  livesUntil(processes: readonly string[]): Promise<readonly number[]> {
+    return this.#ask('livesUntil', () => this.#plan.store.livesUntil(processes))
+  }
+
   read(run: string, options?: ReadOptions): ReadableStream<Unit> {
     return batchStream(this.#batches('read', () => this.#plan.store.read(run, options)))
   }

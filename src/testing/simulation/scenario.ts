@@ -87,7 +87,7 @@ export interface SimulationOptions {
   readonly crashes?: number | undefined
   /** How many writes at most fail in a seed: with nothing written, or with an unknown outcome. @default 2 */
   readonly faults?: number | undefined
-  /** How many processes there are at a time. @default 1 */
+  /** How many processes there are at a time. With several, the events of a run come to one and then another of them. @default 1 */
   readonly processes?: number | undefined
   /** A seed is over when nothing is left to be done, or so much virtual time after the last event was answered, ms. @default 3_600_000 */
   readonly duration?: number | undefined

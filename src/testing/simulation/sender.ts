@@ -19,6 +19,8 @@ export interface SenderHome {
   /** Resolves when every run is there: before, mail to it would find nobody. */
   readonly created: Promise<void>
   opened(sender: Sender, run: Run): void
+  /** Which process a sender goes on with, while `process` still serves. */
+  next(sender: Sender, process: SimulatedProcess): SimulatedProcess
   answered(delivery: Delivery): void
   note(line: () => string): void
 }
@@ -41,10 +43,13 @@ export class Sender {
     this.#home = home
   }
 
-  /** Sends what waits to a process, until that is all or the process serves no more. Rejects with what no sender should meet. */
-  async sendTo(process: SimulatedProcess): Promise<void> {
+  /**
+   * Sends what waits to a process, now and then to another one, until that is all or the process serves no more. Rejects with what no
+   * sender should meet.
+   */
+  async sendTo(first: SimulatedProcess): Promise<void> {
     const { random } = this.#home.scheduler
-    while (process.serves) {
+    for (let process = first; process.serves; process = this.#home.next(this, process)) {
       try {
         const run = await process.open(this.machine, this.key, this.input)
         this.#home.opened(this, run)
@@ -79,7 +84,9 @@ export class Sender {
       }
       const delivery = some[index]!
       delivery.receipt = answer.value
-      this.waiting.shift()
+      // The next process may have answered it meanwhile, while the one before was being closed.
+      const place = this.waiting.indexOf(delivery)
+      if (place >= 0) this.waiting.splice(place, 1)
       this.#home.answered(delivery)
     }
   }

@@ -123,6 +123,15 @@ export class World implements StorePlan, SenderHome {
     if (this.#opened.size === this.#senders.size) this.#allCreated()
   }
 
+  /** As requests come to one process or another, whichever had the one before. */
+  next(sender: Sender, process: SimulatedProcess): SimulatedProcess {
+    const serving = this.#processes.filter(({ serves }) => serves)
+    if (this.#settings.processes === 1 || !process.serves || serving.length < 2) return process
+    const next = this.#random.pick(serving)
+    this.#served.set(sender, next)
+    return next
+  }
+
   answered({ id, run, receipt }: Delivery): void {
     this.#termination.answered()
     this.note(() => `event ${id} of ${run}: ${receipt!.ok ? `unit ${receipt!.seq}` : receipt!.error.code}`)

@@ -149,6 +149,16 @@ export const attentionChecks: readonly StoreCheck[] = [
     equal(await dueAt(store, { limit: 1 }), [[soon.id, 20]], 'the first')
   }),
 
+  on('due: until when processes live is what they said last', async store => {
+    equal(await store.livesUntil([]), [], 'until when none of them lives')
+    equal(await store.livesUntil(['p']), [0], 'until when one lives that never said so')
+    await store.renew('p', 100)
+    await store.renew('ключ 🔑', 50.5)
+    equal(await store.livesUntil(['ключ 🔑', 'nobody', 'p', 'p']), [50.5, 0, 100, 100], 'until when they live')
+    await store.renew('p', 40)
+    equal(await store.livesUntil(['p']), [40], 'until when one lives that took back what it said')
+  }),
+
   on('due: a process counts for the runs of a partition too', async store => {
     const lease = await store.claim({ ...partition, owner: 'p', group: 'g' })
     const run = await new TestRun('sha1').create(store, { beside: { process: 'p' } })

@@ -70,6 +70,7 @@ export const besideChecks: readonly StoreCheck[] = [
     for (const name of ['constructor', '__proto__', 'toString']) {
       check(before.sources[name] === undefined, `there is no position of source ${name}`)
       check(before.attempts[name] === undefined, `there are no attempts of ${name}`)
+      check(before.owners[name] === undefined, `nobody has ${name}`)
     }
     const position = (id: string): { id: string; position: number } => ({ id, position: 3 })
     const attempts = Object.fromEntries([
@@ -77,10 +78,12 @@ export const besideChecks: readonly StoreCheck[] = [
       ['constructor', 1],
       ['ключ 🔑', 4],
     ])
-    await run.change(store, { sources: ['constructor', '__proto__', '', 'ключ 🔑'].map(position), attempts })
+    const owners = Object.fromEntries(Object.keys(attempts).map(name => [name, name]))
+    await run.change(store, { sources: ['constructor', '__proto__', '', 'ключ 🔑'].map(position), attempts, owners })
     const beside = await besideOf(store, run)
     equal(Object.keys(beside.sources).sort(), ['', '__proto__', 'constructor', 'ключ 🔑'], 'the sources')
     equal(Object.entries(beside.attempts).sort(), Object.entries(attempts).sort(), 'the attempts')
+    equal(Object.entries(beside.owners).sort(), Object.entries(owners).sort(), 'the owners')
     await run.goOn(store)
     equal(
       Object.entries((await besideOf(store, run)).sources).length,
@@ -164,6 +167,19 @@ export const besideChecks: readonly StoreCheck[] = [
     equal((await besideOf(store, run)).attempts, { b: 1, c: 1 }, 'the attempts after one ended')
   }),
 
+  on('beside: who has an invocation is set and removed by key, and goes with its attempts', async store => {
+    const run = await new TestRun('sha1').create(store, { beside: { owners: { a: 'p' } } })
+    equal((await besideOf(store, run)).owners, { a: 'p' }, 'the owners after the creation')
+    await run.change(store, { attempts: { a: 1, b: 1 }, owners: { b: 'q', c: 'q', d: 'q' }, process: 'r' })
+    equal((await besideOf(store, run)).owners, { a: 'p', b: 'q', c: 'q', d: 'q' }, 'the owners')
+    await run.goOn(store)
+    await run.change(store, { owners: { a: 'r', d: null, never: null } })
+    equal((await besideOf(store, run)).owners, { a: 'r', b: 'q', c: 'q' }, 'the owners after another change')
+    await run.goOn(store, 1, { beside: { attempts: { a: 2, b: null } } })
+    const beside = await besideOf(store, run)
+    equal([beside.owners, beside.process], [{ a: 'r', c: 'q' }, 'r'], 'the owners after the attempts of one went')
+  }),
+
   on('beside: parked, held and process are set and cleared', async store => {
     const run = await new TestRun('sha1').create(store)
     const parked = deepFreeze({ at: 9, code: 'RUN_DAMAGED', message: 'unit 7 is missing' })
@@ -204,6 +220,7 @@ export const besideChecks: readonly StoreCheck[] = [
       attempts: { a: 1 },
       held: true,
       process: 'p',
+      owners: { a: 'q' },
     }
     await run.change(store, change)
     const before = await besideOf(store, run)
@@ -218,7 +235,13 @@ export const besideChecks: readonly StoreCheck[] = [
     const before = await store.head(run.id)
     const copy = structuredClone(before)
     await run.goOn(store, 1, {
-      beside: { attempts: { a: 2, b: 1 }, outbox: [1], sources: [{ id: 's', position: 1 }], held: true },
+      beside: {
+        attempts: { a: 2, b: 1 },
+        owners: { a: 'q' },
+        outbox: [1],
+        sources: [{ id: 's', position: 1 }],
+        held: true,
+      },
       value: 'other',
       due: 4,
     })

@@ -22,6 +22,7 @@ export const creationChecks: readonly StoreCheck[] = [
       parked: null,
       held: false,
       process: null,
+      owners: {},
       parent: null,
       linked: false,
     }

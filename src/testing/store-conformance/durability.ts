@@ -71,6 +71,7 @@ export const durabilityChecks: readonly StoreCheck[] = [
           parked: deepFreeze({ at: 1, code: 'RUN_DAMAGED', message: 'x' }),
           held: true,
           process: 'p',
+          owners: { a: 'q', constructor: 'r' },
         },
       })
       await store.deliver([
@@ -86,7 +87,10 @@ export const durabilityChecks: readonly StoreCheck[] = [
       equal(found, head, 'the head')
       equal(Object.keys(found!.beside.sources).sort(), ['__proto__', 'cluster/topic/3', 's'], 'the sources')
       for (const name of ['toString', 'valueOf'])
-        check(!(name in found!.beside.attempts), `there are no attempts of ${name}`)
+        check(
+          !(name in found!.beside.attempts) && !(name in found!.beside.owners),
+          `nobody has any attempts of ${name}`,
+        )
     },
   ),
 

@@ -73,6 +73,7 @@ export const operations: readonly Operation[] = [
   },
   { name: 'due', run: (store, _, signal) => store.due({ before: 9, limit: 9 }, { signal }), empty: [] },
   { name: 'renew', run: (store, _, signal) => store.renew('p', 99, { signal }), empty: undefined, writes: true },
+  { name: 'livesUntil', run: (store, _, signal) => store.livesUntil(['p', 'nobody'], { signal }), empty: [0, 0] },
 ]
 
 /** A store's whole content, as far as the contract shows it, after `prepare`. */
@@ -82,6 +83,7 @@ export async function contentOf(store: Store, run: TestRun): Promise<unknown> {
     units: (await collect(store.read(run.id))).map(unit => [unit.id, unit.epoch]),
     lease: await store.lease(key),
     due: await store.due({ before: 1000, limit: 1000 }),
+    lives: await store.livesUntil(['p']),
     pinned: await store.find('tests', run.creation.key ?? ''),
   }
 }

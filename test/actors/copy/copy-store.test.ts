@@ -14,11 +14,21 @@ const partition = { namespace: 'tests', partition: 1 }
 describe('copyStore', () => {
   test('leaves a source that goes on: its runs are held in the target, until it is quiet', async () => {
     const [from, to] = [memoryStore(), memoryStore()]
-    const run = await new TestRun('sha1').create(from, { due: 5, beside: { process: 'p' } })
+    const run = await new TestRun('sha1').create(from, {
+      due: 5,
+      beside: { process: 'p', attempts: { a: 1, b: 1 }, owners: { a: 'q', b: 'r' } },
+    })
     await copyStore(from, to)
     expect(await to.head(run.id)).toMatchObject({ due: null, beside: { held: true, process: null } })
+    expect((await to.head(run.id))!.beside.owners).toEqual({})
     await copyStore(from, to, { source: 'quiet' })
-    expect(await to.head(run.id)).toMatchObject({ due: 5, beside: { held: false, process: 'p' } })
+    expect(await to.head(run.id)).toMatchObject({
+      due: 5,
+      beside: { held: false, process: 'p', owners: { a: 'q', b: 'r' } },
+    })
+    await run.change(from, { owners: { a: null, b: 's' } })
+    await copyStore(from, to, { source: 'quiet' })
+    expect((await to.head(run.id))!.beside.owners).toEqual({ b: 's' })
   })
 
   test('fences a source that it takes over from, and the target goes on under the same epoch', async () => {

@@ -75,6 +75,7 @@ describe('a policy', () => {
     const declared = defineMachine(machine as typeof order, { invocations: { ship: 'error' } })
     const first = await openRunIn(time, declared, { store, key: 'a' })
     expect((await store.head(first.id))!.beside.attempts).toEqual({ [`${first.id}/0/kid/parcel`]: 1 })
+    await store.renew(time.process, 0)
     const second = await openRunIn(time.fork('second'), declared, { store: otherProcess(store), key: 'a' })
     second.done.catch(() => {})
     await settled()

@@ -4,6 +4,7 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { type AnyStateMachine, assign, fromPromise, raise, setup } from 'xstate'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+import { otherProcess } from '../supervisor/world.ts'
 
 const begun: string[] = []
 const ends = new Map<string, (value: string) => void>()
@@ -91,6 +92,21 @@ async function closedAt200(environment: VirtualEnvironment): Promise<Store> {
 }
 
 describe('what is pending when a run goes over', () => {
+  test('goes on here, also what a process has in flight that lives and has the old machine: it cannot record it any more', async () => {
+    const [there, here] = [new VirtualEnvironment('there'), new VirtualEnvironment('here')]
+    const store = memoryStore()
+    begun.length = 0
+    const before = await openRunIn(there, old as never, { store: otherProcess(store), key: 'a' })
+    await before.apply({ type: 'LATER' } as never)
+    expect(begun).toEqual(['slow', 'other'])
+    const run = await open(next(), store, here)
+    expect(begun).toEqual(['slow', 'other', 'slow', 'other'])
+    expect((await store.head(run.id))!.beside).toMatchObject({ process: 'here' })
+    const closing = run.close({ timeout: 0 })
+    await here.advance(0)
+    await closing
+  })
+
   test('goes on where its state is still active; what is missing begins; the rest is cancelled', async () => {
     const environment = new VirtualEnvironment()
     const store = await closedAt200(environment)

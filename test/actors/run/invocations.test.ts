@@ -16,8 +16,14 @@ import { all } from './collect.ts'
 const time = new VirtualEnvironment()
 let processes = 0
 
-/** Opens the run of a key as a process of its own does: one that knows nothing of those before it, which never closed. */
-function restart(machine: ReturnType<typeof charging>['machine'], store: Store) {
+/** The process of the last {@link restart} is not heard of any more. */
+function crash(store: Store): Promise<void> {
+  return store.renew(`process-${processes}`, 0)
+}
+
+/** Opens the run of a key as a process of its own does: one that knows nothing of those before it, which are dead and never closed. */
+async function restart(machine: ReturnType<typeof charging>['machine'], store: Store) {
+  await crash(store)
   return openRunIn(time.fork(`process-${++processes}`), machine, { store: otherProcess(store), key: 'a' })
 }
 
@@ -280,6 +286,9 @@ describe('after a crash', () => {
     await waits.apply({ type: 'CHARGE' })
     expect(calls).toHaveLength(1)
     await restart(machine, store)
+    expect(calls).toHaveLength(1) // it waits there
+    await store.renew('busy', 0)
+    await restart(machine, store)
     expect(calls).toMatchObject([{ key: `${other.id}/1/payment` }, { key: `${waits.id}/1/payment`, attempt: 1 }])
   })
 
@@ -300,6 +309,7 @@ describe('after a crash', () => {
     const store = memoryStore()
     const { machine, calls } = charging()
     await (await restart(machine, store)).apply({ type: 'CHARGE' })
+    await crash(store)
     const run = createRun(machine, { store: otherProcess(store), key: 'a' })
     await run.ready
     await settled()
@@ -331,6 +341,7 @@ describe('after a crash', () => {
     const plain = setup({ actors: { work } }).createMachine({ id: 'm', invoke: { src: 'work' } })
     const machine = defineMachine(plain, { invocations: { work: 'error' } })
     await openRunIn(time.fork('first'), machine, { store, key: 'a' })
+    await store.renew('first', 0)
     const second = await openRunIn(time.fork('second'), machine, { store: otherProcess(store), key: 'a' })
     await expect(second.done).rejects.toMatchObject({ code: 'INVOCATION_INTERRUPTED' })
   })
@@ -371,6 +382,7 @@ describe('two processes', () => {
     await (await restart(machine, store)).apply({ type: 'CHARGE' })
     const slow = faultyStore(otherProcess(store))
     const fault = slow.faults.plan('append.delay')
+    await crash(store)
     const losing = openRunIn(time.fork('slow'), machine, { store: slow, key: 'a' })
     await fault.met
     const winning = await restart(machine, store)
@@ -382,6 +394,24 @@ describe('two processes', () => {
     await lost.apply({ type: 'PING' })
     expect(lost.getSnapshot().context.outcome).toBe('paid')
     expect((await store.head(winning.id))!.seq).toBe(3)
+  })
+
+  test('what was taken over from one that came back is not tried again there', async () => {
+    const store = memoryStore()
+    const { machine, calls } = charging({ attempts: 3, backoff: { initial: 10 } })
+    const a = await restart(machine, store)
+    await a.apply({ type: 'CHARGE' })
+    const b = await restart(machine, store)
+    await a.apply({ type: 'PING' }) // learns what has become of it
+    calls[0]!.fail(new Error('declined'))
+    await time.advance(1_000)
+    await a.apply({ type: 'PING' })
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2])
+    expect((await store.head(a.id))!.beside.process).toBe(`process-${processes}`)
+    await b.apply({ type: 'PING' })
+    calls[1]!.finish('paid')
+    await settled()
+    expect(b.getSnapshot().context.outcome).toBe('paid')
   })
 
   test('both outcomes of one invocation: the first durable one is recorded, the second leaves no unit', async () => {
@@ -408,6 +438,7 @@ describe('two processes', () => {
     const store = memoryStore()
     const { machine, calls } = charging()
     await (await restart(machine, store)).apply({ type: 'CHARGE' })
+    await crash(store)
     const reader = Object.assign(Object.create(otherProcess(store)) as Store, {
       append: () => Promise.reject(new XMachinesError(code, 'The store is not yours.')),
     })

@@ -229,6 +229,7 @@ describe('concurrency', () => {
     }
     expect(running()).toBe(count)
     crash()
+    await store.renew(before.process, 0)
     const opened: Promise<unknown>[] = []
     for (let i = 0; i < count; i++) opened.push(openRunIn(time, machine, { store, key: `r${i}` }))
     for (let done = 0; done < count; ) {
@@ -254,6 +255,7 @@ describe('concurrency', () => {
       await run.apply({ type: 'GO' })
     }
     crash()
+    await store.renew(before.process, 0)
     void Array.from({ length: count }, (_, i) => openRunIn(time, machine, { store, key: `r${i}` }))
     await settled()
     expect(running()).toBe(restartsAtOnce)

@@ -42,6 +42,7 @@ async function filled(settings: Parameters<typeof openStore>[1] = {}): Promise<{
   await runs[2]!.change(store, {
     process: 'p',
     attempts: { constructor: 2 },
+    owners: { constructor: 'q' },
     outbox: [0, 2],
     parked: { at: 1, code: 'X', message: 'y' },
   })

@@ -26,6 +26,7 @@ const beside = fc.record(
     parked: fc.option(fc.constant({ at: 1, code: 'X', message: 'y' })),
     held: fc.boolean(),
     process: fc.option(fc.constantFrom('p', 'q')),
+    owners: fc.dictionary(fc.constantFrom('a', 'constructor'), fc.option(fc.constantFrom('p', 'q')), { maxKeys: 2 }),
     taken: fc.array(fc.record({ sender: fc.constantFrom('a'.repeat(40)), seq: fc.nat(3), index: fc.nat(1) }), {
       maxLength: 2,
     }),

@@ -22,7 +22,11 @@ export async function filled(format: 'sha1' | 'sha256' = 'sha1'): Promise<{ stor
   }
   await runs[5]!.goOn(store, [unit], {
     machine: migrated,
-    beside: { sources: [{ id: '__proto__', position: 2n ** 70n }] },
+    beside: {
+      sources: [{ id: '__proto__', position: 2n ** 70n }],
+      attempts: { a: 1, constructor: 2 },
+      owners: { a: 'p', constructor: 'q' },
+    },
   })
   await runs[5]!.goOn(store)
   return { store, runs }

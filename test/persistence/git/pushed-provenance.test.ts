@@ -192,6 +192,7 @@ test.each([
   ['a position that is none', () => unitsOf(run, 4, { sources: [{ id: source, position: 'ten' }] })],
   ['nothing beside', () => `{"run":"${run.id}","beside":{}}`],
   ['a status that is none', () => besideOf(run, () => ({ status: 'fine' }))],
+  ['an owner that is none', () => besideOf(run, () => ({ owners: { a: 1 } }))],
 ])('a line that cannot be read is told by its file, to a push and to readers: %s', async (_, line) => {
   const text = line()
   expect(refusal(text, unitsOf(run, 4, recorded(4)))).toMatchObject({

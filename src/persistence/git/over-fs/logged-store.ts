@@ -126,6 +126,10 @@ export class LoggedStore implements Store {
     return this.#read(memory => memory.due(query, options))
   }
 
+  livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
+    return this.#read(memory => memory.livesUntil(processes, options))
+  }
+
   read(run: string, options: ReadOptions = {}): ReadableStream<Unit> {
     return this.#stream(memory => memory.read(run, options))
   }
