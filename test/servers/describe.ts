@@ -1,11 +1,18 @@
 import { describe } from 'vitest'
 import { describeUnless } from '../describe-unless.ts'
 import { missingPostgres, postgresServers } from './postgres.ts'
-import { missingValkey } from './valkey.ts'
+import { missingValkey, valkeyServers } from './valkey.ts'
 
 /** Tests that need a server of Valkey or Redis. */
 export function describeOnValkey(name: string, tests: () => void): void {
   describeUnless(missingValkey(), name, tests)
+}
+
+/** Tests on each Valkey or Redis that holds the store to its contract. @param tests is told which program it is */
+export function describeOnEachValkey(name: string, tests: (program: string) => void): void {
+  const missing = missingValkey()
+  if (missing !== undefined) describeUnless(missing, name, () => {})
+  for (const { name: server, program } of valkeyServers()) describe(`${name} on ${server}`, () => tests(program))
 }
 
 /** Tests on each PostgreSQL that holds the store to its contract. @param tests is told where its programs are */

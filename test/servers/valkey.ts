@@ -1,11 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
+import { freePort } from './free-port.ts'
 
+const newest = fileURLToPath(new URL('../../.cache/valkey/usr/bin/valkey-server', import.meta.url))
 const places = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin', '/opt/valkey/bin', '/opt/redis/bin']
 
 /** XM_VALKEY_SERVER names another server than the first that is found. */
@@ -15,6 +17,21 @@ function find(): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...places]
   const paths = ['valkey-server', 'redis-server'].flatMap(name => folders.map(folder => join(folder, name)))
   return paths.find(path => existsSync(path))
+}
+
+/** The servers that tests run on which hold the store to its contract: a Redis and a Valkey know other commands. */
+export function valkeyServers(): readonly { readonly name: string; readonly program: string }[] {
+  const program = find()
+  if (program === undefined) return []
+  const system = { name: 'the server of the system', program }
+  if (existsSync(newest)) return [system, { name: 'the newest Valkey', program: newest }]
+  if (!program.endsWith('valkey-server')) {
+    const message =
+      'the newest Valkey is not there: `node scripts/servers.mjs --newest` fetches it, where Debian has it'
+    if (process.env.CI === 'true' && existsSync('/etc/debian_version')) throw new Error(message)
+    console.warn(`SKIPPED: ${message}`)
+  }
+  return [system]
 }
 
 /** Why there is no server; or nothing. */
@@ -44,18 +61,20 @@ export class ValkeyServer {
   readonly dir = mkdtempSync(join(tmpdir(), 'xmachines-valkey-'))
   readonly port: number
   readonly #settings: Readonly<Record<string, string>>
+  readonly #program: string
   #process: ChildProcess | undefined
   #pid = 0
 
-  private constructor(port: number, settings: Readonly<Record<string, string>>) {
+  private constructor(port: number, settings: Readonly<Record<string, string>>, program: string) {
     this.port = port
+    this.#program = program
     this.#settings = { ...defaults, ...settings }
   }
 
-  /** Starts one. @param settings as in its configuration file */
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<ValkeyServer> {
+  /** Starts one. @param settings as in its configuration file @param program what is started */
+  static async start(settings: Readonly<Record<string, string>> = {}, program = find()!): Promise<ValkeyServer> {
     for (let attempt = 1; ; attempt++) {
-      const server = new ValkeyServer(await freePort(), settings)
+      const server = new ValkeyServer(await freePort(), settings, program)
       try {
         await server.restart()
         return server
@@ -82,7 +101,7 @@ export class ValkeyServer {
   async restart(): Promise<void> {
     const settings = Object.entries({ ...this.#settings, dir: this.dir, port: `${this.port}`, bind: '127.0.0.1' })
     const args = settings.flatMap(([name, value]) => [`--${name}`, value])
-    const command = [find()!, ...args, '--daemonize', 'no']
+    const command = [this.#program, ...args, '--daemonize', 'no']
     const server = spawn('sh', ['-c', guard, 'sh', this.dir, ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#process = server
     const said: string[] = []
@@ -143,17 +162,6 @@ export class ValkeyServer {
     }
     for (const dir of [this.dir, `${this.dir}-copy`]) rmSync(dir, { recursive: true, force: true })
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** What the program says of itself. */

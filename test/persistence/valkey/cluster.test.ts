@@ -2,17 +2,17 @@ import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
-import { describeOnValkey } from '../../servers/describe.ts'
+import { describeOnEachValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
 /** Subjects that between them call every script. */
 const subjects = /^(append|creation|lease|mail|due|snapshot|list|read): /
 
-describeOnValkey('valkeyStore on a node of a cluster, which refuses keys of several slots', () => {
+describeOnEachValkey('valkeyStore on a node of a cluster, which refuses keys of several slots', program => {
   let server: ValkeyServer
   let places = 0
   beforeAll(async () => {
-    server = await ValkeyServer.start({ 'cluster-enabled': 'yes' })
+    server = await ValkeyServer.start({ 'cluster-enabled': 'yes' }, program)
     const client = new Redis(server.url)
     await client.call('cluster', ['addslotsrange', '0', '16383'])
     while (!String(await client.call('cluster', ['info'])).includes('cluster_state:ok')) await new Promise(setImmediate)

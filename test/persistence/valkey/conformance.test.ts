@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
-import { describeOnValkey } from '../../servers/describe.ts'
+import { describeOnEachValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
-describeOnValkey('valkeyStore', () => {
+describeOnEachValkey('valkeyStore', program => {
   let server: ValkeyServer
   let places = 0
   beforeAll(async () => {
-    server = await ValkeyServer.start()
+    server = await ValkeyServer.start({}, program)
   })
   afterAll(() => server.stop())
 

@@ -2,19 +2,19 @@ import { afterEach, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 import { showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
-import { describeOnValkey } from '../../servers/describe.ts'
+import { describeOnEachValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
 
-describeOnValkey('a server that forgot what it acknowledged', () => {
+describeOnEachValkey('a server that forgot what it acknowledged', program => {
   const ends: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end()
   })
 
   async function started(settings: Readonly<Record<string, string>> = {}): Promise<ValkeyServer> {
-    const server = await ValkeyServer.start(settings)
+    const server = await ValkeyServer.start(settings, program)
     ends.push(() => server.stop())
     return server
   }
@@ -143,5 +143,12 @@ describeOnValkey('a server that forgot what it acknowledged', () => {
     const created = await new TestRun('sha1', { key: 'k' }).create(patient)
     // What was acknowledged is on the replica.
     expect(await client.exists(`{xmachines}:run:${created.id}`)).toBe(1)
+    // On its disk, where the server can say so.
+    const asker = primary.client()
+    ends.push(() => asker.quit())
+    const knows = ((await asker.command('INFO', 'waitaof')) as unknown[])[0] !== null
+    const asked = /cmdstat_(wait|waitaof):calls=\d+,usec=\d+,usec_per_call=[\d.]+,rejected_calls=0,failed_calls=0/g
+    const calls = [...(await asker.info('commandstats')).matchAll(asked)].map(([, name]) => name)
+    expect(calls).toEqual([knows ? 'waitaof' : 'wait'])
   })
 })

@@ -1,17 +1,17 @@
 import { Redis } from 'iovalkey'
 import { afterEach, expect, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
-import { describeOnValkey } from '../../servers/describe.ts'
+import { describeOnEachValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
-describeOnValkey('the settings of a server', () => {
+describeOnEachValkey('the settings of a server', program => {
   const ends: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end()
   })
 
   async function started(settings: Readonly<Record<string, string>> = {}): Promise<ValkeyServer> {
-    const server = await ValkeyServer.start(settings)
+    const server = await ValkeyServer.start(settings, program)
     ends.push(() => server.stop())
     return server
   }
