@@ -28,7 +28,8 @@ export async function postgres(): Promise<Comparison[]> {
   let schemas = 0
   let store: Store
   const open = (): Store => postgresStore({ pool, schema: `round_${schemas++}` })
-  const awaitedUnits = 1000
+  // In the first thousands it is the compiler that is measured.
+  const awaitedUnits = 4000
   try {
     let run: Awaited<ReturnType<typeof openRun<typeof order>>>
     const awaiting: Side = {

@@ -11,6 +11,28 @@ import type { Tables } from './schema.ts'
  * as the append of any, with less than half of the columns, which is what an append costs.
  */
 
+/** Of one write, without arrays. Gives a row if it was made. */
+export function plainOneStatement({ runs, units, leases }: Tables): Statement {
+  return new Statement(`with held as materialized (
+      select l.epoch, l.owner is not null as is_owned from ${leases} l where l.lease = $8 for share
+    ), won as (
+      update ${runs} set seq = seq + 1, revision = revision + 1, at = $4, value = $5, beside = $6, token = $7
+      where run = $1 and seq = $2 and revision = $3 and lease = $8 and (select count(*) from held) >= 0
+        and case when $9::bigint is null then not exists (select from held where is_owned)
+          else exists (select from held where is_owned and epoch = $9::bigint) end
+      returning run, seq, at
+    )
+    insert into ${units} (run, seq, at, events, rest) select run, seq, at, $10, $11 from won returning seq`)
+}
+
+/** The values of the statement. */
+export function plainOneValues({ run, expected, lease, row, units }: RunWrite, token: string): PostgresValue[] {
+  const { seq, revision } = expected!
+  const { events, rest } = units[0]!
+  const { at, value, beside } = row
+  return [toText(run), seq, revision, at, value, beside, token, rowLease(row), lease?.epoch ?? null, events, rest]
+}
+
 /** Gives the places of the writes that were made; `null`: all of them. */
 export function plainStatement({ runs, units, leases }: Tables): Statement {
   const arrays = ['text', 'bigint', 'bigint', 'double precision', 'text', 'text', 'bigint', 'text', 'text']

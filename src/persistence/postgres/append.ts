@@ -3,7 +3,7 @@ import { sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
 import { perhapsDone, together } from '../server/together.ts'
 import { isOne, oneStatement, oneValues } from './append-one.ts'
-import { plainStatement, plainValues } from './append-plain.ts'
+import { plainOneStatement, plainOneValues, plainStatement, plainValues } from './append-plain.ts'
 import { type AppendKind, appendStatement, appendValues, pinName } from './append-statement.ts'
 import { textArray } from './arrays.ts'
 import type { PostgresRow } from './client.ts'
@@ -22,6 +22,7 @@ export class Appends {
   readonly #database: Database
   readonly #statements: ReadonlyMap<string, Statement>
   readonly #one: Statement
+  readonly #plainOne: Statement
   readonly #plain: Statement
   readonly #facts: Statement
   readonly #machines = new Set<string>()
@@ -31,6 +32,7 @@ export class Appends {
     this.#database = database
     this.#statements = new Map(kinds.map(kind => [kindName(kind), appendStatement(tables, kind)]))
     this.#one = oneStatement(tables)
+    this.#plainOne = plainOneStatement(tables)
     this.#plain = plainStatement(tables)
     this.#facts = factsStatement(tables)
   }
@@ -61,7 +63,9 @@ export class Appends {
     if (first === undefined) return []
     const brings = writes.some(({ machines }) => machines.some(({ oid }) => !this.#machines.has(oid)))
     if (writes.length === 1 && !brings && isOne(first)) {
-      const rows = await this.#database.write(this.#one, oneValues(first, token))
+      const rows = first.isPlain
+        ? await this.#database.write(this.#plainOne, plainOneValues(first, token))
+        : await this.#database.write(this.#one, oneValues(first, token))
       return rows.length > 0 ? [] : writes
     }
     const [row] = writes.every(write => write.isPlain)
