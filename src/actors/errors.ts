@@ -292,8 +292,8 @@ export const errorCodes = {
   },
   STORE_ROLLED_BACK: {
     retryable: false,
-    when: 'The server has forgotten units that it acknowledged: it failed over, or was restored from a copy.',
-    next: 'Decide which history holds; the error names the run. Nothing was written.',
+    when: 'The server has forgotten what it acknowledged: it failed over, or was restored from a copy.',
+    next: 'Decide which history holds; the error says what is missing. Then make a new store, which takes the server as it is.',
   },
   OBJECT_FORMAT_MISMATCH: {
     retryable: false,

@@ -187,6 +187,22 @@ export class PostgresServer {
     await exit
   }
 
+  /** Puts what it has now aside; it must not be running. */
+  async copy(): Promise<void> {
+    await this.#replace('copy', 'data')
+  }
+
+  /** Puts the copy in the place of what it has; it must not be running. */
+  async restore(): Promise<void> {
+    await this.#replace('data', 'copy')
+  }
+
+  async #replace(folder: string, by: string): Promise<void> {
+    rmSync(join(this.#dir, folder), { recursive: true, force: true })
+    // Its files remain whose they are.
+    await promisify(execFile)('cp', ['-a', join(this.#dir, by), join(this.#dir, folder)])
+  }
+
   /** Runs statements as the database's owner. */
   async query(text: string, values: unknown[] = [], database?: string): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ connectionString: this.url(database) })

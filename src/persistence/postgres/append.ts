@@ -2,6 +2,7 @@ import type { LeaseRow } from '../../actors/contracts/store.ts'
 import { sameLease } from '../judge.ts'
 import type { Refused, RunWrite } from '../server/backend.ts'
 import { perhapsDone, together } from '../server/together.ts'
+import type { Acknowledged } from './acknowledged.ts'
 import { isOne, oneStatement, oneValues } from './append-one.ts'
 import { plainOneStatement, plainOneValues, plainStatement, plainValues } from './append-plain.ts'
 import { type AppendKind, appendStatement, appendValues, pinName } from './append-statement.ts'
@@ -26,10 +27,12 @@ export class Appends {
   readonly #plain: Statement
   readonly #facts: Statement
   readonly #machines = new Set<string>()
+  readonly #acknowledged: Acknowledged
 
-  constructor(database: Database, tables: Tables) {
+  constructor(database: Database, tables: Tables, acknowledged: Acknowledged) {
     const kinds = bits.flatMap(creates => bits.flatMap(brings => bits.map(takes => ({ creates, brings, takes }))))
     this.#database = database
+    this.#acknowledged = acknowledged
     this.#statements = new Map(kinds.map(kind => [kindName(kind), appendStatement(tables, kind)]))
     this.#one = oneStatement(tables)
     this.#plainOne = plainOneStatement(tables)
@@ -66,18 +69,26 @@ export class Appends {
       const rows = first.isPlain
         ? await this.#database.write(this.#plainOne, plainOneValues(first, token))
         : await this.#database.write(this.#one, oneValues(first, token))
-      return rows.length > 0 ? [] : writes
+      if (rows.length === 0) return writes
+      this.#acknowledged.appended(first, token)
+      return []
     }
     const [row] = writes.every(write => write.isPlain)
       ? await this.#database.write(this.#plain, plainValues(writes, token))
       : await this.#writeAny(writes, token, brings)
     const won = row![0]
     const places = typeof won === 'string' ? new Set(won.slice(1, -1).split(',').map(Number)) : undefined
-    return writes.filter((write, at) => {
-      if (places !== undefined && !places.has(at + 1)) return true
-      this.#remember(write)
-      return false
-    })
+    const lost: RunWrite[] = []
+    let last: RunWrite | undefined
+    for (const [at, write] of writes.entries()) {
+      if (places !== undefined && !places.has(at + 1)) lost.push(write)
+      else {
+        this.#remember(write)
+        last = write
+      }
+    }
+    if (last !== undefined) this.#acknowledged.appended(last, token)
+    return lost
   }
 
   #writeAny(writes: readonly RunWrite[], token: string, brings: boolean): Promise<readonly PostgresRow[]> {

@@ -11,6 +11,7 @@ import type {
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from '../server/backend.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
+import { Acknowledged } from './acknowledged.ts'
 import { Appends } from './append.ts'
 import { DueRuns } from './attention.ts'
 import type { PostgresPool } from './client.ts'
@@ -46,16 +47,17 @@ export class PostgresBackend implements ServerBackend {
   readonly #due: DueRuns
 
   constructor(place: PostgresPlace) {
-    const database = new Database(place.pool, place.location)
     const tables = tablesOf(place.schema)
+    const acknowledged = new Acknowledged(tables)
+    const database = new Database(place.pool, place.location, acknowledged)
     this.location = place.location
     this.#place = place
     this.#database = database
-    this.#appends = new Appends(database, tables)
+    this.#appends = new Appends(database, tables, acknowledged)
     this.#readings = new Readings(database, tables)
     this.#snapshots = new Snapshots(database, tables)
-    this.#leases = new Leases(database, tables)
-    this.#deliveries = new Deliveries(database, tables)
+    this.#leases = new Leases(database, tables, acknowledged)
+    this.#deliveries = new Deliveries(database, tables, acknowledged)
     this.#due = new DueRuns(database, tables)
   }
 

@@ -1,8 +1,10 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { XMachinesError } from '../../actors/errors.ts'
+import { rolledBack } from '../server/rolled-back.ts'
+import type { Acknowledged } from './acknowledged.ts'
 import type { PostgresClient, PostgresPool, PostgresRow, PostgresValue } from './client.ts'
-import { failure, isCollision, isRefusal, isUnprepared } from './failures.ts'
+import { failure, isCollision, isRefusal, isUnprepared, replaced } from './failures.ts'
 
 /** A statement that is sent often, and so is prepared. */
 export class Statement {
@@ -19,6 +21,9 @@ export class Statement {
 /** How often a statement is sent that others stand in the way of. */
 const collisions = 20
 
+/** The same as long as a server runs, and never again. */
+const startOfServer = new Statement('select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint')
+
 const types = { getTypeParser: () => (value: string) => value }
 
 /** Sends statements over the connections of a pool, and says what became of them. */
@@ -27,9 +32,17 @@ export class Database {
   readonly #pool: PostgresPool
   /** Until a pooler shows that it hands connections on. */
   #prepares = true
+  readonly #acknowledged: Acknowledged
+  /** To which start of a server each connection leads. */
+  readonly #starts = new WeakMap<PostgresClient, string>()
+  /** The server that has what was acknowledged. */
+  #start: string | undefined
+  #rolledBack: XMachinesError | undefined
 
-  constructor(pool: PostgresPool, location: string) {
+  /** @param acknowledged what each server that connections lead to must have */
+  constructor(pool: PostgresPool, location: string, acknowledged: Acknowledged) {
     this.#pool = pool
+    this.#acknowledged = acknowledged
     this.location = location
     pool.on('error', ignore)
   }
@@ -72,7 +85,10 @@ export class Database {
       const client = await this.#connect()
       let isBroken = false
       try {
-        return await work(client)
+        const result = await work(client)
+        // The next server was asked for all that had been acknowledged by then: this may be lost.
+        if (this.#starts.get(client) !== this.#start) throw replaced(this.location, writes)
+        return result
       } catch (error) {
         isBroken = !isRefusal(error) && !XMachinesError.is(error)
         if (isCollision(error) && tries < collisions) continue
@@ -85,14 +101,36 @@ export class Database {
   }
 
   async #connect(): Promise<PostgresClient> {
+    if (this.#rolledBack !== undefined) throw this.#rolledBack
     try {
       const client = await this.#pool.connect()
       // A connection that breaks says so beside failing its statement; unheard, that would end the process.
       client.on('error', ignore)
-      return client
+      if (this.#starts.has(client)) return client
+      try {
+        await this.#meet(client)
+        return client
+      } catch (error) {
+        client.off('error', ignore)
+        client.release(true)
+        throw error
+      }
     } catch (error) {
       throw failure(error, this.location, false)
     }
+  }
+
+  /** Looks whether a new connection leads to a server that has what was acknowledged. @throws STORE_ROLLED_BACK */
+  async #meet(client: PostgresClient): Promise<void> {
+    const [row] = await this.#send(client, startOfServer, [])
+    const start = row![0]!
+    if (this.#start !== undefined && this.#start !== start) {
+      const missing = await this.#acknowledged.findMissing((statement, values) => this.#send(client, statement, values))
+      if (missing !== undefined) this.#rolledBack ??= rolledBack(this.location, missing)
+      if (this.#rolledBack !== undefined) throw this.#rolledBack
+    }
+    this.#start = start
+    this.#starts.set(client, start)
   }
 
   async #send(client: PostgresClient, statement: Statement, values: PostgresValue[]): Promise<readonly PostgresRow[]> {

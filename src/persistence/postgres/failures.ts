@@ -41,6 +41,10 @@ export function isUnprepared(error: unknown): boolean {
   return state === '26000' || state === '42P05'
 }
 
+export function isTableMissing(error: unknown): boolean {
+  return stateOf(error) === '42P01'
+}
+
 /** The server refused a statement and undid it; not that its process ended, which may be after a commit. */
 export function isRefusal(error: unknown): boolean {
   return isAnswer(error) && error.severity === 'ERROR' && !error.code.startsWith('08')
@@ -62,6 +66,12 @@ export function failure(error: unknown, location: string, mayBeDone: boolean): X
     cause: error,
     details: { state: state || undefined },
   })
+}
+
+/** An answer of a server in whose place another one is already. @param mayBeDone whether what was sent writes */
+export function replaced(location: string, mayBeDone: boolean): XMachinesError {
+  const code = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
+  return new XMachinesError(code, `The server of ${location} was replaced while it answered. ${advice[code]}`)
 }
 
 /** A refused connection has no message of its own where the host has several addresses. */

@@ -1,4 +1,5 @@
 import type { Claim, LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
+import type { Acknowledged } from './acknowledged.ts'
 import { type Database, Statement } from './database.ts'
 import { toText } from './names.ts'
 import { leaseColumns, leaseName, leaseRow } from './rows.ts'
@@ -11,8 +12,11 @@ export class Leases {
   readonly #release: Statement
   readonly #row: Statement
 
-  constructor(database: Database, { leases }: Tables) {
+  readonly #acknowledged: Acknowledged
+
+  constructor(database: Database, { leases }: Tables, acknowledged: Acknowledged) {
     this.#database = database
+    this.#acknowledged = acknowledged
     this.#claim = new Statement(`insert into ${leases} as l (lease, namespace, partition, epoch, owner, "group")
       values ($1, $2, $3::bigint, $6::bigint + 1, $4, $5)
       on conflict (lease) do update set epoch = greatest(l.epoch, $6::bigint) + 1, owner = excluded.owner, "group" = excluded."group"
@@ -26,11 +30,14 @@ export class Leases {
     const { namespace, partition, owner, group, above = 0 } = claim
     const values = [leaseName(claim), toText(namespace), partition, toText(owner), toText(group), above]
     const [row] = await this.#database.write(this.#claim, values)
-    return leaseRow(row!)!
+    const lease = leaseRow(row!)!
+    this.#acknowledged.claimed(lease)
+    return lease
   }
 
   async release(key: LeaseKey & { readonly epoch: number }): Promise<boolean> {
     const rows = await this.#database.write(this.#release, [leaseName(key), key.epoch])
+    this.#acknowledged.released(key)
     return rows.length > 0
   }
 

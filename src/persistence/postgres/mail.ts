@@ -1,5 +1,6 @@
 import type { Mail } from '../../actors/contracts/store.ts'
 import { mailId } from '../judge.ts'
+import type { Acknowledged } from './acknowledged.ts'
 import { bigintArray, booleanArray, textArray } from './arrays.ts'
 import type { PostgresRow, PostgresValue } from './client.ts'
 import { type Database, Statement } from './database.ts'
@@ -36,8 +37,11 @@ export class Deliveries {
   readonly #put: Statement
   readonly #known: Statement
 
-  constructor(database: Database, tables: Tables) {
+  readonly #acknowledged: Acknowledged
+
+  constructor(database: Database, tables: Tables, acknowledged: Acknowledged) {
     this.#database = database
+    this.#acknowledged = acknowledged
     this.#put = putStatement(tables)
     this.#known = knownStatement(tables)
   }
@@ -47,6 +51,8 @@ export class Deliveries {
     const [row] = await this.#database.write(this.#put, values)
     const statuses = new Map(JSON.parse(row![0]!) as [string, string][])
     const put = new Set((JSON.parse(row![1]!) as KeyColumns[]).map(nameOf))
+    const taken = mail.find(entry => put.has(`${entry.receiver} ${mailId(entry)}`))
+    if (taken !== undefined) this.#acknowledged.delivered(taken)
     const isTaken = (entry: Mail): boolean => put.has(`${entry.receiver} ${mailId(entry)}`)
     // A run that ended may have had the mail before: that is known only now that nobody else is at it.
     const late = mail.filter(

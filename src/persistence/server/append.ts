@@ -16,8 +16,8 @@ export interface Placed {
  */
 class Chain {
   readonly first: Placed
-  /** Where the run stands before. */
-  readonly #start: RunRow | undefined
+  /** Where the run stood when it was sent or looked at last. */
+  readonly known: RunRow | undefined
   /** Those after it. */
   more: Placed[] | undefined
   /** The run's row after the last one; `undefined`: the first is impossible. */
@@ -32,7 +32,7 @@ class Chain {
   constructor(first: Placed, row: RunRow | undefined) {
     const { expected } = first.item
     this.first = first
-    this.#start = first.item.expected === null ? undefined : row
+    this.known = row
     if (expected === null) this.row = rowAfter(undefined, first.item)
     else if (row !== undefined && standsAt(row, expected)) this.row = rowAfter(row, first.item)
   }
@@ -72,7 +72,8 @@ class Chain {
       const machines = item.machine === undefined ? none : [item.machine]
       const units = unitsOf(item)
       const taken = item.beside?.taken ?? none
-      const isPlain = units.length === 1 && taken.length === 0 && isFoundAlike(this.#start, this.row)
+      const isPlain =
+        units.length === 1 && taken.length === 0 && expected !== null && isFoundAlike(this.known, this.row)
       return { run, expected, lease, row, units, taken, isPlain, machines }
     }
     const items = this.items.map(placed => placed.item)
@@ -163,6 +164,15 @@ export class Round {
 
   get writes(): RunWrite[] {
     return this.#chains.map(chain => chain.write)
+  }
+
+  /** A run that stands behind where it stood: nothing that is kept of a run goes back. */
+  findForgotten(refusals: readonly (Refused | undefined)[]): string | undefined {
+    const at = refusals.findIndex((refused, at) => {
+      const { known } = this.#chains[at]!
+      return refused !== undefined && known !== undefined && (refused.row?.revision ?? 0) < known.revision
+    })
+    return this.#chains[at]?.known?.run
   }
 
   /**

@@ -26,6 +26,7 @@ import type { Refused, RunWrite, ServerBackend, WrittenHead } from './backend.ts
 import { Patience } from './patience.ts'
 import { readUnits } from './reading.ts'
 import { RecentRows } from './recent-rows.ts'
+import { rolledBack } from './rolled-back.ts'
 import { headOf, type RunRow, readRow } from './run-row.ts'
 import { perhapsDone } from './together.ts'
 
@@ -176,6 +177,10 @@ export class ServerStore implements Store {
       await this.#open()
       return { refusals: await this.#server.append(writes, token), mayBeDone }
     }, signal)
+    const forgotten = round.findForgotten(refusals)
+    if (forgotten !== undefined) {
+      throw rolledBack(this.location, `units of run ${forgotten} that it had`, forgotten)
+    }
     // Not tried again: the server would only say the same.
     if (mayBeDone) refuseUncertain(writes, refusals)
     const settled = round.settle(refusals, outcomes)
