@@ -11,7 +11,7 @@ const broker = memoryBroker({ id: 'moving', partitions })
 const producer = broker.producer({ topic: 'tallies' })
 
 /** Records on their way, at any time. */
-const atOnce = 50
+const atOnce = 10
 let [sent, acknowledged] = [0, 0]
 let sending: Promise<unknown> = Promise.resolve()
 
