@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { createFsFromVolume, Volume } from 'memfs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { gitStore, openClone } from '../../../src/persistence/git/index.ts'
-import { collect, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
+import { memoryStore } from '../../../src/persistence/memory.ts'
+import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
+import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
 const ends: (() => unknown)[] = []
@@ -176,7 +178,11 @@ test('a file system that fails at any operation loses nothing that was acknowled
         await run.create(store, {}, 1)
         seq = 1
         for (let round = 0; round < 3; round++) {
-          await run.goOn(store, units)
+          const recorded = { state: '1:a', outputs: [{ type: 'SAID' }] }
+          await run.goOn(
+            store,
+            Array.from({ length: units }, (_, at) => testUnit(seq + 1 + at, recorded)),
+          )
           seq += units
         }
       } catch {
@@ -189,11 +195,40 @@ test('a file system that fails at any operation loses nothing that was acknowled
       await again.close()
       const gitdir = join(onDisk(volume), 'r.git')
       expect(fsck(gitdir)).toBe('')
-      if (head !== undefined) expect(git(gitdir, 'log', '-1', '--format=%s', `r/${run.id}`)).toMatch(`${head.seq} NEXT`)
+      if (head === undefined) return
+      expect(git(gitdir, 'log', '-1', '--format=%s', `r/${run.id}`)).toMatch(`${head.seq} NEXT`)
+      // Nor what was recorded of it.
+      const clone = openClone({ gitdir })
+      for (const { seq, state, outputs } of await collect(clone.read(run.id)))
+        if (seq > 1) expect({ seq, state, outputs }).toEqual({ seq, state: '1:a', outputs: [{ type: 'SAID' }] })
+      await clone.close()
     }),
     { numRuns: 40 },
   )
 }, 120_000)
+
+test('a flush that is cut off between any two of its refs is made again, with what was recorded', async () => {
+  for (let last = 0, isWhole = false; !isWhole; last++) {
+    const { volume, fs } = memory()
+    let refs = 0
+    const rename = async (from: string, to: string): Promise<void> => {
+      if (to.includes('/refs/') && refs++ >= last) throw Object.assign(new Error('the disk is gone'), { code: 'EIO' })
+      await fs.promises.rename(from, to)
+    }
+    const promises = Object.assign(Object.create(fs.promises), { rename })
+    const store = gitStore({ gitdir: '/r.git', fs: { promises }, interval: 1e9, onWarning: () => {} })
+    const run = await new TestRun('sha1').create(store)
+    await run.goOn(store, [testUnit(1, { state: '1:a' })])
+    await store.close()
+    isWhole = refs <= last
+    const again = gitStore({ gitdir: '/r.git', fs })
+    await again.append([])
+    await again.close()
+    const clone = openClone({ gitdir: join(onDisk(volume), 'r.git') })
+    expect(await collect(clone.read(run.id)), `${last} refs`).toMatchObject([{ seq: 0 }, { seq: 1, state: '1:a' }])
+    await clone.close()
+  }
+})
 
 test('a unit whose append ended in doubt, and that is there, is committed by the close', async () => {
   const { volume, fs } = memory()
@@ -259,4 +294,46 @@ test('what cannot be is refused', async () => {
   const { fs } = memory()
   await gitStore({ dir: '/r', fs, objectFormat: 'sha256' }).append([])
   await expect(gitStore({ dir: '/r', fs }).append([])).rejects.toMatchObject({ code: 'OBJECT_FORMAT_MISMATCH' })
+})
+
+test('an ordinary clone is gone on with: the same runs, with what was recorded; what follows is pushed back', async () => {
+  const { store: source, runs } = await filled()
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  const [ledger, clone] = [join(dir, 'ledger.git'), join(dir, 'clone')]
+  const following = archive(source, { gitdir: ledger })
+  await following.caughtUp()
+  await following.close()
+  git(ledger, 'clone', '-q', ledger, clone)
+  const store = gitStore({ dir: clone, fs: nodeFs, interval: 1e9 })
+  for (const run of runs) {
+    const wanted = (await collect(source.read(run.id))).map(unit => ({ ...shown(unit), epoch: undefined }))
+    expect((await collect(store.read(run.id))).map(unit => ({ ...shown(unit), epoch: undefined }))).toEqual(wanted)
+    expect(await store.head(run.id)).toMatchObject({ beside: { held: true } })
+  }
+  const [run] = runs
+  const { seq, revision } = (await store.head(run!.id))!
+  await store.append([{ run: run!.id, expected: { seq, revision }, units: [testUnit(seq + 1)] }])
+  await store.close()
+  expect(git(clone, 'config', 'xmachines.format')).toBe('1')
+  expect(fsck(clone)).toBe('')
+  for (const folder of ['r', 'm']) {
+    const names = ['for-each-ref', '--format=%(refname:lstrip=-2)', `refs/heads/${folder}`] as const
+    expect(git(clone, ...names)).toBe(git(ledger, ...names))
+  }
+  git(clone, 'push', '-q', 'origin', '--all')
+  expect(git(ledger, 'log', '-1', '--format=%s', `r/${run!.id}`)).toBe(`${seq + 1} NEXT`)
+
+  // The next open has it all in its journal, and takes what was fetched meanwhile.
+  const another = memoryStore()
+  const later = await new TestRun('sha1', { key: 'later' }).create(another, {}, 2)
+  const more = archive(another, { gitdir: ledger })
+  await more.caughtUp()
+  await more.close()
+  git(clone, 'fetch', '-q')
+  const next = gitStore({ dir: clone, fs: nodeFs, interval: 1e9 })
+  expect((await next.head(run!.id))?.seq).toBe(seq + 1)
+  expect((await next.head(later.id))?.seq).toBe(2)
+  await next.close()
+  expect(fsck(clone)).toBe('')
 })

@@ -38,7 +38,9 @@ export class FsRefs {
       const found = this.#refs.get(change.name)
       if (found !== change.from) throw new RefMoved(change, found)
     }
-    for (const { name, to } of changes) {
+    // A branch that has a unit says that all of the unit is there: what was recorded of it comes before, should this be cut off.
+    const isRun = ({ name }: RefChange): number => Number(name.startsWith(runPrefix))
+    for (const { name, to } of [...changes].sort((a, b) => isRun(a) - isRun(b))) {
       await this.#files.write(name, `${to}\n`)
       this.#refs.set(name, to)
     }

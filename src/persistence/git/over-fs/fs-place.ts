@@ -1,4 +1,5 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
+import { adoptRemotes } from '../adoption.ts'
 import { Archiver } from '../archiver.ts'
 import { readCommit } from '../branch.ts'
 import { checkBranches } from '../branch-names.ts'
@@ -6,7 +7,7 @@ import { foreign } from '../failures.ts'
 import { branchSeqs, catchUp, fill } from '../fill.ts'
 import { ownRef, runPrefix } from '../layout.ts'
 import type { Repository } from '../repository.ts'
-import { checkFormat, configText, readConfig } from '../repository-config.ts'
+import { checkFormat, configText, readConfig, safeguards, withSettings } from '../repository-config.ts'
 import { RepositoryStore } from '../repository-store.ts'
 import type { OpenPlace } from '../store.ts'
 import { type CallerFs, FsFiles } from './caller-fs.ts'
@@ -30,7 +31,8 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   const { files, bare } = await placeOf(fs, place)
   const { gitdir } = files
   if ((await files.text('HEAD')) === undefined) await init(files, bare, objectFormat)
-  const config = readConfig(gitdir, (await files.text('config')) ?? '')
+  const settings = (await files.text('config')) ?? ''
+  const config = readConfig(gitdir, settings)
   checkFormat({ gitdir, ...config }, objectFormat)
   if ((await files.text('shallow')) !== undefined) {
     throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
@@ -40,14 +42,17 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   // Before any of them is read: a commit of somebody else's work would be taken for a damaged one of ours.
   checkBranches(gitdir, objectFormat, refs.all().keys())
   const objects = new LooseObjects(fs, files, objectFormat)
-  const repository: Repository = { gitdir, refs, objects, shallow: new Set(), ...config }
+  const repository = { gitdir, refs, objects, shallow: new Set<string>(), ...config }
   const journal = new LoggedStore(new OperationLog(files), { location: gitdir, objectFormat })
   await journal.load()
   const branches = await loaded(repository, objects, journal)
   await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
+  const safe = withSettings(settings, safeguards)
+  if (safe !== undefined) await files.write('config', safe)
+  await adoptRemotes(journal, repository)
   const archiver = new Archiver(repository, fsDepot(files, refs, objects))
   await archiver.begin({ areOurs: true })
-  await catchUp(archiver, journal, branches)
+  await catchUp(archiver, journal, branchSeqs(repository))
   return { journal, archiver, sideRefs: false, close: () => journal.close() }
 }
 
@@ -60,11 +65,13 @@ async function loaded(
   const { refs } = repository
   let isAhead = false
   for (const [name, oid] of refs.all()) {
-    if (!name.startsWith(runPrefix)) continue
+    const own = ownRef(name)
+    if (own?.kind !== 'run') continue
+    const { id: run, local } = own
+    // A run that has a branch here is not looked for elsewhere.
+    if (!local && refs.get(runPrefix + run) !== undefined) continue
     await objects.load(oid, { history: false })
-    const run = name.slice(runPrefix.length)
-    const { seq } = readCommit(repository, run, oid)
-    if (((await journal.head(run))?.seq ?? -1) >= seq) continue
+    if (local && ((await journal.head(run))?.seq ?? -1) >= readCommit(repository, run, oid).seq) continue
     isAhead = true
     await objects.load(oid, { history: true })
   }
