@@ -4,15 +4,29 @@ const most = 4
 /** Long work that yields where others may have a turn. */
 export type Work<T> = Generator<void, T>
 
-/** Does long work, with a turn for others now and then: by the time it took, so that a busy process does not stretch it. */
+/** The turns that long work gives to others: by the time it took, so that a busy process does not stretch it. */
+export class Turns {
+  #since = performance.now()
+
+  /** Whether others have waited as long as they should. */
+  get areDue(): boolean {
+    return performance.now() - this.#since >= most
+  }
+
+  /** Resolves when others had their turn. */
+  async give(): Promise<void> {
+    await nextTurn()
+    this.#since = performance.now()
+  }
+}
+
+/** Does long work, with a turn for others now and then. */
 export async function inTurns<T>(work: Work<T>): Promise<T> {
-  let since = performance.now()
+  const turns = new Turns()
   for (;;) {
     const step = work.next()
     if (step.done) return step.value
-    if (performance.now() - since < most) continue
-    await nextTurn()
-    since = performance.now()
+    if (turns.areDue) await turns.give()
   }
 }
 

@@ -2,7 +2,7 @@ import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { machineCommit, runCommit, writeUnit } from '../../actors/identity/index.ts'
-import { nextTurn } from '../filesystem/turns.ts'
+import { Turns } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
 import { checkBranches } from './branch-names.ts'
 import { type CheckpointPiece, Checkpoints, type StateSource } from './checkpoint.ts'
@@ -31,8 +31,6 @@ interface Known extends BranchHead {
   readonly compared: boolean
 }
 
-/** After so many units others have a turn. */
-const turnEvery = 128
 /** A pack is closed when it is so long, in bytes. */
 const longestPack = 8 << 20
 
@@ -47,6 +45,7 @@ export class Archiver {
   readonly #mostKnown: number
   /** Of each run the revision that was taken: a listing is compared with it, and looks at no branch. */
   readonly #revisions = new IdTable()
+  readonly #turns = new Turns()
   /** Whether branches may be somebody else's work. */
   #doubts = false
   #drops = 0
@@ -103,7 +102,6 @@ export class Archiver {
         units = batch.slice(1)
       }
       if (units.length > 0) at = await this.#units(store, head, at, units)
-      if (batch.length >= turnEvery) await nextTurn()
     }
     if (at === undefined) throw badCommit(run, run, 'the store that is archived has not got its first unit')
     if (at.created === undefined) at = { ...at, created: await createdOf(store, head) }
@@ -221,6 +219,7 @@ export class Archiver {
       const content = { parent: oid, machine, unit, created: oid === run ? created : undefined }
       oid = writeUnit(format, content, this.#flush.object)
       seq = unit.seq
+      if (this.#turns.areDue) await this.#turns.give()
     }
     this.#flush.set(runPrefix + run, from.oid, oid)
     this.#flush.units(run, batch)

@@ -1,6 +1,6 @@
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
-import { nextTurn } from '../filesystem/turns.ts'
+import { nextTurn, Turns } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
 import { sourceFailure, writeFailure } from './failures.ts'
 import { RefMoved } from './ref-change.ts'
@@ -161,10 +161,10 @@ export class Follower {
     const { signal } = this.#stop
     let wrong: unknown
     const failed = new Map<string, XMachinesError>()
-    let looked = 0
+    const turns = new Turns()
     for await (const head of heads(signal)) {
       if (signal.aborted) break
-      if (++looked % 64 === 0) await nextTurn()
+      if (turns.areDue) await turns.give()
       if (archiver.isTaken(head)) continue
       const { drops } = archiver
       try {

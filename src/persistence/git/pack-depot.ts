@@ -1,3 +1,4 @@
+import { inTurns } from '../filesystem/turns.ts'
 import type { Depot } from './depot.ts'
 import type { GitFiles } from './files.ts'
 import { PackWriter } from './pack-writer.ts'
@@ -16,7 +17,7 @@ export function packDepot({ gitdir, objectFormat }: Repository, refs: Refs, file
     },
     batch: () => new PackWriter(objectFormat),
     async publish(batch, changes) {
-      const { release } = await publishPack(files, packs.folder, (batch as PackWriter).finish())
+      const { release } = await publishPack(files, packs.folder, await inTurns((batch as PackWriter).finish()))
       await refs.set(changes)
       await release()
     },

@@ -1,5 +1,6 @@
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { digest } from '../../actors/identity/index.ts'
+import type { Work } from '../filesystem/turns.ts'
 
 /*
  * An index of version 2: magic, version, 256 counts of ids by first byte, the ids in order, a checksum and an offset of
@@ -12,14 +13,17 @@ const idsAt = fanout + 256 * 4
 /** An index of a place, behind four bytes of an id, in a number that holds both exactly. */
 const places = 2 ** 21
 
+/** After so many entries it may be interrupted. */
+const turnEvery = 1024
+
 /** The index of a pack. @param ids as bytes, one behind the other; `sums`: of the entries; `pack`: the pack's hash */
-export function packIndex(
+export function* packIndex(
   format: ObjectFormat,
   ids: Buffer,
   offsets: readonly number[],
   sums: readonly number[],
   pack: string,
-): Uint8Array {
+): Work<Uint8Array> {
   const count = offsets.length
   const width = format === 'sha1' ? 20 : 32
   const far = offsets.reduce((far, offset) => far + (offset >= 2 ** 31 ? 1 : 0), 0)
@@ -27,11 +31,13 @@ export function packIndex(
   bytes.writeUInt32BE(magic, 0)
   bytes.writeUInt32BE(2, 4)
   const order = sorted(ids, width, count)
+  yield
   const counts = new Uint32Array(256)
   const sumsAt = idsAt + count * width
   const offsetsAt = sumsAt + count * 4
   let farAt = offsetsAt + count * 4
   for (let at = 0; at < count; at++) {
+    if (at % turnEvery === turnEvery - 1) yield
     const place = order[at]!
     const from = place * width
     const to = idsAt + at * width

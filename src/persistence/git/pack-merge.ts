@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { nextTurn } from '../filesystem/turns.ts'
+import { inTurns, nextTurn } from '../filesystem/turns.ts'
 import { IdTable } from './id-table.ts'
 import { idDelta, offsetDelta, type PackFile } from './pack-file.ts'
 import { packIndex } from './pack-index.ts'
@@ -84,7 +84,7 @@ export class PackMerge {
     const last = Buffer.concat(pieces)
     const name = hash.update(last).digest('hex')
     yield Buffer.concat([last, Buffer.from(name, 'hex')])
-    this.#result = { name, index: packIndex(this.#format, ids, offsets, sums, name) }
+    this.#result = { name, index: await inTurns(packIndex(this.#format, ids, offsets, sums, name)) }
   }
 
   /** What Git calls it, and its index, once all bytes were read. */

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { digest, type GitObject, type GitObjectType } from '../../actors/identity/index.ts'
+import type { GitObject, GitObjectType } from '../../actors/identity/index.ts'
+import type { Work } from '../filesystem/turns.ts'
 import { putHex } from './hex.ts'
 import { packIndex } from './pack-index.ts'
 import { putStored, storedRoom } from './stored-zlib.ts'
@@ -17,6 +19,8 @@ export interface Pack {
 const types: Readonly<Record<GitObjectType, number>> = { commit: 1, tree: 2, blob: 3 }
 const firstRoom = 1 << 20
 const headerLength = 12
+/** So many bytes are hashed before it may be interrupted. */
+const hashedAtOnce = 1 << 20
 
 /**
  * Makes a pack. Objects are stored and not compressed: events are small, and deflating them takes six times as long as all
@@ -58,15 +62,20 @@ export class PackWriter {
   }
 
   /** The pack. Nothing can be added afterwards. */
-  finish(): Pack {
+  *finish(): Work<Pack> {
     const bytes = this.#bytes
     bytes.write('PACK', 0, 'latin1')
     bytes.writeUInt32BE(2, 4)
     bytes.writeUInt32BE(this.objects, 8)
     this.#reserve(this.#idLength)
-    const name = digest(this.#format, this.#bytes.subarray(0, this.#end))
+    const hash = createHash(this.#format)
+    for (let from = 0; from < this.#end; from += hashedAtOnce) {
+      hash.update(this.#bytes.subarray(from, Math.min(this.#end, from + hashedAtOnce)))
+      yield
+    }
+    const name = hash.digest('hex')
     this.#end += this.#bytes.write(name, this.#end, 'hex')
-    const index = packIndex(this.#format, this.#idBytes, this.#offsets, this.#sums, name)
+    const index = yield* packIndex(this.#format, this.#idBytes, this.#offsets, this.#sums, name)
     return { name, pack: this.#bytes.subarray(0, this.#end), index, objects: this.objects }
   }
 

@@ -2,11 +2,14 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
+import { gitBlob } from '../../../src/actors/identity/index.ts'
+import { inTurns } from '../../../src/persistence/filesystem/turns.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
 import { Archiver } from '../../../src/persistence/git/archiver.ts'
 import { type FileContent, type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { type Archive, archive } from '../../../src/persistence/git/index.ts'
 import { packDepot } from '../../../src/persistence/git/pack-depot.ts'
+import { PackWriter } from '../../../src/persistence/git/pack-writer.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
@@ -116,6 +119,33 @@ test('a store that grows is followed without being asked, and never waits', asyn
   // Passes follow each other by themselves: this one is not the first.
   while (units < 60) ({ units } = await archived.caughtUp())
   expectWhole(gitdir, [run])
+})
+
+test('others have a turn in the middle of a long run, and of a pack, by the time that it took', async () => {
+  const store = memoryStore()
+  const run = await new TestRun('sha1').create(store, {}, 4000)
+  const head = (await store.head(run.id))!
+  const writer = await RepositoryWriter.open(place(), { bare: true, source: store })
+  const pack = new PackWriter('sha1')
+  for (let at = 0; at < 20_000; at++) pack.add(gitBlob('sha1', Buffer.from(`${at}`)))
+  // Each look at the clock is a millisecond: every few of them are as long as others should wait.
+  let now = performance.now()
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++)
+  const turns = async (work: Promise<unknown>): Promise<number> => {
+    let [count, isOver] = [0, false]
+    const next = (): void => {
+      count++
+      if (!isOver) setImmediate(next)
+    }
+    setImmediate(next)
+    await work
+    isOver = true
+    return count
+  }
+  expect(await turns(writer.archiver.take(store, head))).toBeGreaterThan(4000 / 8)
+  expect(await turns(inTurns(pack.finish()))).toBeGreaterThan(2)
+  clock.mockRestore()
+  await writer.close()
 })
 
 test('a run that moved long ago is looked up again, one that moved last is not; both go on, each unit once', async () => {

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ObjectFormat } from '../../../src/actors/contracts/unit.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../../src/actors/identity/index.ts'
+import { atOnce } from '../../../src/persistence/filesystem/turns.ts'
 import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { Objects } from '../../../src/persistence/git/objects.ts'
 import { PackWriter } from '../../../src/persistence/git/pack-writer.ts'
@@ -24,7 +25,7 @@ function repositoryWith(format: ObjectFormat, objects: readonly GitObject[]): st
   git(dir, 'init', '-q', '--bare', `--object-format=${format}`, '.')
   const writer = new PackWriter(format)
   for (const object of objects) writer.add(object)
-  const { name, pack, index } = writer.finish()
+  const { name, pack, index } = atOnce(writer.finish())
   mkdirSync(join(dir, 'objects/pack'), { recursive: true })
   writeFileSync(join(dir, `objects/pack/pack-${name}.pack`), pack)
   writeFileSync(join(dir, `objects/pack/pack-${name}.idx`), index)
@@ -127,7 +128,7 @@ describe.each(['sha1', 'sha256'] as const)('packs of %s that are merged', format
       objects.push(...own)
       const writer = new PackWriter(format)
       for (const object of [...own, ...objects.slice(-8, -5)]) writer.add(object)
-      const { name, pack, index } = writer.finish()
+      const { name, pack, index } = atOnce(writer.finish())
       writeFileSync(join(dir, `objects/pack/pack-${name}.pack`), pack)
       writeFileSync(join(dir, `objects/pack/pack-${name}.idx`), index)
     }

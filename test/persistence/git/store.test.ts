@@ -213,6 +213,40 @@ test('a unit whose append ended in doubt, and that is there at the next open, is
   expect(branch(gitdir, run)).toBe(last.id)
 })
 
+test('appends and readers do not wait for commits: the disk of the repository may stand still', async () => {
+  const gitdir = place()
+  let isStill = false
+  let stops = (): void => {}
+  let goOn = (): void => {}
+  const stopped = new Promise<void>(resolve => (stops = resolve))
+  const still = new Promise<void>(resolve => (goOn = resolve))
+  const files: GitFiles = {
+    ...systemFiles,
+    async write(...args) {
+      if (isStill) {
+        stops()
+        await still
+      }
+      await systemFiles.write(...args)
+    },
+  }
+  const settings = { gitdir, objectFormat: 'sha1', interval: 1, onWarning: () => {} } as const
+  const open = () => openFilePlace({ ...settings, bare: true, fsync: true, files })
+  const store = new GitStore({ ...settings, open })
+  await store.append([])
+  isStill = true
+  const run = await new TestRun('sha1').create(store)
+  await stopped
+  for (let round = 0; round < 50; round++) await run.goOn(store, 20)
+  expect((await store.head(run.id))?.seq).toBe(1000)
+  await showsHistory(store, run)
+  expect(gitTries(gitdir, 'rev-parse', `refs/heads/r/${run.id}`).code).toBe(128)
+  goOn()
+  await store.close()
+  expect(branch(gitdir, run)).toBe(headOf(run))
+  expect(fsck(gitdir)).toBe('')
+})
+
 /** A store whose steps on the repository the test may refuse. */
 function refusing(
   gitdir: string,
