@@ -63,6 +63,7 @@ async function replayRuns(
     throw usage('--inspect shows whole histories: of the other options, only --until goes with it.')
   const machines = await loadMachines(options.machine)
   if (await isLog(place)) {
+    if (options.namespace !== undefined) throw usage('--namespace is for stores: all runs of a log are in one.')
     return withLogStore(terminal, place, { machines, key: name }, async (store, refused) => {
       const code = await replayStore(terminal, store, machines, undefined, options)
       return refused > 0 ? 1 : code

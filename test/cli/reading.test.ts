@@ -277,6 +277,32 @@ describe('xmachines replay', () => {
     const one = await xmachines('replay', log, 'k0', '--machine', counter, '--json')
     expect(jsonLines(one.stdout)).toEqual(jsonLines(all.stdout).filter(({ key }) => key === 'k0'))
   })
+
+  it('starts no effect of a log; timers fall due in its time', async () => {
+    const lines = [1000, 1500, 3000].map(at => ({ key: 'k', at, event: { type: 'SEND' } }))
+    const { code, stdout, stderr } = await xmachines(
+      'replay',
+      space.log(lines),
+      '--machine',
+      'test/cli/machines/noisy.ts',
+      '--json',
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(jsonLines(stdout).map(({ value }) => value)).toEqual([
+      'idle',
+      'charging',
+      'charging',
+      'reminded',
+      'reminded',
+    ])
+  })
+
+  it('refuses a run that a log does not make', async () => {
+    const none = await xmachines('replay', log, 'nobody', '--machine', counter)
+    expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^RUN_UNKNOWN: .*'nobody'/m) })
+    const elsewhere = await xmachines('replay', log, '--machine', counter, '--namespace', 'small')
+    expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringMatching(/^USAGE_INVALID: --namespace/) })
+  })
 })
 
 describe('xmachines verify', () => {
