@@ -420,6 +420,8 @@ describe('xmachines diff and fork', () => {
     expect(jsonLines(forked.stdout)).toMatchObject([{ key: 'from-file', at: 0, seq: 1 }])
     const diff = await xmachines('diff', copy, run!.key, 'from-file', '--json')
     expect(jsonLines(diff.stdout)).toMatchObject([{ difference: { b: { seq: 1, events: [{ by: 7 }, { by: 8 }] } } }])
+    const again = await fork('--key', 'from-file', '--replace', event)
+    expect(again).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^RUN_EXISTS: .*--key/) })
     for (const [given, expected] of [
       [text, /^USAGE_INVALID: .*event\.txt holds no JSON/],
       [space.path('none.json'), /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: .*none\.json/],
@@ -429,6 +431,7 @@ describe('xmachines diff and fork', () => {
       expect(refused).toMatchObject({ code: 2, stdout: '' })
       expect(refused.stderr).toMatch(expected)
     }
+    expect((await fork('--key', 'refused', '--replace', '{"type":"xstate.stop"}')).stderr).toMatch(/^EVENT_RESERVED/)
     expect((await xmachines('diff', copy, run!.key, 'refused')).stderr).toMatch(/^RUN_UNKNOWN/)
   })
 
