@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { RunHead } from '../actors/contracts/store.ts'
 import { type Disagreement, firstDisagreement } from '../actors/replay/bisect.ts'
 import { nameOf } from './find-run.ts'
-import { loadMachines } from './load-machine.ts'
+import { loadMachines, machineIds } from './load-machine.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
@@ -30,12 +30,19 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
   const { signal } = terminal
   const machines = [await loadMachines([good]), await loadMachines([bad])] as const
   return withStore(terminal, location, { access: 'read' }, async store => {
+    const ids = new Set(machines.flatMap(machineIds))
     let runs = 0
+    let others = 0
     let differing = 0
     let first: { readonly head: RunHead; readonly found: Disagreement } | undefined
     for await (const head of store.list({ namespace, signal })) {
+      // Child runs, say: what another machine than theirs makes of them says nothing.
+      if (!ids.has(head.machineId)) {
+        others++
+        continue
+      }
       runs++
-      const found = await firstDisagreement(store.read(head.run, { signal }), ...machines)
+      const found = await firstDisagreement(store.read(head.run, { signal }), head.machine, ...machines)
       if (found === undefined) continue
       differing++
       if (first === undefined || found.at < first.found.at) first = { head, found }
@@ -46,8 +53,9 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
         : { same: false, runs, differing, key: first.head.key ?? null, ...first.found },
       () => (first === undefined ? undefined : disagreementText(first.head, first.found)),
     )
+    const out = others === 0 ? '' : ` ${counted(others, 'run')} of other machines left out.`
     terminal.say(
-      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.`,
+      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.${out}`,
     )
     return differing === 0 ? 0 : 1
   })

@@ -22,6 +22,11 @@ export async function loadMachines(references: readonly string[]): Promise<Machi
   return machines as unknown as Machines
 }
 
+/** What the machines are called, whichever their version. */
+export function machineIds(machines: Machines): readonly string[] {
+  return ([machines].flat() as readonly AnyMachine[]).map(machine => toDefinition(machine).machine.id)
+}
+
 async function loadOne(reference: string): Promise<readonly AnyMachine[]> {
   const { file, name } = await splitReference(reference)
   const exported = await importModule(file)

@@ -142,6 +142,15 @@ describe('xmachines bisect', () => {
     expect(stderr).toContain('both versions decide all alike')
   })
 
+  it('asks a version that would take the runs over, too, and not the one that it takes them from', async () => {
+    const migrated = 'test/cli/machines/counter-migrated.ts#migrated'
+    const { code, stdout } = await xmachines('bisect', store, '--good', counter, '--bad', migrated, '--json')
+    expect({ code, lines: jsonLines(stdout) }).toMatchObject({
+      code: 1,
+      lines: [{ differing: 5, good: { context: { count: 0 } }, bad: { context: { total: 0 } } }],
+    })
+  })
+
   it('shows a person both sides', async () => {
     const { stdout } = await xmachines('bisect', store, '--good', counter, '--bad', changed)
     expect(stdout).toMatch(/unit 1, .*: differs at \$\.context\.count\n {2}good {2}\{.*\n {2}bad {3}\{/)
@@ -376,6 +385,36 @@ describe('xmachines verify, of runs that would go over to another machine', () =
     // Decided with the machine that was given, it comes out otherwise.
     for (const line of jsonLines(unrelated.stdout))
       expect(line).toMatchObject({ ok: false, divergence: { kind: expect.any(String) } })
+  })
+})
+
+describe('a store that has runs of another machine, too', () => {
+  let mixed: string
+  beforeAll(async () => {
+    mixed = space.copy(store)
+    const lines = space.log([{ key: 'n', at: 5, event: { type: 'SEND' } }])
+    const noisy = 'test/cli/machines/noisy.ts'
+    expect(await xmachines('run', lines, '--machine', noisy, '--store', mixed, '--topic', 'noisy')).toMatchObject({
+      code: 0,
+    })
+  })
+
+  it('verify says that its machine is missing, not that it differs', async () => {
+    const { code, stdout } = await xmachines('verify', mixed, '--machine', counter, '--json')
+    expect(code).toBe(1)
+    expect(jsonLines(stdout).filter(({ ok }) => ok === false)).toMatchObject([
+      { key: 'n', error: { code: 'MACHINE_MISMATCH', message: expect.stringMatching(/belongs to machine noisy 1/) } },
+    ])
+  })
+
+  it('bisect and replay leave it out, and say so', async () => {
+    const changed = 'test/cli/machines/changed.ts'
+    const { stdout, stderr } = await xmachines('bisect', mixed, '--good', counter, '--bad', changed, '--json')
+    expect(jsonLines(stdout)).toMatchObject([{ runs: 5, differing: 5, at: expect.any(Number) }])
+    expect(stderr).toContain('1 run of other machines left out.')
+    const replayed = await xmachines('replay', mixed, '--machine', counter, '--json')
+    expect(jsonLines(replayed.stdout).filter(({ key }) => key === 'n')).toEqual([])
+    expect(replayed.stderr).toMatch(/^[0-9a-f]{12} \(noisy\/n\) is of noisy: left out\.$/m)
   })
 })
 

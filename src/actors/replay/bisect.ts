@@ -7,9 +7,10 @@ import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
 import { nameOfEffect } from '../machine/effect.ts'
 import { StateHash } from '../machine/state-hash.ts'
-import type { HistoryFold } from '../run/history.ts'
+import { HistoryFold } from '../run/history.ts'
+import { Lineage } from '../run/lineage.ts'
 import type { Machines } from '../run/types.ts'
-import { foldOf } from './replay.ts'
+import { programsOf } from '../run/versions.ts'
 
 /** The first unit of a history that two machines decide differently. */
 export interface Disagreement {
@@ -24,16 +25,21 @@ export interface Disagreement {
   readonly bad: JsonObject
 }
 
-/** Decides a history with two machines, side by side, until they disagree. */
+/**
+ * Decides a history with two machines, side by side, until they disagree.
+ *
+ * @param head the commit of the machine that the run is of at its end
+ */
 export async function firstDisagreement(
   units: ReadableStream<Unit>,
+  head: string,
   good: Machines,
   bad: Machines,
 ): Promise<Disagreement | undefined> {
   let sides: readonly [Side, Side] | undefined
   for await (const batch of batchesOf(units)) {
     for (const unit of batch) {
-      sides ??= [new Side(good, unit), new Side(bad, unit)]
+      sides ??= [new Side(good, unit, head), new Side(bad, unit, head)]
       const [one, other] = sides
       const [a, b] = [one.decide(unit), other.decide(unit)]
       if (a === b) continue
@@ -52,8 +58,14 @@ class Side {
   #decided: Decided | undefined
   #error: XMachinesError | undefined
 
-  constructor(machine: Machines, first: Unit) {
-    this.#fold = foldOf(machine, first)
+  constructor(machine: Machines, first: Unit, head: string) {
+    const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false)
+    // Of a run that is yet to go over to this version, the one before would decide all, and this one would never be asked.
+    const lineage = new Lineage(
+      programs,
+      programs.some(({ record }) => record.oid === head),
+    )
+    this.#fold = new HistoryFold(lineage, { fallback: programs[0] })
   }
 
   /** What the unit comes to, as text that is the same for the same. */
