@@ -86,6 +86,11 @@ describe('xmachines export', () => {
     expect(history(one)).toEqual(history(textOf(byRun(exported).get(run)!)))
     expect(lines[0]).toHaveProperty('machineRecord')
   })
+
+  it('prints the runs of a namespace', async () => {
+    expect((await xmachines('export', store, '--namespace', 'shop')).stdout).toBe(exported)
+    expect((await xmachines('export', store, '--namespace', 'elsewhere')).stdout).toBe('')
+  })
 })
 
 describe('xmachines import', () => {
