@@ -6,7 +6,7 @@ import { objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { showProgress } from './progress.ts'
-import { storeArgument } from './store-doors.ts'
+import { placeOf, storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
@@ -36,6 +36,7 @@ export function copyCommand(): Command {
 
 async function copy(terminal: Terminal, from: string, to: string, options: StoreCopyOptions): Promise<number> {
   const { source, follow: follows = false } = options
+  await checkTarget(from, to)
   if (follows && source === 'quiet') throw usage('--follow has nothing to follow where --source is quiet.')
   const stores: Store[] = []
   try {
@@ -57,6 +58,12 @@ async function copy(terminal: Terminal, from: string, to: string, options: Store
   } finally {
     for (const store of stores) await store.close()
   }
+}
+
+/** Of a store that is its own copy, all runs would be held: nobody would go on with them. @throws USAGE_INVALID */
+async function checkTarget(from: string, to: string): Promise<void> {
+  const [source, target] = await Promise.all([placeOf(from), placeOf(to)])
+  if (source === target) throw usage('A store cannot be copied into itself. Give another place for the copy.')
 }
 
 async function copyAsTold(
