@@ -149,6 +149,16 @@ describe('xmachines bisect', () => {
       code: 1,
       lines: [{ differing: 5, good: { context: { count: 0 } }, bad: { context: { total: 0 } } }],
     })
+    // Also where runs went over to one of the two: both decide all of them, or neither the past.
+    const copy = space.copy(store)
+    const more = space.log([{ key: 'k3', at: 9_000_000, event: { type: 'ADD', by: 1 } }])
+    const notes = ['--notes', space.path('notes')]
+    await xmachines('run', more, '--machine', migrated, '--store', copy, '--topic', 'small', ...notes)
+    const { stdout: listing } = await xmachines('runs', copy, '--json')
+    expect(jsonLines(listing).map(({ key, version }) => [key, version])).toContainEqual(['k3', '2'])
+    const renumbered = 'test/cli/machines/counter-migrated.ts#renumbered'
+    const same = await xmachines('bisect', copy, '--good', migrated, '--bad', renumbered, '--json')
+    expect({ code: same.code, lines: jsonLines(same.stdout) }).toEqual({ code: 0, lines: [{ same: true, runs: 5 }] })
   })
 
   it('shows a person both sides', async () => {

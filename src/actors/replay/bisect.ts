@@ -10,7 +10,7 @@ import { StateHash } from '../machine/state-hash.ts'
 import { HistoryFold } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import type { Machines } from '../run/types.ts'
-import { programsOf } from '../run/versions.ts'
+import { programsOf, type Versions } from '../run/versions.ts'
 
 /** The first unit of a history that two machines decide differently. */
 export interface Disagreement {
@@ -39,7 +39,7 @@ export async function firstDisagreement(
   let sides: readonly [Side, Side] | undefined
   for await (const batch of batchesOf(units)) {
     for (const unit of batch) {
-      sides ??= [new Side(good, unit, head), new Side(bad, unit, head)]
+      sides ??= sidesOf(unit, head, good, bad)
       const [one, other] = sides
       const [a, b] = [one.decide(unit), other.decide(unit)]
       if (a === b) continue
@@ -51,6 +51,17 @@ export async function firstDisagreement(
   return undefined
 }
 
+/**
+ * Where a run is yet to go over to one of the versions, the version before would decide its past and this one would never be asked:
+ * both then decide all of it, as if it had always been theirs.
+ */
+function sidesOf({ run }: Unit, head: string, good: Machines, bad: Machines): readonly [Side, Side] {
+  const format = run.length === 40 ? 'sha1' : 'sha256'
+  const both = [programsOf(good, format, false), programsOf(bad, format, false)] as const
+  const past = both.every(programs => programs.some(({ record }) => record.oid === head))
+  return [new Side(both[0], past), new Side(both[1], past)]
+}
+
 /** One of the machines, as far as it has come. */
 class Side {
   readonly #fold: HistoryFold
@@ -58,14 +69,8 @@ class Side {
   #decided: Decided | undefined
   #error: XMachinesError | undefined
 
-  constructor(machine: Machines, first: Unit, head: string) {
-    const programs = programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false)
-    // Of a run that is yet to go over to this version, the one before would decide all, and this one would never be asked.
-    const lineage = new Lineage(
-      programs,
-      programs.some(({ record }) => record.oid === head),
-    )
-    this.#fold = new HistoryFold(lineage, { fallback: programs[0] })
+  constructor(programs: Versions, past: boolean) {
+    this.#fold = new HistoryFold(new Lineage(programs, past), { fallback: programs[0] })
   }
 
   /** What the unit comes to, as text that is the same for the same. */
