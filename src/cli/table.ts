@@ -1,3 +1,4 @@
+import { displayWidth } from './display-width.ts'
 import type { Terminal } from './terminal.ts'
 
 /** How many rows are seen before the columns get their widths. */
@@ -25,12 +26,14 @@ export class Table {
   async end(): Promise<void> {
     const rows = this.#waiting
     this.#waiting = []
-    this.#widths ??= (rows[0]?.[1] ?? []).map((_, column) => Math.max(...rows.map(([, row]) => row[column]!.length)))
+    this.#widths ??= (rows[0]?.[1] ?? []).map((_, column) =>
+      Math.max(...rows.map(([, row]) => displayWidth(row[column]!))),
+    )
     const widths = this.#widths
     for (const [record, row] of rows) {
       await this.#terminal.print(record, () =>
         row
-          .map((cell, column) => cell.padEnd(widths[column]!))
+          .map((cell, column) => cell + ' '.repeat(Math.max(0, widths[column]! - displayWidth(cell))))
           .join('  ')
           .trimEnd(),
       )

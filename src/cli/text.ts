@@ -10,10 +10,10 @@ export function shortId(id: string): string {
   return id.slice(0, shownDigits)
 }
 
-/** Text from outside without what a terminal would obey. */
+/** Text from outside without what a terminal would obey: control characters, and what changes the direction of what follows. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, char => {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, char => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
 }

@@ -1,0 +1,42 @@
+import { describe, expect, it, vi } from 'vitest'
+import { displayWidth } from '../../src/cli/display-width.ts'
+import { Table } from '../../src/cli/table.ts'
+import { Terminal } from '../../src/cli/terminal.ts'
+import { printable } from '../../src/cli/text.ts'
+
+describe('a table', () => {
+  it('is aligned as a terminal shows it, whatever is in its cells', async () => {
+    const lines: string[] = []
+    const write = vi.spyOn(process.stdout, 'write').mockImplementation(((text: string, done: () => void) => {
+      lines.push(...text.split('\n').filter(line => line !== ''))
+      done()
+    }) as never)
+    try {
+      const terminal = new Terminal({ json: false, debug: false, signal: new AbortController().signal })
+      const table = new Table(terminal, ['KEY', 'STATE'])
+      for (const key of ['a', 'ключ', '日本語', 'ｆｕｌｌ', '👩‍👩‍👧', 'é', '🇩🇪 ✔️', 'zero\u200bwidth'])
+        await table.add({}, () => [key, 'idle'])
+      await table.end()
+      await terminal.flush()
+    } finally {
+      write.mockRestore()
+    }
+    expect(new Set(lines.slice(1).map(line => displayWidth(line.slice(0, line.indexOf('idle')))))).toEqual(
+      new Set([11]),
+    )
+  })
+
+  it.each([
+    ['abc', 3],
+    ['日本', 4],
+    ['👩‍👩‍👧', 2],
+    ['🇩🇪', 2],
+    ['e\u0301', 1],
+    ['\u200b', 0],
+    ['', 0],
+  ])('%j takes %i columns', (text, width) => expect(displayWidth(text)).toBe(width))
+})
+
+it('shows no text from outside that a terminal would obey', () => {
+  expect(printable('a\u001b[31mb\u202ec\u2066d\u200ee\n')).toBe('a\\u001b[31mb\\u202ec\\u2066d\\u200ee\\u000a')
+})
