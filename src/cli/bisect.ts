@@ -7,7 +7,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
-import { brief, counted, printable, shortId, timeText } from './text.ts'
+import { bothSides, counted, printable, shortId, timeText } from './text.ts'
 
 interface BisectOptions {
   readonly good: string
@@ -63,5 +63,6 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
 
 function disagreementText(head: RunHead, { seq, at, path, good, bad }: Disagreement): string {
   const place = `${shortId(head.run)} (${printable(nameOf(head))}): unit ${seq}, ${timeText(at)}: differs at ${path}`
-  return `${place}\n  good  ${brief(good, 400)}\n  bad   ${brief(bad, 400)}`
+  const [one, other] = bothSides(good, bad, 400)
+  return `${place}\n  good  ${one}\n  bad   ${other}`
 }

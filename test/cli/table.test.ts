@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { displayWidth } from '../../src/cli/display-width.ts'
 import { Table } from '../../src/cli/table.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
-import { printable } from '../../src/cli/text.ts'
+import { bothSides, printable } from '../../src/cli/text.ts'
 
 describe('a table', () => {
   it('is aligned as a terminal shows it, whatever is in its cells', async () => {
@@ -39,4 +39,10 @@ describe('a table', () => {
 
 it('shows no text from outside that a terminal would obey', () => {
   expect(printable('a\u001b[31mb\u202ec\u2066d\u200ee\n')).toBe('a\\u001b[31mb\\u202ec\\u2066d\\u200ee\\u000a')
+})
+
+it('shows of long values what is at the place that differs', () => {
+  const value = (last: number) => ({ long: 'x'.repeat(500), last })
+  expect(bothSides(value(1), value(2), 400)).toEqual(['$.last: 1', '$.last: 2'])
+  expect(bothSides({ last: 1 }, { last: 2 }, 400)).toEqual(['{"last":1}', '{"last":2}'])
 })

@@ -3,9 +3,8 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
-import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
-import { nameOfEffect } from '../machine/effect.ts'
+import { shownEffect, shownSystem } from '../machine/shown.ts'
 import { StateHash } from '../machine/state-hash.ts'
 import { HistoryFold } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
@@ -89,21 +88,9 @@ class Side {
   shown(): JsonObject {
     if (this.#error !== undefined) return { error: messageOf(this.#error) }
     const { state, outputs, effects } = this.#decided!
-    const { status, value, context, output } = state.snapshot
-    const { actors, timers, invocations } = state.table
-    const shown = {
-      status,
-      value,
-      context,
-      output,
-      outputs,
-      effects: effects.map(nameOfEffect),
-      children: Object.fromEntries(
-        [...actors].map(([ref, { status, context }]) => [pathOf(ref).join('/'), { status, context }]),
-      ),
-      timers: timers.values().map(({ id, due }) => ({ id, due })),
-      invocations: [...invocations.values()].map(({ path }) => path),
-    }
+    const { value, context } = state.snapshot
+    const { status, output, ...system } = shownSystem(state)
+    const shown = { status, value, context, output, outputs, effects: effects.map(shownEffect), ...system }
     return JSON.parse(JSON.stringify(shown)) as JsonObject & JsonValue
   }
 }
