@@ -67,8 +67,20 @@ function schemeOf(location: string): string | undefined {
   return /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
 }
 
-/** The path of a store that is kept in files. @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it */
+/**
+ * The path of a store that is kept in files.
+ *
+ * @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it; USAGE_INVALID for no path at all: mostly a variable
+ *   of the shell that is not set
+ */
 function pathOf(location: string): string | undefined {
+  const path = pathIn(location)
+  if (path === '')
+    throw new XMachinesError('USAGE_INVALID', `The location of the store is empty. Give ${storeArgument}.`)
+  return path
+}
+
+function pathIn(location: string): string | undefined {
   const scheme = schemeOf(location)
   if (scheme === undefined) {
     if (/^[^/\\]+@[^/\\]+:/.test(location) && !existsSync(location)) throw unsupported('ssh', 'ssh')

@@ -510,6 +510,8 @@ describe('wrong use', () => {
       [/^USAGE_INVALID: required option '--machine/, 'verify', store],
       [/^USAGE_INVALID: .*--until/, 'replay', store, '--machine', counter, '--until', 'soon'],
       [/^STORE_MISSING: /, 'runs', missing],
+      [/^USAGE_INVALID: The location of the store is empty/, 'runs', ''],
+      [/^USAGE_INVALID: The location of the store is empty/, 'run', log, '--machine', counter, '--store', 'git:'],
       [/^STORE_UNSUPPORTED: .*nosuch:/, 'runs', 'nosuch://user:secret@host/db'],
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
