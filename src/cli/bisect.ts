@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { RunHead } from '../actors/contracts/store.ts'
 import { type Disagreement, firstDisagreement } from '../actors/replay/bisect.ts'
 import { nameOf } from './find-run.ts'
-import { loadMachines, machineIds } from './load-machine.ts'
+import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
@@ -33,12 +33,14 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
     const ids = new Set(machines.flatMap(machineIds))
     let runs = 0
     let others = 0
+    const otherIds = new Set<string>()
     let differing = 0
     let first: { readonly head: RunHead; readonly found: Disagreement } | undefined
     for await (const head of store.list({ namespace, signal })) {
       // Child runs, say: what another machine than theirs makes of them says nothing.
       if (!ids.has(head.machineId)) {
         others++
+        otherIds.add(head.machineId)
         continue
       }
       runs++
@@ -47,6 +49,7 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
       differing++
       if (first === undefined || found.at < first.found.at) first = { head, found }
     }
+    if (runs === 0 && others > 0) throw noneIsOf([...ids], otherIds)
     await terminal.print(
       first === undefined
         ? { same: true, runs }

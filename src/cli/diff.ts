@@ -70,7 +70,7 @@ function whereText({ seq, kind, path }: Difference): string {
     case 'state':
       return `All ${counted(seq, 'unit')} are the same, and the states differ at ${path}.`
     default:
-      return `Unit ${seq}: ${kind}, at ${path}.`
+      return `Unit ${seq}: ${kind === 'at' ? 'its time' : kind}, at ${path}.`
   }
 }
 

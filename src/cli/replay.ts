@@ -11,7 +11,7 @@ import type { Machines, RunSnapshot } from '../actors/run/types.ts'
 import { breakpointAt } from './breakpoint.ts'
 import { withLogStore } from './event-log/log-store.ts'
 import { findRun, nameOf } from './find-run.ts'
-import { loadMachines, machineIds } from './load-machine.ts'
+import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
@@ -93,16 +93,20 @@ async function replayStore(
   const runs =
     name === undefined ? store.list({ namespace, signal }) : [await findRun(store, name, { namespace, signal })]
   const ids = new Set(machineIds(machines))
-  let code = 0
+  const others = new Set<string>()
+  let [code, shown] = [0, 0]
   for await (const head of runs) {
     // Of all runs, those of other machines (child runs, say) are left out; one that is named is decided with what was given.
     if (name === undefined && !ids.has(head.machineId)) {
+      others.add(head.machineId)
       terminal.say(`${shortId(head.run)} (${printable(nameOf(head))}) is of ${printable(head.machineId)}: left out.`)
       continue
     }
+    shown++
     if (options.inspect === true) await inspectRun(terminal, store, machines, head, options)
     else if (!(await replayRun(terminal, store, machines, head, options))) code = 1
   }
+  if (shown === 0 && others.size > 0) throw noneIsOf([...ids], others)
   return code
 }
 

@@ -399,11 +399,11 @@ describe('xmachines verify, of runs that would go over to another machine', () =
 })
 
 describe('a store that has runs of another machine, too', () => {
+  const noisy = 'test/cli/machines/noisy.ts'
   let mixed: string
   beforeAll(async () => {
     mixed = space.copy(store)
     const lines = space.log([{ key: 'n', at: 5, event: { type: 'SEND' } }])
-    const noisy = 'test/cli/machines/noisy.ts'
     expect(await xmachines('run', lines, '--machine', noisy, '--store', mixed, '--topic', 'noisy')).toMatchObject({
       code: 0,
     })
@@ -424,6 +424,13 @@ describe('a store that has runs of another machine, too', () => {
     expect(stderr).toContain('1 run of other machines left out.')
     const replayed = await xmachines('replay', mixed, '--machine', counter, '--json')
     expect(jsonLines(replayed.stdout).filter(({ key }) => key === 'n')).toEqual([])
+    for (const args of [
+      ['bisect', store, '--good', noisy, '--bad', noisy],
+      ['replay', store, '--machine', noisy],
+    ]) {
+      const { code, stderr } = await xmachines(...args)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^MACHINE_MISMATCH: .* noisy: .* counter\./m)])
+    }
     expect(replayed.stderr).toMatch(/^[0-9a-f]{12} \(noisy\/n\) is of noisy: left out\.$/m)
   })
 })
