@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander'
 import type { Store } from '../actors/contracts/store.ts'
+import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { type CopyProgress, type CopyReport, copyStore, StoreCopier } from '../actors/copy/copy-store.ts'
 import { follow } from './follow.ts'
-import { objectFormatOption } from './object-format-option.ts'
+import { checkObjectFormat, objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { showProgress } from './progress.ts'
@@ -11,6 +12,7 @@ import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
 interface StoreCopyOptions {
+  readonly objectFormat?: ObjectFormat
   readonly source: 'leave' | 'quiet' | 'fence'
   readonly follow?: boolean
 }
@@ -41,6 +43,7 @@ async function copy(terminal: Terminal, from: string, to: string, options: Store
   const stores: Store[] = []
   try {
     stores.push(await openStore(terminal, from, { access: source === 'leave' ? 'read' : 'write' }))
+    checkObjectFormat(options.objectFormat, stores[0]!.objectFormat)
     stores.push(await openStore(terminal, to, { access: 'create', objectFormat: stores[0]!.objectFormat }))
     const report = await copyAsTold(terminal, stores[0]!, stores[1]!, source, follows)
     for (const { run, error } of report.failed) {
