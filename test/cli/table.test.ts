@@ -4,26 +4,37 @@ import { Table } from '../../src/cli/table.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
 import { bothSides, printable } from '../../src/cli/text.ts'
 
+/** The lines of a table of keys and states. */
+async function linesOf(keys: readonly string[]): Promise<readonly string[]> {
+  const lines: string[] = []
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation(((text: string, done: () => void) => {
+    lines.push(...text.split('\n').filter(line => line !== ''))
+    done()
+  }) as never)
+  try {
+    const terminal = new Terminal({ json: false, debug: false, signal: new AbortController().signal })
+    const table = new Table(terminal, ['KEY', 'STATE'])
+    for (const key of keys) await table.add({}, () => [key, 'idle'])
+    await table.end()
+    await terminal.flush()
+  } finally {
+    write.mockRestore()
+  }
+  return lines
+}
+
+/** Where the second column stands, on a terminal. */
+const second = (line: string): number => displayWidth(line.slice(0, line.indexOf('idle')))
+
 describe('a table', () => {
   it('is aligned as a terminal shows it, whatever is in its cells', async () => {
-    const lines: string[] = []
-    const write = vi.spyOn(process.stdout, 'write').mockImplementation(((text: string, done: () => void) => {
-      lines.push(...text.split('\n').filter(line => line !== ''))
-      done()
-    }) as never)
-    try {
-      const terminal = new Terminal({ json: false, debug: false, signal: new AbortController().signal })
-      const table = new Table(terminal, ['KEY', 'STATE'])
-      for (const key of ['a', 'ключ', '日本語', 'ｆｕｌｌ', '👩‍👩‍👧', 'é', '🇩🇪 ✔️', 'zero\u200bwidth'])
-        await table.add({}, () => [key, 'idle'])
-      await table.end()
-      await terminal.flush()
-    } finally {
-      write.mockRestore()
-    }
-    expect(new Set(lines.slice(1).map(line => displayWidth(line.slice(0, line.indexOf('idle')))))).toEqual(
-      new Set([11]),
-    )
+    const lines = await linesOf(['a', 'ключ', '日本語', 'ｆｕｌｌ', '👩‍👩‍👧', 'é', '🇩🇪 ✔️', 'zero\u200bwidth'])
+    expect(new Set(lines.slice(1).map(second))).toEqual(new Set([11]))
+  })
+
+  it('is aligned anew from a wider row on, where it is long', async () => {
+    const lines = await linesOf(Array.from({ length: 300 }, (_, index) => (index === 200 ? 'much wider' : `${index}`)))
+    expect(lines.slice(1).map(second)).toEqual(Array.from({ length: 300 }, (_, index) => (index < 200 ? 5 : 12)))
   })
 
   it.each([
