@@ -153,7 +153,7 @@ export const errorCodes = {
   RUN_PARKED: {
     retryable: false,
     when: 'The run failed repeatedly for its own reason and stands parked.',
-    next: 'Mend the cause, then `xmachines unpark`.',
+    next: 'Mend the cause, then `xmachines unpark STORE RUN`. What was refused meanwhile is among the dead letters.',
   },
   REPLAY_DIVERGED: {
     retryable: false,

@@ -4,8 +4,8 @@ import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { storeArgument } from './store-doors.ts'
-import type { Terminal } from './terminal.ts'
+import { isFileStore, storeArgument } from './store-doors.ts'
+import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
 interface ArchiveOptions {
@@ -29,8 +29,11 @@ async function archiveStore(
   { follow = false }: ArchiveOptions,
 ): Promise<number> {
   const { signal } = terminal
+  const found = findGitdir(repository)
+  if (found === undefined && isFileStore(repository))
+    throw usage(`${repository} is a store of files. Give the repository a directory of its own.`)
+  const gitdir = found ?? repository
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const gitdir = findGitdir(repository) ?? repository
     const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
     try {
       await report(terminal, archived.gitdir, await archived.checkpoint())

@@ -2,12 +2,12 @@ import { Command } from 'commander'
 import type { RunHead } from '../actors/contracts/store.ts'
 import { type Disagreement, firstDisagreement } from '../actors/replay/bisect.ts'
 import { nameOf } from './find-run.ts'
-import { loadMachines } from './load-machine.ts'
+import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
-import { brief, counted, printable, shortId, timeText } from './text.ts'
+import { bothSides, counted, printable, shortId, timeText } from './text.ts'
 
 interface BisectOptions {
   readonly good: string
@@ -30,24 +30,35 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
   const { signal } = terminal
   const machines = [await loadMachines([good]), await loadMachines([bad])] as const
   return withStore(terminal, location, { access: 'read' }, async store => {
+    const ids = new Set(machines.flatMap(machineIds))
     let runs = 0
+    let others = 0
+    const otherIds = new Set<string>()
     let differing = 0
     let first: { readonly head: RunHead; readonly found: Disagreement } | undefined
     for await (const head of store.list({ namespace, signal })) {
+      // Child runs, say: what another machine than theirs makes of them says nothing.
+      if (!ids.has(head.machineId)) {
+        others++
+        otherIds.add(head.machineId)
+        continue
+      }
       runs++
-      const found = await firstDisagreement(store.read(head.run, { signal }), ...machines)
+      const found = await firstDisagreement(store.read(head.run, { signal }), head.machine, ...machines)
       if (found === undefined) continue
       differing++
       if (first === undefined || found.at < first.found.at) first = { head, found }
     }
+    if (runs === 0 && others > 0) throw noneIsOf([...ids], otherIds)
     await terminal.print(
       first === undefined
         ? { same: true, runs }
         : { same: false, runs, differing, key: first.head.key ?? null, ...first.found },
       () => (first === undefined ? undefined : disagreementText(first.head, first.found)),
     )
+    const out = others === 0 ? '' : ` ${counted(others, 'run')} of other machines left out.`
     terminal.say(
-      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.`,
+      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.${out}`,
     )
     return differing === 0 ? 0 : 1
   })
@@ -55,5 +66,6 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
 
 function disagreementText(head: RunHead, { seq, at, path, good, bad }: Disagreement): string {
   const place = `${shortId(head.run)} (${printable(nameOf(head))}): unit ${seq}, ${timeText(at)}: differs at ${path}`
-  return `${place}\n  good  ${brief(good, 400)}\n  bad   ${brief(bad, 400)}`
+  const [one, other] = bothSides(good, bad, 400)
+  return `${place}\n  good  ${one}\n  bad   ${other}`
 }

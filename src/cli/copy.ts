@@ -1,16 +1,18 @@
 import { Command, Option } from 'commander'
 import type { Store } from '../actors/contracts/store.ts'
+import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { type CopyProgress, type CopyReport, copyStore, StoreCopier } from '../actors/copy/copy-store.ts'
 import { follow } from './follow.ts'
-import { objectFormatOption } from './object-format-option.ts'
+import { checkObjectFormat, objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { showProgress } from './progress.ts'
-import { storeArgument } from './store-doors.ts'
+import { placeOf, storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
 interface StoreCopyOptions {
+  readonly objectFormat?: ObjectFormat
   readonly source: 'leave' | 'quiet' | 'fence'
   readonly follow?: boolean
 }
@@ -36,10 +38,12 @@ export function copyCommand(): Command {
 
 async function copy(terminal: Terminal, from: string, to: string, options: StoreCopyOptions): Promise<number> {
   const { source, follow: follows = false } = options
+  await checkTarget(from, to)
   if (follows && source === 'quiet') throw usage('--follow has nothing to follow where --source is quiet.')
   const stores: Store[] = []
   try {
     stores.push(await openStore(terminal, from, { access: source === 'leave' ? 'read' : 'write' }))
+    checkObjectFormat(options.objectFormat, stores[0]!.objectFormat)
     stores.push(await openStore(terminal, to, { access: 'create', objectFormat: stores[0]!.objectFormat }))
     const report = await copyAsTold(terminal, stores[0]!, stores[1]!, source, follows)
     for (const { run, error } of report.failed) {
@@ -57,6 +61,12 @@ async function copy(terminal: Terminal, from: string, to: string, options: Store
   } finally {
     for (const store of stores) await store.close()
   }
+}
+
+/** Of a store that is its own copy, all runs would be held: nobody would go on with them. @throws USAGE_INVALID */
+async function checkTarget(from: string, to: string): Promise<void> {
+  const [source, target] = await Promise.all([placeOf(from), placeOf(to)])
+  if (source === target) throw usage('A store cannot be copied into itself. Give another place for the copy.')
 }
 
 async function copyAsTold(

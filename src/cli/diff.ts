@@ -9,7 +9,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
-import { brief, counted, printable, shortId } from './text.ts'
+import { bothSides, brief, counted, printable, shortId } from './text.ts'
 import { unitLine } from './unit-line.ts'
 
 interface DiffOptions {
@@ -55,9 +55,8 @@ async function diffRuns(
     const [one, other] = heads.map(({ run, key = null, seq }) => ({ run, key, seq }))
     await terminal.print({ same: difference === undefined, a: one, b: other, difference: difference ?? null }, () => {
       if (difference === undefined) return `The same ${counted(heads[0].seq, 'unit')}, the same state.`
-      const sides = heads.map((head, side) => {
-        return `  ${shortId(head.run)} (${printable(nameOf(head))})  ${sideText(difference, side === 0 ? difference.a : difference.b)}`
-      })
+      const texts = sideTexts(difference)
+      const sides = heads.map((head, side) => `  ${shortId(head.run)} (${printable(nameOf(head))})  ${texts[side]}`)
       return [whereText(difference), ...sides].join('\n')
     })
     return difference === undefined ? 0 : 1
@@ -71,19 +70,24 @@ function whereText({ seq, kind, path }: Difference): string {
     case 'state':
       return `All ${counted(seq, 'unit')} are the same, and the states differ at ${path}.`
     default:
-      return `Unit ${seq}: ${kind}, at ${path}.`
+      return `Unit ${seq}: ${kind === 'at' ? 'its time' : kind}, at ${path}.`
   }
 }
 
-/** Of a side, what differs. */
-function sideText({ kind }: Difference, side: JsonValue): string {
-  if (side === null) return '(ended)'
+/** Of each side, what differs. */
+function sideTexts({ kind, a, b }: Difference): readonly [a: string, b: string] {
+  if (a === null) return ['(ended)', brief(partOf(kind, b), 400)]
+  if (b === null) return [brief(partOf(kind, a), 400), '(ended)']
+  return bothSides(partOf(kind, a), partOf(kind, b), 400)
+}
+
+function partOf(kind: Difference['kind'], side: JsonValue): JsonValue {
   const unit = side as {
     readonly [key: string]: JsonValue | undefined
     readonly creation?: { readonly [key: string]: JsonValue }
   }
-  const part = kind === 'end' ? unit.events : kind === 'state' ? side : (unit[kind] ?? unit.creation?.[kind] ?? null)
-  return brief(part, 400)
+  if (kind === 'end') return unit.events ?? null
+  return kind === 'state' ? side : (unit[kind] ?? unit.creation?.[kind] ?? null)
 }
 
 /** Walks both histories side by side. */

@@ -1,7 +1,14 @@
 import type { RunHead, Store } from '../actors/contracts/store.ts'
 
-/** The runs of a store by id, but every fork after the run it was forked from. Holds only forks that wait for theirs. */
-export async function* parentsFirst(store: Store, signal: AbortSignal): AsyncGenerator<RunHead, void, void> {
+/**
+ * The runs of a store, or of a namespace of it, by id, but every fork after the run it was forked from: a fork is in the namespace
+ * of its run. Holds only forks that wait for theirs.
+ */
+export async function* parentsFirst(
+  store: Store,
+  signal: AbortSignal,
+  namespace?: string,
+): AsyncGenerator<RunHead, void, void> {
   const waiting = new Map<string, RunHead[]>()
   const delayed = new Set<string>()
 
@@ -14,7 +21,7 @@ export async function* parentsFirst(store: Store, signal: AbortSignal): AsyncGen
     for (const fork of forks) yield* release(fork)
   }
 
-  for await (const head of store.list({ signal })) {
+  for await (const head of store.list({ namespace, signal })) {
     const parent = head.fork?.creation?.fork?.run
     if (parent === undefined || (parent < head.run && !delayed.has(parent))) {
       yield* release(head)

@@ -21,14 +21,15 @@ export function exportCommand(): Command {
     .description('print every unit as a line of JSON, which `import` reads')
     .argument('<store>', storeArgument)
     .option('--run <run>', 'only this run: a key, an id, or the beginning of an id')
-    .option('--namespace <name>', 'where to look for the key')
+    .option('--namespace <name>', 'only runs of this namespace')
     .action(perform(exportStore))
 }
 
 async function exportStore(terminal: Terminal, location: string, { run, namespace }: ExportOptions): Promise<number> {
   const { signal } = terminal
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const runs = run === undefined ? undefined : [await findRun(store, run, { namespace, signal })]
+    const runs =
+      run === undefined ? parentsFirst(store, signal, namespace) : [await findRun(store, run, { namespace, signal })]
     let [ended, lines] = [0, 0]
     for await (const line of exportLines(store, signal, runs)) {
       lines++

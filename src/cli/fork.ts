@@ -50,6 +50,8 @@ async function makeFork(terminal: Terminal, location: string, name: string, opti
   return withStore(terminal, location, { access: 'write' }, async store => {
     const head = await findRun(store, name, { namespace, signal })
     if (at > head.seq) throw usage(`--at is ${at}, and the last unit of run ${head.run} is ${head.seq}.`)
+    const pinned = key === undefined ? undefined : await store.find(head.namespace, key, { signal })
+    if (pinned !== undefined) throw keyTaken(head.namespace, key, pinned)
     let run: string
     if (machines === undefined) run = await forkUnknown(store, head, at, key)
     else {
@@ -122,14 +124,12 @@ function notForked(
     return new XMachinesError('LEASE_HELD', `'${outcome.owner}' holds the partition of run ${run}.`, {
       details: { ...outcome },
     })
-  const pinned = outcome.status === 'pinned' ? outcome.run : run
-  return new XMachinesError(
-    'RUN_EXISTS',
-    `The key '${key}' of ${namespace} is pinned to run ${pinned}. Give another one with --key.`,
-    {
-      details: { namespace, key, run: pinned },
-    },
-  )
+  return keyTaken(namespace, key, outcome.status === 'pinned' ? outcome.run : run)
+}
+
+function keyTaken(namespace: string, key: string | undefined, run: string): XMachinesError {
+  const text = `The key '${key}' of ${namespace} is pinned to run ${run}. Give another one with --key.`
+  return new XMachinesError('RUN_EXISTS', text, { details: { namespace, key, run } })
 }
 
 /** An event that is given as JSON, or in a file. What is no event is refused as from any other caller. */

@@ -10,7 +10,7 @@ import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
 import { exportLines } from './export.ts'
 import { invalid } from './import-refusals.ts'
 import { openInput } from './input.ts'
-import { objectFormatOption } from './object-format-option.ts'
+import { checkObjectFormat, objectFormatOption } from './object-format-option.ts'
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { type ImportOutcome, type ImportTarget, RunImport } from './run-import.ts'
@@ -45,7 +45,11 @@ async function importStore(
   let importer: Importer | undefined
   try {
     for await (const value of valuesOf(terminal, from)) {
-      importer ??= await Importer.open(terminal, location, formatOf(value) ?? options.objectFormat)
+      if (importer === undefined) {
+        const format = formatOf(value)
+        if (format !== undefined) checkObjectFormat(options.objectFormat, format)
+        importer = await Importer.open(terminal, location, format ?? options.objectFormat)
+      }
       await importer.take(value)
     }
     if (importer === undefined) return 0

@@ -5,6 +5,7 @@ import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { toDefinition } from '../actors/machine/definition.ts'
 import { isMachine } from '../actors/machine/xstate.ts'
 import type { AnyMachine, Machines } from '../actors/run/types.ts'
+import { printable } from './text.ts'
 
 /** Files that Node itself runs on every version. All else goes through a loader that knows TypeScript. */
 const native: ReadonlySet<string> = new Set(['.js', '.mjs', '.cjs'])
@@ -20,6 +21,18 @@ export async function loadMachines(references: readonly string[]): Promise<Machi
   for (const reference of references) machines.push(...(await loadOne(reference)))
   for (const machine of machines) toDefinition(machine) // what no run can hold is said before anything happens
   return machines as unknown as Machines
+}
+
+/** What the machines are called, whichever their version. */
+export function machineIds(machines: Machines): readonly string[] {
+  return ([machines].flat() as readonly AnyMachine[]).map(machine => toDefinition(machine).machine.id)
+}
+
+/** The error of a store whose runs are all of other machines. */
+export function noneIsOf(machines: readonly string[], others: ReadonlySet<string>): XMachinesError {
+  const [given, found] = [new Set(machines), others].map(ids => [...ids].map(printable).join(', '))
+  const text = `No run is of machine ${given}: all that there are, are of ${found}. Give the module that exports theirs.`
+  return new XMachinesError('MACHINE_MISMATCH', text, { details: { given: [...machines], found: [...others] } })
 }
 
 async function loadOne(reference: string): Promise<readonly AnyMachine[]> {

@@ -3,7 +3,7 @@ import type { Sent, Unit } from '../actors/contracts/unit.ts'
 import { outcomeOf, type PendingChanges, type PendingTimer } from '../actors/replay/pending-changes.ts'
 import { invocationKey } from '../actors/run/attempts.ts'
 import { ownerOf } from '../actors/run/owners.ts'
-import { durationText, printable } from './text.ts'
+import { brief, durationText, printable } from './text.ts'
 
 /** What `log` says of a unit beside what the unit itself says. Absent: there is nothing to say. */
 export interface LogNotes {
@@ -74,7 +74,27 @@ export function notesText(unit: Unit, { pending = [], timers, invocations }: Log
   for (const { key, attempts, owner } of pending)
     notes.push(`${pathText(key)} pending, attempt ${attempts}${owner === undefined ? '' : ` in process ${owner}`}`)
   for (const sent of unit.mail ?? []) notes.push(sentText(sent))
+  const why = failureOf(unit)
+  if (why !== undefined) notes.push(why)
   return printable(notes.join(', '))
+}
+
+/** Why an invocation, a mail or a child run failed, where the unit tells that. */
+function failureOf({ origin, events: [event] }: Unit): string | undefined {
+  if (event === undefined || !['effect', 'undelivered', 'child'].includes(origin.kind)) return undefined
+  const {
+    reason,
+    error = reason,
+    thrown,
+  } = event as {
+    readonly [name in 'reason' | 'error']?: {
+      readonly code?: unknown
+      readonly name?: string
+      readonly message: string
+    }
+  } & { readonly thrown?: unknown }
+  if (error !== undefined) return `${error.code ?? error.name}: ${error.message}`.slice(0, 200)
+  return thrown === undefined ? undefined : brief(thrown, 80)
 }
 
 function sentText(sent: Sent): string {

@@ -51,7 +51,7 @@ async function showLog(terminal: Terminal, location: string, name: string, optio
         const after = notes.since === undefined ? '' : durationText(notes.since)
         await table.add({ ...unitLine(unit), ...notes }, () => {
           return [
-            String(seq),
+            String(seq).padEnd(String(head.seq).length),
             timeText(at),
             after,
             originText(origin),

@@ -14,6 +14,7 @@ import { logCommand } from './log.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
 import { runsCommand } from './runs.ts'
+import { unparkCommand } from './unpark.ts'
 import { verifyCommand } from './verify.ts'
 
 const commands = [
@@ -29,6 +30,7 @@ const commands = [
   importCommand,
   copyCommand,
   archiveCommand,
+  unparkCommand,
   gitCommand,
   dlqCommand,
 ]

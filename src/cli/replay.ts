@@ -11,7 +11,7 @@ import type { Machines, RunSnapshot } from '../actors/run/types.ts'
 import { breakpointAt } from './breakpoint.ts'
 import { withLogStore } from './event-log/log-store.ts'
 import { findRun, nameOf } from './find-run.ts'
-import { loadMachines } from './load-machine.ts'
+import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
@@ -63,6 +63,7 @@ async function replayRuns(
     throw usage('--inspect shows whole histories: of the other options, only --until goes with it.')
   const machines = await loadMachines(options.machine)
   if (await isLog(place)) {
+    if (options.namespace !== undefined) throw usage('--namespace is for stores: all runs of a log are in one.')
     return withLogStore(terminal, place, { machines, key: name }, async (store, refused) => {
       const code = await replayStore(terminal, store, machines, undefined, options)
       return refused > 0 ? 1 : code
@@ -91,11 +92,21 @@ async function replayStore(
   const { namespace } = options
   const runs =
     name === undefined ? store.list({ namespace, signal }) : [await findRun(store, name, { namespace, signal })]
-  let code = 0
+  const ids = new Set(machineIds(machines))
+  const others = new Set<string>()
+  let [code, shown] = [0, 0]
   for await (const head of runs) {
+    // Of all runs, those of other machines (child runs, say) are left out; one that is named is decided with what was given.
+    if (name === undefined && !ids.has(head.machineId)) {
+      others.add(head.machineId)
+      terminal.say(`${shortId(head.run)} (${printable(nameOf(head))}) is of ${printable(head.machineId)}: left out.`)
+      continue
+    }
+    shown++
     if (options.inspect === true) await inspectRun(terminal, store, machines, head, options)
     else if (!(await replayRun(terminal, store, machines, head, options))) code = 1
   }
+  if (shown === 0 && others.size > 0) throw noneIsOf([...ids], others)
   return code
 }
 

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
@@ -22,9 +23,23 @@ export async function notesDirectory(location: string): Promise<string | undefin
   const path = pathOf(location)
   if (path === undefined) return undefined
   const { findGitdir } = await import('../persistence/git/repository.ts')
-  const gitdir = existsSync(join(path, segmentName(1))) ? undefined : findGitdir(path)
+  const gitdir = isFileStore(path) ? undefined : findGitdir(path)
   if (gitdir !== undefined) return join(gitdir, 'xmachines')
   return schemeOf(location) === 'git' ? join(path, 'xmachines') : resolve(path)
+}
+
+/** The same for every name of a place: where a path leads, or a URL as it is. */
+export async function placeOf(location: string): Promise<string> {
+  const path = pathOf(location)
+  if (path === undefined) return location
+  const { findGitdir } = await import('../persistence/git/repository.ts')
+  const place = (isFileStore(path) ? undefined : findGitdir(path)) ?? resolve(path)
+  return realpath(place).catch(() => place)
+}
+
+/** Whether a directory is a store of files. */
+export function isFileStore(path: string): boolean {
+  return existsSync(join(path, segmentName(1)))
 }
 
 /** What a location can be: for the help of commands. */
@@ -52,8 +67,20 @@ function schemeOf(location: string): string | undefined {
   return /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase()
 }
 
-/** The path of a store that is kept in files. @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it */
+/**
+ * The path of a store that is kept in files.
+ *
+ * @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it; USAGE_INVALID for no path at all: mostly a variable
+ *   of the shell that is not set
+ */
 function pathOf(location: string): string | undefined {
+  const path = pathIn(location)
+  if (path === '')
+    throw new XMachinesError('USAGE_INVALID', `The location of the store is empty. Give ${storeArgument}.`)
+  return path
+}
+
+function pathIn(location: string): string | undefined {
   const scheme = schemeOf(location)
   if (scheme === undefined) {
     if (/^[^/\\]+@[^/\\]+:/.test(location) && !existsSync(location)) throw unsupported('ssh', 'ssh')
@@ -82,7 +109,7 @@ const doors: Readonly<Record<string, (location: string) => Door>> = {
 /** A path is a repository if one is there and no store of files, which may itself be kept in one. */
 function pathDoor(path: string): Door {
   return async settings => {
-    if (!existsSync(join(path, segmentName(1)))) {
+    if (!isFileStore(path)) {
       const { findGitdir } = await import('../persistence/git/repository.ts')
       if (findGitdir(path) !== undefined) return gitDoor(path)(settings)
     }

@@ -1,12 +1,13 @@
+import { displayWidth } from './display-width.ts'
 import type { Terminal } from './terminal.ts'
 
 /** How many rows are seen before the columns get their widths. */
 const seenRows = 100
 
-/** Rows in columns, as many as there are: the first hundred decide the widths. */
+/** Rows in columns, as many as there are: the first hundred decide the widths, and a later row that is wider those from there on. */
 export class Table {
   readonly #terminal: Terminal
-  #widths: readonly number[] | undefined
+  #widths: number[] | undefined
   #waiting: (readonly [record: unknown, row: readonly string[]])[] = []
 
   constructor(terminal: Terminal, headings: readonly string[]) {
@@ -25,12 +26,13 @@ export class Table {
   async end(): Promise<void> {
     const rows = this.#waiting
     this.#waiting = []
-    this.#widths ??= (rows[0]?.[1] ?? []).map((_, column) => Math.max(...rows.map(([, row]) => row[column]!.length)))
-    const widths = this.#widths
+    const widths = (this.#widths ??= (rows[0]?.[1] ?? []).map(() => 0))
+    for (const [, row] of rows)
+      for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column]!, displayWidth(cell))
     for (const [record, row] of rows) {
       await this.#terminal.print(record, () =>
         row
-          .map((cell, column) => cell.padEnd(widths[column]!))
+          .map((cell, column) => cell + ' '.repeat(widths[column]! - displayWidth(cell)))
           .join('  ')
           .trimEnd(),
       )

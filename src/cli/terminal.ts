@@ -57,7 +57,9 @@ export class Terminal {
 
   /** Says what went wrong, as `CODE: text`. */
   fail(thrown: unknown): void {
-    this.say(`${codeOf(thrown)}: ${printable(messageOf(thrown))}`)
+    const [code, text] = [codeOf(thrown), printable(messageOf(thrown))]
+    // Errors of the system begin with their code.
+    this.say(text.startsWith(`${code}: `) ? text : `${code}: ${text}`)
     if (this.#debug && thrown instanceof Error) {
       this.say(thrown.stack ?? '')
       if (thrown.cause !== undefined)

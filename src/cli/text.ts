@@ -1,5 +1,6 @@
+import type { JsonValue } from '../actors/contracts/json.ts'
 import type { Origin, Unit } from '../actors/contracts/unit.ts'
-import type { JsonDifference } from '../actors/json/differences.ts'
+import { differences, type JsonDifference } from '../actors/json/differences.ts'
 import type { Divergence } from '../actors/run/divergence.ts'
 
 /** How much of an id is shown to a person. */
@@ -10,10 +11,10 @@ export function shortId(id: string): string {
   return id.slice(0, shownDigits)
 }
 
-/** Text from outside without what a terminal would obey. */
+/** Text from outside without what a terminal would obey: control characters, and what changes the direction of what follows. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, char => {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, char => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
 }
@@ -22,6 +23,16 @@ export function printable(text: string): string {
 export function brief(value: unknown, most = 160): string {
   const text = printable(JSON.stringify(value) ?? 'nothing')
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
+}
+
+/** Two values that differ, on one line each: where they are long, only what is at the first place that differs. */
+export function bothSides(a: JsonValue, b: JsonValue, most: number): readonly [a: string, b: string] {
+  const whole = [brief(a, most), brief(b, most)] as const
+  if (!whole.some(text => text.length === most)) return whole
+  const [first] = differences(a, b, '$')
+  if (first === undefined || first.path === '$') return whole
+  const { path, before, after } = first
+  return [`${printable(path)}: ${brief(before, most)}`, `${printable(path)}: ${brief(after, most)}`]
 }
 
 /** A time as people and computers read it. */
@@ -88,7 +99,8 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 /** What differs, with both sides on lines of their own. */
 export function divergenceText({ kind, path, expected, actual }: Divergence, indent = ''): string {
   const what = kind === 'missing' ? 'nothing was recorded' : `${kind} ${kind === 'state' ? 'differs' : 'differ'}`
-  return `${what} at ${path}\n${indent}  recorded  ${brief(expected)}\n${indent}  decided   ${brief(actual)}`
+  const [recorded, decided] = bothSides(expected, actual, 160)
+  return `${what} at ${path}\n${indent}  recorded  ${recorded}\n${indent}  decided   ${decided}`
 }
 
 /** A change of a value at its path. */

@@ -145,7 +145,7 @@ async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sum
       () => {
         const name = `${shortId(run)} (${printable(nameOf({ namespace, key: key ?? undefined }))})`
         if (divergence !== undefined) return `${name}: unit ${divergence.seq}: ${divergenceText(divergence)}`
-        return error === undefined ? undefined : `${name}: ${error.code}: ${error.message}`
+        return error === undefined ? undefined : `${name}: ${error.code}: ${printable(error.message)}`
       },
     )
   }

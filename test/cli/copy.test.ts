@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ended, jsonLines, start, xmachines } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
@@ -44,6 +45,16 @@ describe('xmachines copy', () => {
     const [source, target] = [space.copy(store), space.path('target')]
     expect((await xmachines('copy', source, target, '--source', 'fence', '--follow')).code).toBe(0)
     expect((await xmachines('export', target)).stdout).toBe(exported)
+  })
+
+  it('refuses a store as its own copy, under whatever name, and changes nothing', async () => {
+    const link = space.path('link')
+    symlinkSync(store, link)
+    for (const same of [store, `file:${store}`, `${store}/.`, link]) {
+      const { code, stderr } = await xmachines('copy', store, same)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: .* into itself/)])
+    }
+    expect((await xmachines('export', store)).stdout).toBe(exported)
   })
 
   it('follows until it is interrupted', async () => {

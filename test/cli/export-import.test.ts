@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { jsonLines, xmachines, xmachinesReading } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
@@ -85,6 +86,11 @@ describe('xmachines export', () => {
     const [[run, lines]] = [...byRun(one)] as [[string, Line[]]]
     expect(history(one)).toEqual(history(textOf(byRun(exported).get(run)!)))
     expect(lines[0]).toHaveProperty('machineRecord')
+  })
+
+  it('prints the runs of a namespace', async () => {
+    expect((await xmachines('export', store, '--namespace', 'shop')).stdout).toBe(exported)
+    expect((await xmachines('export', store, '--namespace', 'elsewhere')).stdout).toBe('')
   })
 })
 
@@ -215,5 +221,14 @@ describe('xmachines import', () => {
     expect(await importInto(target, text)).toMatchObject({ code: 0 })
     expect(history((await xmachines('export', target)).stdout)).toEqual(history(text))
     expect((await importInto(space.copy(store), text)).stderr).toMatch(/^OBJECT_FORMAT_MISMATCH: /)
+    // What is asked for and cannot be had is refused, and nothing is made.
+    const none = space.path('none')
+    const other = ['--object-format', 'sha1']
+    for (const ended of [
+      await xmachinesReading(text, 'import', none, ...other),
+      await xmachines('copy', sha256, none, ...other),
+    ])
+      expect(ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/^OBJECT_FORMAT_MISMATCH: .*sha256/) })
+    expect(existsSync(none)).toBe(false)
   })
 })

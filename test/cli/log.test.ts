@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { openRun } from 'xmachines'
+import { openRun, tell } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
-import { createMachine } from 'xstate'
+import { createMachine, fromPromise, setup } from 'xstate'
 import { durationText } from '../../src/cli/text.ts'
 import { TestRun } from '../../src/testing/store-conformance/test-run.ts'
 import { jsonLines, xmachines } from './command.ts'
@@ -105,6 +105,27 @@ describe('xmachines log', () => {
   it('shows where mail came from', async () => {
     const { stdout } = await xmachines('log', store, 'a-1')
     expect(stdout).toMatch(new RegExp(`mail ${run.slice(0, 12)}/2 +CHARGED\n`))
+  })
+
+  it('shows why something failed', async () => {
+    const files = fileStore(space.path('failing'))
+    const failing = setup({
+      actors: { charge: fromPromise(() => Promise.reject(new TypeError('no money'))) },
+    }).createMachine({
+      id: 'failing',
+      initial: 'charging',
+      states: {
+        charging: { invoke: { src: 'charge', onError: 'told' } },
+        told: { entry: tell({ machine: 'account', key: 'none' }, { type: 'CHARGE' }) },
+      },
+    })
+    const handle = await openRun(failing, { store: files, key: 'f-1' })
+    for await (const { seq } of handle.snapshot) if (seq === 2) break
+    await handle.close()
+    await files.close()
+    const { stdout } = await xmachines('log', files.location, 'f-1')
+    expect(stdout).toMatch(/ xmachines\.reject .*TypeError: no money$/m)
+    expect(stdout).toMatch(/ xmachines\.undelivered .*RUN_UNKNOWN: .*account\/none/m)
   })
 
   it('names a machine that cannot decide the history', async () => {

@@ -142,6 +142,25 @@ describe('xmachines bisect', () => {
     expect(stderr).toContain('both versions decide all alike')
   })
 
+  it('asks a version that would take the runs over, too, and not the one that it takes them from', async () => {
+    const migrated = 'test/cli/machines/counter-migrated.ts#migrated'
+    const { code, stdout } = await xmachines('bisect', store, '--good', counter, '--bad', migrated, '--json')
+    expect({ code, lines: jsonLines(stdout) }).toMatchObject({
+      code: 1,
+      lines: [{ differing: 5, good: { context: { count: 0 } }, bad: { context: { total: 0 } } }],
+    })
+    // Also where runs went over to one of the two: both decide all of them, or neither the past.
+    const copy = space.copy(store)
+    const more = space.log([{ key: 'k3', at: 9_000_000, event: { type: 'ADD', by: 1 } }])
+    const notes = ['--notes', space.path('notes')]
+    await xmachines('run', more, '--machine', migrated, '--store', copy, '--topic', 'small', ...notes)
+    const { stdout: listing } = await xmachines('runs', copy, '--json')
+    expect(jsonLines(listing).map(({ key, version }) => [key, version])).toContainEqual(['k3', '2'])
+    const renumbered = 'test/cli/machines/counter-migrated.ts#renumbered'
+    const same = await xmachines('bisect', copy, '--good', migrated, '--bad', renumbered, '--json')
+    expect({ code: same.code, lines: jsonLines(same.stdout) }).toEqual({ code: 0, lines: [{ same: true, runs: 5 }] })
+  })
+
   it('shows a person both sides', async () => {
     const { stdout } = await xmachines('bisect', store, '--good', counter, '--bad', changed)
     expect(stdout).toMatch(/unit 1, .*: differs at \$\.context\.count\n {2}good {2}\{.*\n {2}bad {3}\{/)
@@ -277,6 +296,32 @@ describe('xmachines replay', () => {
     const one = await xmachines('replay', log, 'k0', '--machine', counter, '--json')
     expect(jsonLines(one.stdout)).toEqual(jsonLines(all.stdout).filter(({ key }) => key === 'k0'))
   })
+
+  it('starts no effect of a log; timers fall due in its time', async () => {
+    const lines = [1000, 1500, 3000].map(at => ({ key: 'k', at, event: { type: 'SEND' } }))
+    const { code, stdout, stderr } = await xmachines(
+      'replay',
+      space.log(lines),
+      '--machine',
+      'test/cli/machines/noisy.ts',
+      '--json',
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(jsonLines(stdout).map(({ value }) => value)).toEqual([
+      'idle',
+      'charging',
+      'charging',
+      'reminded',
+      'reminded',
+    ])
+  })
+
+  it('refuses a run that a log does not make', async () => {
+    const none = await xmachines('replay', log, 'nobody', '--machine', counter)
+    expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^RUN_UNKNOWN: .*'nobody'/m) })
+    const elsewhere = await xmachines('replay', log, '--machine', counter, '--namespace', 'small')
+    expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringMatching(/^USAGE_INVALID: --namespace/) })
+  })
 })
 
 describe('xmachines verify', () => {
@@ -353,6 +398,43 @@ describe('xmachines verify, of runs that would go over to another machine', () =
   })
 })
 
+describe('a store that has runs of another machine, too', () => {
+  const noisy = 'test/cli/machines/noisy.ts'
+  let mixed: string
+  beforeAll(async () => {
+    mixed = space.copy(store)
+    const lines = space.log([{ key: 'n', at: 5, event: { type: 'SEND' } }])
+    expect(await xmachines('run', lines, '--machine', noisy, '--store', mixed, '--topic', 'noisy')).toMatchObject({
+      code: 0,
+    })
+  })
+
+  it('verify says that its machine is missing, not that it differs', async () => {
+    const { code, stdout } = await xmachines('verify', mixed, '--machine', counter, '--json')
+    expect(code).toBe(1)
+    expect(jsonLines(stdout).filter(({ ok }) => ok === false)).toMatchObject([
+      { key: 'n', error: { code: 'MACHINE_MISMATCH', message: expect.stringMatching(/belongs to machine noisy 1/) } },
+    ])
+  })
+
+  it('bisect and replay leave it out, and say so', async () => {
+    const changed = 'test/cli/machines/changed.ts'
+    const { stdout, stderr } = await xmachines('bisect', mixed, '--good', counter, '--bad', changed, '--json')
+    expect(jsonLines(stdout)).toMatchObject([{ runs: 5, differing: 5, at: expect.any(Number) }])
+    expect(stderr).toContain('1 run of other machines left out.')
+    const replayed = await xmachines('replay', mixed, '--machine', counter, '--json')
+    expect(jsonLines(replayed.stdout).filter(({ key }) => key === 'n')).toEqual([])
+    for (const args of [
+      ['bisect', store, '--good', noisy, '--bad', noisy],
+      ['replay', store, '--machine', noisy],
+    ]) {
+      const { code, stderr } = await xmachines(...args)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^MACHINE_MISMATCH: .* noisy: .* counter\./m)])
+    }
+    expect(replayed.stderr).toMatch(/^[0-9a-f]{12} \(noisy\/n\) is of noisy: left out\.$/m)
+  })
+})
+
 describe('xmachines diff and fork', () => {
   it('shows where a fork goes another way', async () => {
     const copy = space.copy(store)
@@ -394,6 +476,8 @@ describe('xmachines diff and fork', () => {
     expect(jsonLines(forked.stdout)).toMatchObject([{ key: 'from-file', at: 0, seq: 1 }])
     const diff = await xmachines('diff', copy, run!.key, 'from-file', '--json')
     expect(jsonLines(diff.stdout)).toMatchObject([{ difference: { b: { seq: 1, events: [{ by: 7 }, { by: 8 }] } } }])
+    const again = await fork('--key', 'from-file', '--replace', event)
+    expect(again).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^RUN_EXISTS: .*--key/) })
     for (const [given, expected] of [
       [text, /^USAGE_INVALID: .*event\.txt holds no JSON/],
       [space.path('none.json'), /^USAGE_INVALID: --replace is neither JSON nor a file that can be read: .*none\.json/],
@@ -403,6 +487,7 @@ describe('xmachines diff and fork', () => {
       expect(refused).toMatchObject({ code: 2, stdout: '' })
       expect(refused.stderr).toMatch(expected)
     }
+    expect((await fork('--key', 'refused', '--replace', '{"type":"xstate.stop"}')).stderr).toMatch(/^EVENT_RESERVED/)
     expect((await xmachines('diff', copy, run!.key, 'refused')).stderr).toMatch(/^RUN_UNKNOWN/)
   })
 
@@ -432,6 +517,8 @@ describe('wrong use', () => {
       [/^USAGE_INVALID: required option '--machine/, 'verify', store],
       [/^USAGE_INVALID: .*--until/, 'replay', store, '--machine', counter, '--until', 'soon'],
       [/^STORE_MISSING: /, 'runs', missing],
+      [/^USAGE_INVALID: The location of the store is empty/, 'runs', ''],
+      [/^USAGE_INVALID: The location of the store is empty/, 'run', log, '--machine', counter, '--store', 'git:'],
       [/^STORE_UNSUPPORTED: .*nosuch:/, 'runs', 'nosuch://user:secret@host/db'],
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -52,6 +52,11 @@ describe('xmachines archive', () => {
   it('says what is wrong with a place', async () => {
     const { code, stderr } = await xmachines('archive', space.path('nothing'), repository)
     expect([code, stderr]).toEqual([2, expect.stringContaining('STORE_MISSING')])
+    // A repository in the midst of a store's files.
+    const before = readdirSync(store)
+    const within = await xmachines('archive', store, store)
+    expect([within.code, within.stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: .* is a store of files/)])
+    expect(readdirSync(store)).toEqual(before)
   })
 })
 

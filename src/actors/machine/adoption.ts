@@ -13,6 +13,8 @@ import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource
  * @throws `SNAPSHOT_INVALID` when it is not one of this machine
  */
 export function adoptSnapshot(draft: Draft, persisted: JsonValue): void {
+  if ((persisted as JsonObject | null)?.status === 'error')
+    throw invalid('$.status', 'its actor ended with an error, and nothing goes on from there')
   for (const ref of restoreActors(draft, persisted)) {
     const snapshot = draft.snapshotOf(ref) as LiveMachineSnapshot
     if (snapshot.status !== 'active') continue
@@ -44,7 +46,10 @@ export function restoreActors(draft: Draft, persisted: JsonValue): readonly Acto
 /** What XState would pass over in silence, or find out later: a child whose logic the machine has not got. */
 function checkActor(ref: ActorRef, persisted: JsonValue, path: string): void {
   if (typeof persisted !== 'object' || persisted === null || Array.isArray(persisted))
-    throw invalid(path, `it is ${persisted === null ? 'null' : typeof persisted}, not an object`)
+    throw invalid(
+      path,
+      `it is ${Array.isArray(persisted) ? 'an array' : persisted === null ? 'null' : typeof persisted}, not an object`,
+    )
   checkMachine(ref.behaviour, persisted as JsonObject, path)
 }
 

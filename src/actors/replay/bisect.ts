@@ -3,13 +3,13 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
-import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
-import { nameOfEffect } from '../machine/effect.ts'
+import { shownEffect, shownSystem } from '../machine/shown.ts'
 import { StateHash } from '../machine/state-hash.ts'
-import type { HistoryFold } from '../run/history.ts'
+import { HistoryFold } from '../run/history.ts'
+import { Lineage } from '../run/lineage.ts'
 import type { Machines } from '../run/types.ts'
-import { foldOf } from './replay.ts'
+import { programsOf, type Versions } from '../run/versions.ts'
 
 /** The first unit of a history that two machines decide differently. */
 export interface Disagreement {
@@ -24,16 +24,21 @@ export interface Disagreement {
   readonly bad: JsonObject
 }
 
-/** Decides a history with two machines, side by side, until they disagree. */
+/**
+ * Decides a history with two machines, side by side, until they disagree.
+ *
+ * @param head the commit of the machine that the run is of at its end
+ */
 export async function firstDisagreement(
   units: ReadableStream<Unit>,
+  head: string,
   good: Machines,
   bad: Machines,
 ): Promise<Disagreement | undefined> {
   let sides: readonly [Side, Side] | undefined
   for await (const batch of batchesOf(units)) {
     for (const unit of batch) {
-      sides ??= [new Side(good, unit), new Side(bad, unit)]
+      sides ??= sidesOf(unit, head, good, bad)
       const [one, other] = sides
       const [a, b] = [one.decide(unit), other.decide(unit)]
       if (a === b) continue
@@ -45,6 +50,17 @@ export async function firstDisagreement(
   return undefined
 }
 
+/**
+ * Where a run is yet to go over to one of the versions, the version before would decide its past and this one would never be asked:
+ * both then decide all of it, as if it had always been theirs.
+ */
+function sidesOf({ run }: Unit, head: string, good: Machines, bad: Machines): readonly [Side, Side] {
+  const format = run.length === 40 ? 'sha1' : 'sha256'
+  const both = [programsOf(good, format, false), programsOf(bad, format, false)] as const
+  const past = both.every(programs => programs.some(({ record }) => record.oid === head))
+  return [new Side(both[0], past), new Side(both[1], past)]
+}
+
 /** One of the machines, as far as it has come. */
 class Side {
   readonly #fold: HistoryFold
@@ -52,8 +68,8 @@ class Side {
   #decided: Decided | undefined
   #error: XMachinesError | undefined
 
-  constructor(machine: Machines, first: Unit) {
-    this.#fold = foldOf(machine, first)
+  constructor(programs: Versions, past: boolean) {
+    this.#fold = new HistoryFold(new Lineage(programs, past), { fallback: programs[0] })
   }
 
   /** What the unit comes to, as text that is the same for the same. */
@@ -72,21 +88,9 @@ class Side {
   shown(): JsonObject {
     if (this.#error !== undefined) return { error: messageOf(this.#error) }
     const { state, outputs, effects } = this.#decided!
-    const { status, value, context, output } = state.snapshot
-    const { actors, timers, invocations } = state.table
-    const shown = {
-      status,
-      value,
-      context,
-      output,
-      outputs,
-      effects: effects.map(nameOfEffect),
-      children: Object.fromEntries(
-        [...actors].map(([ref, { status, context }]) => [pathOf(ref).join('/'), { status, context }]),
-      ),
-      timers: timers.values().map(({ id, due }) => ({ id, due })),
-      invocations: [...invocations.values()].map(({ path }) => path),
-    }
+    const { value, context } = state.snapshot
+    const { status, output, ...system } = shownSystem(state)
+    const shown = { status, value, context, output, outputs, effects: effects.map(shownEffect), ...system }
     return JSON.parse(JSON.stringify(shown)) as JsonObject & JsonValue
   }
 }

@@ -8,6 +8,7 @@ import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold, learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
+import { refused } from '../run/mismatch.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
 import { programsOf } from '../run/versions.ts'
 import { decideAgain } from './replay.ts'
@@ -63,6 +64,10 @@ export async function verifyRecorded(
       await decideMigration(store, head, lineage, head.at)
       return { run, units: head.seq, migratesTo: definition.version }
     }
+    if (!isOfGiven(head, lineage)) {
+      await lineage.learn(store, head.machine, undefined)
+      throw refused(head, lineage)
+    }
     const fold = new HistoryFold(lineage, { fallback: lineage.programs[0] })
     // By batches: a step of `replay` is awaited, which costs as much as deciding it.
     for await (const batch of batchesOf(store.read(run, { to: head.seq }))) {
@@ -94,4 +99,9 @@ export async function verifyRecorded(
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'
     return { ...found(), error: { code, message: messageOf(thrown) } }
   }
+}
+
+/** Another version is tried on a run all the same; what a machine of another id makes of it would say nothing. */
+function isOfGiven({ machine, machineId }: RunHead, lineage: Lineage): boolean {
+  return lineage.find(machine) !== undefined || lineage.programs.some(({ record }) => record.id === machineId)
 }

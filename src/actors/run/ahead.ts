@@ -99,6 +99,7 @@ export class Ahead {
   dueBefore(command: Command): Command | undefined {
     if (this.#time !== 'source' || command.origin.kind === 'timer' || this.#state.table.timers.size === 0)
       return undefined
+    if (command.beforeTimers === true) return undefined
     const timer = nextTimer(this.#state)
     return timer !== undefined && timer.due <= this.#stamp(command) ? timerCommand(timer) : undefined
   }

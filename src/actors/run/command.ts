@@ -30,6 +30,8 @@ export interface Command {
   /** Copied and frozen. */
   readonly events: readonly RecordedEvent[]
   readonly at?: number | undefined
+  /** No timer that is due fires before it. */
+  readonly beforeTimers?: boolean
   readonly source?: SourcePosition | undefined
   readonly requestId?: string | undefined
   /** What is known of it that its unit keeps beside its identity. */

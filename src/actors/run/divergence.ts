@@ -2,9 +2,8 @@ import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { firstDifference } from '../json/differences.ts'
-import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
-import { nameOfEffect } from '../machine/effect.ts'
+import { shownEffect, shownSystem } from '../machine/shown.ts'
 import { differentPart, isComparable, partOf, StateHash, type StatePart } from '../machine/state-hash.ts'
 
 /** How a unit that is decided again differs from what was recorded. */
@@ -46,21 +45,17 @@ export class UnitComparison {
 }
 
 /** A part of what was decided, as JSON: contexts may hold references, which XState shows by their ids. */
-function shown(part: StatePart, { state: { snapshot, table }, effects }: Decided): JsonValue {
+function shown(part: StatePart, { state, effects }: Decided): JsonValue {
+  const { snapshot } = state
   switch (part) {
     case 'value':
       return snapshot.value as JsonValue
     case 'context':
       return JSON.parse(JSON.stringify(snapshot.context)) as JsonValue
     case 'effects':
-      return effects.map(nameOfEffect)
+      return effects.map(shownEffect)
     case 'system':
-      return {
-        status: snapshot.status,
-        children: [...table.actors.keys()].map(pathOf),
-        timers: table.timers.values().map(({ id, due }) => ({ id, due })),
-        invocations: [...table.invocations.values()].map(({ path }) => path),
-      }
+      return shownSystem(state)
   }
 }
 

@@ -5,14 +5,17 @@ import type { Unit } from '../contracts/unit.ts'
 import { platform } from '../environment.ts'
 import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
+import { defaultEventLimits } from '../json/event-copy.ts'
 import { programOf } from '../machine/programs.ts'
+import { checkEvents } from './border.ts'
 import { handleOf, RunHandle } from './handle.ts'
-import { recover } from './history.ts'
+import { type Place, recover, seedOf } from './history.ts'
 import { Lineage } from './lineage.ts'
 import { knownHead, midwife } from './loading.ts'
 import { residencyOf } from './residency.ts'
 import { Resident } from './resident.ts'
 import type { ForkRunOptions, StoredRun } from './run-options.ts'
+import { outside } from './sent-command.ts'
 import type { AnyMachine, MachineOf, Run, SentTo } from './types.ts'
 import { programsOf } from './versions.ts'
 
@@ -20,7 +23,7 @@ import { programsOf } from './versions.ts'
  * Forks a run: a new one whose history begins with units 0…`at` of the other, shared, not copied. Its effects are held
  * unless `effects: 'run'`.
  *
- * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`; `TypeError` when `at` is beyond the run
+ * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`, and why `replace` is refused (there is no fork then); `TypeError` when `at` is beyond the run
  */
 export function forkRun<TMachine extends AnyStateMachine, TSent>(
   source: Run<TMachine, TSent>,
@@ -48,12 +51,8 @@ export async function forkRun(
   // Where a run was migrated, its fork is of the machine that it had then.
   const place = await recover(store, head, new Lineage(programs), { to: at })
   const { program } = place
-  const [parent, replaced] = await unitsAt(
-    store,
-    id,
-    at,
-    options.replace === undefined ? at : Math.min(at + 1, head.seq),
-  )
+  const replace = await checkEvents(program.definition, defaultEventLimits, options.replace ?? [])
+  const [parent, replaced] = await unitsAt(store, id, at, replace.length === 0 ? at : Math.min(at + 1, head.seq))
   const { namespace, time } = head
   const creation = runCreation({
     machine: program.record.oid,
@@ -63,6 +62,8 @@ export async function forkRun(
     fork: { run: id, at, parent: parent!.id },
   })
   const run = runId(store.objectFormat, creation)
+  const stamp = replaced?.at ?? parent!.at
+  if (replace.length > 0) checkReplacement(place, run, { seq: at + 1, at: stamp, events: replace })
   const sources = {} // positions belong to the run that took them
   const resident = new Resident({
     run,
@@ -81,14 +82,24 @@ export async function forkRun(
     parent: null,
     midwife,
     lease: undefined,
-    first: { creation, outputs: [], effects: [] },
+    first: { creation, outputs: [], effects: [], exclusive: true },
   })
   residencyOf(store).admit(resident)
   const fork = handleOf<AnyStateMachine>(resident, at + 1, {})
-  await fork.ready
-  if (options.replace !== undefined)
-    await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)
+  // With its creation, in one append.
+  const begins = replace.length > 0 ? (fork as unknown as RunHandle).replaceWith(replace, stamp) : undefined
+  await Promise.all([fork.ready, begins])
   return fork
+}
+
+/** A replacement that is refused makes no fork. @throws as it is refused */
+function checkReplacement(
+  { program, system, state }: Place,
+  run: string,
+  unit: Pick<Unit, 'seq' | 'at' | 'events'>,
+): void {
+  const decision = program.decide(system, state, { ...unit, origin: outside, seed: () => seedOf(run, unit.seq) })
+  if (decision.kind === 'refused') throw decision.error
 }
 
 async function unitsAt(store: Store, run: string, from: number, to: number): Promise<readonly Unit[]> {

@@ -4,7 +4,6 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
-import { checkEvents } from './border.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
 import type { Observer } from './observer.ts'
 import { Ports } from './ports.ts'
@@ -188,13 +187,12 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     return { store, id: run, program }
   }
 
-  /** The unit that a fork has in place of another: at that one's time, whatever the time mode. */
-  async replaceWith(events: unknown, at: number): Promise<void> {
-    const checked = await checkEvents(this.#resident.program.definition, this.#limits, events)
-    await new Promise<void>((resolve, reject) => {
+  /** The unit that a fork has in place of another: at that one's time, whatever the time mode, and also where that was a timer. */
+  replaceWith(events: readonly RecordedEvent[], at: number): Promise<void> {
+    return new Promise((resolve, reject) => {
       const settle = (settlement: Settlement): void =>
         settlement.kind === 'refused' ? reject(settlement.error) : resolve()
-      this.#resident.submit({ origin: outside, events: checked, at, settle, reject })
+      this.#resident.submit({ origin: outside, events, at, beforeTimers: true, settle, reject })
     })
   }
 

@@ -21,9 +21,13 @@ export class Lineage {
   /** Machines of which only the names are known. */
   readonly #named = new Map<string, MachineRecord>()
 
-  constructor(programs: readonly [Program, ...Program[]]) {
+  /** @param past whether the machines that migrations come from are known, too */
+  constructor(programs: readonly [Program, ...Program[]], past = true) {
     this.programs = programs
-    for (const program of programs) this.#add(program)
+    for (const program of programs) {
+      if (past) this.#add(program)
+      else this.#known.set(program.record.oid, program)
+    }
   }
 
   /** The program of a machine's commit: among those given, or what a migration comes from. */

@@ -42,11 +42,13 @@ export async function hold(
       readonly create?: boolean | undefined
       /** What the creation of a new run stands behind. */
       readonly behind?: SourcePosition | undefined
+      /** A new run is held, as a fork is. */
+      readonly held?: boolean | undefined
     },
   environment: Environment,
   driver: Driver | undefined,
 ): Promise<{ readonly resident: Resident; readonly created: boolean }> {
-  const { signal, telemetry, behind } = options
+  const { signal, telemetry, behind, held } = options
   const namespace = options.namespace ?? programs[0].record.id
   for (;;) {
     const id = options.id ?? (await store.find(namespace, options.key!, { signal }))
@@ -77,6 +79,7 @@ export async function hold(
           telemetry,
           exclusive: true,
           behind,
+          held,
         })
         await made.whenCreated()
         return made
@@ -148,9 +151,11 @@ export function newResident(start: {
   readonly telemetry: Telemetry | undefined
   readonly exclusive?: boolean
   readonly behind?: SourcePosition | undefined
+  readonly held?: boolean | undefined
   readonly parent?: ParentLink
 }): Resident {
-  const { store, program, environment, creation, at, driver, telemetry, exclusive, behind, parent = null } = start
+  const { store, program, environment, creation, at, driver, telemetry, exclusive, behind } = start
+  const { held = false, parent = null } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -167,7 +172,7 @@ export function newResident(start: {
     at,
     revision: undefined,
     sources: behind === undefined ? {} : { [behind.id]: behind.position },
-    held: false,
+    held,
     parent,
     midwife,
     lease: driver?.lease,

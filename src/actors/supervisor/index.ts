@@ -32,10 +32,11 @@ export function supervise<TMachine extends AnyMachine>(options: SuperviseOptions
   return superviseIn(platform, options)
 }
 
-/** As {@link supervise}, in another environment. */
+/** As {@link supervise}, in another environment. @param held new runs are held, as forks are: to look at, with no effect */
 export function superviseIn<TMachine extends AnyMachine>(
   environment: Environment,
   options: SuperviseOptions<TMachine>,
+  held = false,
 ): Supervisor {
-  return new GroupSupervisor(settingsOf(options as unknown as SuperviseOptions, environment))
+  return new GroupSupervisor(settingsOf(options as unknown as SuperviseOptions, environment, held))
 }

@@ -27,6 +27,7 @@ export async function bringRun(
     at: time === 'source' && create ? first.at : undefined,
     create,
     behind: create && settings.tombstones === 'stop' ? before(first.source) : undefined,
+    held: settings.held,
     telemetry,
     // Asked for only where a run is made.
     get input(): never {

@@ -113,10 +113,12 @@ export interface Settings {
   readonly limits: EventLimits
   readonly inspect: Inspect | undefined
   readonly telemetry: Telemetry | undefined
+  /** New runs are held, as forks are: nobody starts an effect of theirs. */
+  readonly held: boolean
 }
 
 /** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
-export function settingsOf(options: SuperviseOptions, environment: Environment): Settings {
+export function settingsOf(options: SuperviseOptions, environment: Environment, held: boolean): Settings {
   const { store, consumer, results, deadLetters, namespace, decode, restart = {}, ordering = 'key' } = options
   const {
     tombstones = 'refuse',
@@ -172,6 +174,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     limits: { ...defaultEventLimits, ...options.limits },
     inspect: options.inspect,
     telemetry: options.telemetry,
+    held,
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Store } from '../../actors/contracts/store.ts'
+import { platform } from '../../actors/environment.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Machines } from '../../actors/run/types.ts'
-import { supervise } from '../../actors/supervisor/index.ts'
+import { superviseIn } from '../../actors/supervisor/index.ts'
 import type { Input } from '../input.ts'
 import { showProgress } from '../progress.ts'
 import { SupervisorWatch, until } from '../supervisor-watch.ts'
@@ -26,6 +27,8 @@ export interface ConsumeOptions {
   readonly residents?: number | undefined
   /** Only the lines of this key. */
   readonly key?: string | undefined
+  /** The log is only looked at: no effect of its runs is started. */
+  readonly held?: boolean
 }
 
 /** What became of a log. */
@@ -43,7 +46,7 @@ export interface Consumption {
 
 /** Applies a log to durable runs, from where it was left. */
 export async function consumeLog(terminal: Terminal, options: ConsumeOptions): Promise<Consumption> {
-  const { input, store, dir, machines, topic, strict, residents, key } = options
+  const { input, store, dir, machines, topic, strict, residents, key, held } = options
   const reader = new LogReader(input.chunks, new ConsumedFile(dir, topic))
   const consumer = new LogConsumer(topic, reader, key === undefined ? undefined : line => keyOfLine(line) === key)
   const deadLetters = strict
@@ -52,19 +55,23 @@ export async function consumeLog(terminal: Terminal, options: ConsumeOptions): P
         terminal.say(`${topic}:${line}: ${code}: ${printable(message)}`)
       })
   if (reader.settledLines > 0) terminal.say(`${topic}: goes on after line ${reader.settledLines}.`)
-  const supervisor = supervise({
-    machine: machines,
-    store,
-    consumer,
-    deadLetters,
-    decode: decodeLine,
-    time: 'source',
-    // One line after another, so that the first that is refused is the first in the log, and all before it are applied.
-    ordering: strict ? 'partition' : 'key',
-    // As in production: docs/decisions/0009-strict-mode.md.
-    strict: false,
-    ...(residents === undefined ? {} : { residents }),
-  })
+  const supervisor = superviseIn(
+    platform,
+    {
+      machine: machines,
+      store,
+      consumer,
+      deadLetters,
+      decode: decodeLine,
+      time: 'source',
+      // One line after another, so that the first that is refused is the first in the log, and all before it are applied.
+      ordering: strict ? 'partition' : 'key',
+      // As in production: docs/decisions/0009-strict-mode.md.
+      strict: false,
+      ...(residents === undefined ? {} : { residents }),
+    },
+    held,
+  )
   const watch = new SupervisorWatch(terminal, supervisor)
   const progress = await showProgress(terminal, 'line', () => {
     return { done: reader.settledBytes, whole: input.size, count: consumer.settled }

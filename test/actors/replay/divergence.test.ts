@@ -97,6 +97,11 @@ describe('verify names the first unit that comes out otherwise', () => {
     })
   })
 
+  test('what the actors of the run are, as decided now', async () => {
+    const changed = await found({ tallied: count => count + 2 })
+    expect(changed!.actual).toMatchObject({ status: 'active', children: { tally: { context: expect.anything() } } })
+  })
+
   test('an effect: an action that is left to be done', async () => {
     expect(await found({ warns: n => n === 2 })).toMatchObject({ seq: 2, kind: 'effects', path: '$.effects' })
   })

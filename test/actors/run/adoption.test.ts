@@ -94,6 +94,8 @@ describe('createRun adopts what XState persisted', () => {
 
   test.each([
     ['something else', 7, '$'],
+    ['a list', [], '$'],
+    ['a state that ended with an error', { ...snapshotAfter(), status: 'error', error: { message: 'no' } }, '$.status'],
     ['no state', { status: 'active', context: {}, children: {} }, '$'],
     ['a state that is not there', { ...snapshotAfter(), value: 'elsewhere' }, '$'],
     [

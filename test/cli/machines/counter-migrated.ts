@@ -34,3 +34,6 @@ export const mistaken = defineMachine(next, {
 
 /** The same, which nothing leads to. */
 export const unrelated = defineMachine(next, { version: '2' })
+
+/** The same under another version, which decides alike. */
+export const renumbered = defineMachine(next, { version: '3', migrations: [{ from: migrated }] })
