@@ -215,7 +215,7 @@ export const errorCodes = {
   LEASE_HELD: {
     retryable: true,
     when: 'Another process owns the partition that the run belongs to.',
-    next: 'Send the event through the broker, or to the owner that `details` names.',
+    next: 'Send the event through the broker, or to the owner that `details` names. `xmachines lease release` ends an owner that is gone.',
   },
   LEASE_LOST: {
     retryable: true,
@@ -262,8 +262,8 @@ export const errorCodes = {
   },
   STORE_MISSING: {
     retryable: false,
-    when: 'There is no store at the place, and it was opened to read.',
-    next: 'Check the path.',
+    when: 'There is no store at the place, and it was opened to read, or not to be made.',
+    next: 'Check the path, the schema or the prefix.',
   },
   STORE_READ_ONLY: {
     retryable: false,

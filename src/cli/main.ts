@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts'
 import { forkCommand } from './fork.ts'
 import { gitCommand } from './git.ts'
 import { importCommand } from './import.ts'
+import { leaseCommand } from './lease.ts'
 import { logCommand } from './log.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
@@ -31,6 +32,7 @@ const commands = [
   copyCommand,
   archiveCommand,
   unparkCommand,
+  leaseCommand,
   gitCommand,
   dlqCommand,
 ]

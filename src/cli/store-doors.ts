@@ -137,19 +137,21 @@ const memoryDoor: Door = async ({ objectFormat = 'sha1' }) => {
 
 /** `?schema=NAME` names the schema. */
 function postgresDoor(location: string): Door {
-  return async ({ objectFormat = 'sha1' }) => {
+  return async ({ objectFormat = 'sha1', readOnly }) => {
     const { postgresStore } = await import('../persistence/postgres/index.ts')
     const { url, name } = split(location, 'schema')
-    return postgresStore({ connectionString: url, objectFormat, ...(name !== null && { schema: name }) })
+    const options = { objectFormat, create: !readOnly }
+    return postgresStore({ connectionString: url, ...options, ...(name !== null && { schema: name }) })
   }
 }
 
 /** `?prefix=NAME` names the store among others of the server. */
 function valkeyDoor(location: string): Door {
-  return async ({ objectFormat = 'sha1', warn }) => {
+  return async ({ objectFormat = 'sha1', readOnly, warn }) => {
     const { valkeyStore } = await import('../persistence/valkey/index.ts')
     const { url, name } = split(location, 'prefix')
-    return valkeyStore({ url, objectFormat, onWarning: warn, ...(name !== null && { prefix: name }) })
+    const options = { objectFormat, create: !readOnly, onWarning: warn }
+    return valkeyStore({ url, ...options, ...(name !== null && { prefix: name }) })
   }
 }
 

@@ -61,9 +61,9 @@ export class PostgresBackend implements ServerBackend {
     this.#due = new DueRuns(database, tables)
   }
 
-  async open(objectFormat: ObjectFormat): Promise<void> {
+  async open(objectFormat: ObjectFormat, create: boolean): Promise<void> {
     await checkServer(this.#database, this.#place.durability)
-    await openSchema(this.#database, this.#place.schema, objectFormat)
+    await openSchema(this.#database, this.#place.schema, objectFormat, create)
   }
 
   append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]> {

@@ -1,6 +1,5 @@
 import type { Store } from '../../actors/contracts/store.ts'
-import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { ServerStore } from '../server/store.ts'
+import { ServerStore, type ServerStoreOptions } from '../server/store.ts'
 import { PostgresBackend } from './backend.ts'
 import type { PostgresPool } from './client.ts'
 import { locationOf } from './location.ts'
@@ -11,17 +10,13 @@ export type { PostgresClient, PostgresPool, PostgresQuery, PostgresRow, Postgres
 export type { PostgresDurability } from './server-settings.ts'
 
 /** How {@link postgresStore} finds its server, and what it asks of it. */
-export interface PostgresStoreOptions {
+export interface PostgresStoreOptions extends ServerStoreOptions {
   /** A pool of the library `pg`. It stays its owner's: closing the store does not end it. */
   readonly pool?: PostgresPool
   /** In place of a pool: the store makes one of its own, with the library `pg`, and ends it. */
   readonly connectionString?: string
   /** The schema that has the store's tables; made if it is missing. @default 'xmachines' */
   readonly schema?: string
-  /** The hash of the ids, fixed when the store is made. @default 'sha1' */
-  readonly objectFormat?: ObjectFormat
-  /** How long an operation goes on trying while the server does not answer, ms. @default 10_000 */
-  readonly patience?: number
   /**
    * `'relaxed'`: an append may resolve before the server has it on its disk (`synchronous_commit`, `fsync` or
    * `full_page_writes` may be off); a crash of the server may lose it. `'synchronous'`: such a server is refused.
@@ -38,7 +33,7 @@ export interface PostgresStoreOptions {
  *
  * Operations reject with `LIBRARY_MISSING`, `STORE_UNSAFE` (a setting that loses what was acknowledged, a replica, an encoding
  * other than UTF8), `STORE_FOREIGN`, `STORE_FORMAT`, `OBJECT_FORMAT_MISMATCH`, `STORE_REFUSED`, `STORE_READ_ONLY`, `STORE_FULL`,
- * `STORE_DAMAGED`, and with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN` when the server did not answer for `patience`.
+ * `STORE_DAMAGED`, `STORE_ROLLED_BACK`, `STORE_MISSING` with `create: false`, and with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN` when the server did not answer for `patience`.
  *
  * @throws TypeError for an option that makes no sense; everything else comes from the first operation
  */

@@ -102,9 +102,22 @@ const migrations: readonly ((tables: Tables) => string)[] = [
 
 const newest = migrations.length
 
-/** Makes the tables of a store, or brings them to this version, or says why they cannot be used. */
-export async function openSchema(database: Database, schema: string, objectFormat: ObjectFormat): Promise<void> {
+/**
+ * Makes the tables of a store, or brings them to this version, or says why they cannot be used.
+ *
+ * @param create whether they are made where there are none
+ */
+export async function openSchema(
+  database: Database,
+  schema: string,
+  objectFormat: ObjectFormat,
+  create: boolean,
+): Promise<void> {
   let found = await versionOf(database, schema)
+  if (found === undefined && !create) {
+    const message = `There is no store in the schema ${quoted(schema)} of ${database.location}. Check the name.`
+    throw new XMachinesError('STORE_MISSING', message, { details: { schema } })
+  }
   if (found === undefined || found.version < newest) {
     await migrate(database, schema, objectFormat)
     found = (await versionOf(database, schema))!

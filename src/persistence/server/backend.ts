@@ -61,8 +61,12 @@ export interface WrittenHead {
 export interface ServerBackend {
   /** Where it is, for messages: never a secret. */
   readonly location: string
-  /** Connects; makes what is missing, or checks what is there. Called before all else, again after it failed. */
-  open(objectFormat: ObjectFormat): Promise<void>
+  /**
+   * Connects; makes what is missing, or checks what is there. Called before all else, again after it failed.
+   *
+   * @throws STORE_MISSING where there is no store and none is to be made
+   */
+  open(objectFormat: ObjectFormat, create: boolean): Promise<void>
   /**
    * Judges and writes, each write all or nothing, whatever becomes of the others. No two are of one run.
    *

@@ -36,6 +36,8 @@ export interface ServerStoreOptions {
   readonly objectFormat?: ObjectFormat
   /** How long an operation goes on trying while the server does not answer, ms. @default 10_000 */
   readonly patience?: number
+  /** Whether a store is made where there is none; else operations reject with `STORE_MISSING`. @default true */
+  readonly create?: boolean
 }
 
 const headsAtOnce = 256
@@ -52,6 +54,7 @@ export class ServerStore implements Store {
   readonly location: string
   readonly #server: ServerBackend
   readonly #patience: Patience
+  readonly #create: boolean
   readonly #recent = new RecentRows(rememberedRuns)
   readonly #pending = new Set<Promise<unknown>>()
   /** With how many writes it sent, names one among all others. */
@@ -61,7 +64,7 @@ export class ServerStore implements Store {
   #closing: Promise<void> | undefined
 
   constructor(server: ServerBackend, options: ServerStoreOptions) {
-    const { objectFormat = 'sha1', patience = 10_000 } = options
+    const { objectFormat = 'sha1', patience = 10_000, create = true } = options
     if (objectFormat !== 'sha1' && objectFormat !== 'sha256') {
       throw new TypeError(`Expected \`objectFormat\` to be 'sha1' or 'sha256', got ${String(objectFormat)}.`)
     }
@@ -70,6 +73,7 @@ export class ServerStore implements Store {
     this.location = server.location
     this.#server = server
     this.#patience = new Patience(patience)
+    this.#create = create
   }
 
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
@@ -291,7 +295,7 @@ export class ServerStore implements Store {
   /** Opens at the first operation; after a failure, at the next. */
   #open(): Promise<void> {
     if (this.#opened === undefined) {
-      this.#opened = this.#server.open(this.objectFormat)
+      this.#opened = this.#server.open(this.objectFormat, this.#create)
       this.#opened.catch(() => {
         this.#opened = undefined
       })

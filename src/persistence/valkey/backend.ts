@@ -72,11 +72,12 @@ export class ValkeyBackend implements ServerBackend {
     this.#end = end
   }
 
-  async open(objectFormat: ObjectFormat): Promise<void> {
+  async open(objectFormat: ObjectFormat, create: boolean): Promise<void> {
     const { store, runs } = this.#keys
     // A store that is there is only read: it may be on a replica.
     let kept = await this.#connection.ask('hmget', [store, 'format', 'objectFormat'])
     if ((kept as (string | null)[])[0] === null) {
+      if (!create) throw storeError('STORE_MISSING', this.location, 'there is none under this prefix')
       kept = await this.#connection.run(scripts.open, [store, runs], () => [format, objectFormat])
     }
     const [written, hash] = kept as (string | null)[]

@@ -7,6 +7,7 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_REFUSED: 'Check user and password.',
   STORE_FULL: 'Nothing was written. Free memory or disk of the server, or raise `maxmemory`, and send it again.',
   STORE_FOREIGN: 'Something else wrote to the keys of this prefix. Give another `prefix`.',
+  STORE_MISSING: 'Check the prefix, and the number of the database.',
   STORE_ROLLED_BACK:
     'It failed over, or was restored from a copy. Nothing was written. Decide which history holds, and then make a new store.',
 }

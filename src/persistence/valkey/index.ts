@@ -45,7 +45,7 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
  *
  * @throws TypeError for options that make no sense. Operations reject with `STORE_UNSAFE` of a server that is set unsafely,
  * `STORE_REFUSED` for a wrong password, `STORE_READ_ONLY` of a replica, `STORE_FULL` where memory or disk ran out, `STORE_FOREIGN` where something else has the
- * prefix, `STORE_FORMAT`, `OBJECT_FORMAT_MISMATCH`, `STORE_ROLLED_BACK`, `LIBRARY_MISSING` without `iovalkey`, and when
+ * prefix, `STORE_FORMAT`, `OBJECT_FORMAT_MISMATCH`, `STORE_ROLLED_BACK`, `STORE_MISSING` with `create: false`, `LIBRARY_MISSING` without `iovalkey`, and when
  * `patience` is over with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN`
  */
 export function valkeyStore(options: ValkeyStoreOptions): Store {
