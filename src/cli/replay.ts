@@ -17,7 +17,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { statelyEvent } from './stately-events.ts'
 import { type Terminal, usage } from './terminal.ts'
-import { changeText, divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
+import { changeText, counted, divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
 
 interface ReplayOptions {
@@ -143,7 +143,7 @@ async function replayRun(
   const { run, key = null } = head
   if (!terminal.json) await terminal.printLine(`run ${shortId(run)} (${printable(nameOf(head))})`)
   const units = store.read(run, { to: Math.min(head.seq, until ?? head.seq), signal: terminal.signal })
-  let same = true
+  let [same, stopped, shown] = [true, false, 0]
   let before: RunSnapshot | undefined
   for await (const step of replay(machines, units, { until, verify })) {
     const { divergence, events, snapshot } = step
@@ -170,8 +170,14 @@ async function replayRun(
       if (stop !== undefined) lines.push(`         stopped at ${printable(stop)}`)
       return lines.join('\n')
     })
-    if (stop !== undefined) break
+    shown++
+    stopped = stop !== undefined
+    if (stopped) break
   }
+  const called = `${shortId(run)} (${printable(nameOf(head))})`
+  if (shown === 0) terminal.say(`${called} has ${counted(head.seq, 'unit')}: none to show from ${from} on.`)
+  if (breaks.length > 0 && !stopped)
+    terminal.say(`${called} did not stop: no unit meets ${printable(breaks.join(', '))}.`)
   return same
 }
 

@@ -65,7 +65,10 @@ async function verifyStore(terminal: Terminal, location: string, options: Verify
       terminal.signal,
     )
     const found = jobs > 1 ? inShares(jobs, ['verify', location, ...flagsOf(options)], own, terminal.signal) : own
-    const wrong = await report(terminal, found, share === undefined)
+    const { runs, wrong } = await report(terminal, found, share === undefined)
+    // A name that is mistyped must not pass for a store in which all is well.
+    if (runs === 0 && share === undefined && options.namespace !== undefined)
+      throw usage(`The store has no run of the namespace ${printable(options.namespace)}.`)
     return wrong === 0 ? 0 : 1
   })
 }
@@ -100,7 +103,7 @@ async function verifyPush(terminal: Terminal, location: string, machines: Machin
     }
   }
   try {
-    return (await report(terminal, found(), machines !== undefined)) === 0 ? 0 : 1
+    return (await report(terminal, found(), machines !== undefined)).wrong === 0 ? 0 : 1
   } finally {
     await store.close()
   }
@@ -130,8 +133,12 @@ async function verifyOne(
   }
 }
 
-/** Prints what was found, run by run. Answers how many runs are not as recorded. */
-async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sums: boolean): Promise<number> {
+/** Prints what was found, run by run. Answers how many runs there were, and how many are not as recorded. */
+async function report(
+  terminal: Terminal,
+  found: AsyncIterable<VerifiedRun>,
+  sums: boolean,
+): Promise<{ readonly runs: number; readonly wrong: number }> {
   let [runs, units, uncompared, wrong, migrating] = [0, 0, 0, 0, 0]
   for await (const one of found) {
     const { run, key, namespace, ok, divergence, error, migratesTo } = one
@@ -159,7 +166,7 @@ async function report(terminal: Terminal, found: AsyncIterable<VerifiedRun>, sum
         : ` ${counted(uncompared, 'unit')} could not be compared: no state is recorded, or the machine was not given.`
     terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.${only}${over}`)
   }
-  return wrong
+  return { runs, wrong }
 }
 
 async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: AbortSignal): Promise<number> {
