@@ -533,5 +533,10 @@ export function aborted(signal: AbortSignal): XMachinesError {
 
 /** The message of anything that can be thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    // Anything can be thrown, also what has no text: `Object.create(null)`, an error whose message throws.
+    return 'what was thrown has no text'
+  }
 }

@@ -2,7 +2,7 @@ import { type AnyActorLogic, type AnyStateMachine, assign, createActor } from 'x
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
-import { fromPlainError, toPlainError } from './plain-error.ts'
+import { fromPlainError, isError, toPlainError } from './plain-error.ts'
 import type { Invocation, RunState } from './state.ts'
 import { isActorRef } from './state-json.ts'
 import type { ActorSystem } from './system.ts'
@@ -171,7 +171,7 @@ class Encoder {
     if (typeof value !== 'object' || value === null) return value === undefined ? null : (value as JsonValue)
     if (Array.isArray(value)) return value.map(item => this.value(item))
     if (isActorRef(value)) return { [actorMark]: this.reference(value as ActorRef) }
-    if (value instanceof Error) return { [errorMark]: toPlainError(value) }
+    if (isError(value)) return { [errorMark]: toPlainError(value) }
     const result: Record<string, JsonValue> = {}
     for (const [key, item] of Object.entries(value)) {
       if (item !== undefined && typeof item !== 'function')

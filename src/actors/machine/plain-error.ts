@@ -1,10 +1,25 @@
 import type { JsonObject } from '../contracts/json.ts'
 
+/** Whether `value` is an error, also one of another realm: what Node itself throws at code that a test runner runs in a `vm`. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
+}
+
 /** An error as a history holds it: what is the same everywhere. Stacks differ between machines and builds. */
 export function toPlainError(error: Error): JsonObject {
-  const code: unknown = 'code' in error ? error.code : undefined
+  const code = read(() => (error as { readonly code?: unknown }).code)
   const known = typeof code === 'string' || typeof code === 'number' ? { code } : {}
-  return { name: String(error.name), message: String(error.message), ...known }
+  const name = read(() => String(error.name)) ?? 'Error'
+  return { name, message: read(() => String(error.message)) ?? 'the message cannot be read', ...known }
+}
+
+/** Properties of an error can be getters that throw. */
+function read<T>(property: () => T): T | undefined {
+  try {
+    return property()
+  } catch {
+    return undefined
+  }
 }
 
 /** The `Error` that {@link toPlainError} was given, as far as it can be rebuilt. */

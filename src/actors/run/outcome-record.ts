@@ -1,6 +1,6 @@
 import type { EventObject } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import { XMachinesError } from '../errors.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
 import { kindOfLogic } from '../machine/logic-kind.ts'
 import { recordTold, type Told } from '../machine/outcome.ts'
@@ -43,8 +43,11 @@ export function toRecord(told: Told, invocation: Invocation): RecordedEvent {
       { undefinedIsAbsent: true, maxBytes: maxOutcomeBytes },
     ) as RecordedEvent
   } catch (thrown) {
-    if (!XMachinesError.is(thrown)) throw thrown
+    // What is not ours is of a proxy that was told.
+    const error = XMachinesError.is(thrown)
+      ? thrown
+      : new XMachinesError('OUTCOME_NOT_JSON', `${name} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
     const { type } = recordTold(failureOf(invocation, undefined))
-    return Object.freeze({ type, error: toPlainError(thrown) as JsonValue })
+    return Object.freeze({ type, error: toPlainError(error) as JsonValue })
   }
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { openRun, replay } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
@@ -126,6 +127,47 @@ describe.each(kinds)('a %s', kind => {
     await expect(run.done).rejects.toMatchObject({ code })
     expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
   })
+})
+
+/** Errors that throw when they are looked at, or come from elsewhere. */
+const odd: readonly [what: string, made: () => unknown, heard: { readonly name: string; readonly message: string }][] =
+  [
+    [
+      'an error whose message throws',
+      () => Object.defineProperty(new Error(), 'message', { get: () => fail() }),
+      { name: 'Error', message: 'the message cannot be read' },
+    ],
+    [
+      'an error whose name is none',
+      () => Object.assign(new Error('down'), { name: Object.create(null) }),
+      { name: 'Error', message: 'down' },
+    ],
+    [
+      'a proxy that throws',
+      () => new Proxy(new Error(), { getPrototypeOf: () => fail() }),
+      {
+        name: 'XMachinesError',
+        message: "What the invocation 'job' told cannot be read: it threw",
+      },
+    ],
+    [
+      'an error of another realm',
+      () => runInNewContext("Object.assign(new TypeError('down'), { code: 'ENOENT' })"),
+      { name: 'TypeError', message: 'down' },
+    ],
+  ]
+
+function fail(): never {
+  throw new Error('it threw')
+}
+
+test.each(odd)('%s is recorded as the error that it is, as far as it can be read', async (_what, made, heard) => {
+  const job = fromPromise(() => new Promise((_resolve, reject) => setTimeout(() => reject(made()))))
+  const machine = machineOf(job, false)
+  const store = memoryStore()
+  await using run = await openRun(machine, { store, key: 'k' })
+  await expect(run.done).rejects.toMatchObject(heard)
+  expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
 })
 
 test('what an observable emits after its completion is dropped', async () => {

@@ -209,6 +209,28 @@ describe('custom actions', () => {
     await openRun(machine, { store, key: 'a' })
     expect(log).toEqual(['entry', 'first', 'third'])
   })
+
+  test('what they throw may be anything: what has no text is told too, and no fault of the store', async () => {
+    const blank: unknown = Object.create(null)
+    const throws = (): never => {
+      throw blank
+    }
+    const machine = setup({}).createMachine({
+      id: 'm',
+      context: {},
+      on: { ACT: { actions: throws }, STEP: { actions: assign(throws) } },
+    })
+    await using run = createRun(machine)
+    const { err } = run
+    expect(await run.apply({ type: 'ACT' })).toMatchObject({ ok: true, seq: 1 })
+    expect((await err.getReader().read()).value).toMatchObject({
+      seq: 1,
+      fatal: false,
+      error: { code: 'EFFECT_FAILED' },
+    })
+    expect(await run.apply({ type: 'STEP' })).toMatchObject({ ok: false, error: { code: 'STEP_FAILED' } })
+    expect(await run.apply({ type: 'ACT' })).toMatchObject({ ok: true, seq: 2 })
+  })
 })
 
 const alarm = setup({
