@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { openRun, replay } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, fromCallback, fromObservable, fromPromise, setup } from 'xstate'
+import { assign, fromCallback, fromEventObservable, fromObservable, fromPromise, setup } from 'xstate'
 import { all } from './collect.ts'
 
 /** What running logic may tell that no history can hold. */
@@ -128,6 +128,47 @@ describe.each(kinds)('a %s', kind => {
     expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
   })
 })
+
+const noEvents: readonly [event: unknown, code: string, says: string][] = [
+  [null, 'EVENT_INVALID', 'The event is `null`'],
+  ['GO', 'EVENT_INVALID', 'The event is the string "GO"'],
+  [{ kind: 'GO' }, 'EVENT_INVALID', "The event's type is missing"],
+  [{ type: 7 }, 'EVENT_INVALID', "The event's type is not a string"],
+  [{ type: 'xstate.stop' }, 'EVENT_RESERVED', 'reserved for the runtime'],
+  [{ type: 'xstate.done.actor.job', output: 1 }, 'EVENT_RESERVED', 'reserved for the runtime'],
+  [{ type: 'xmachines.done.run', key: 'k' }, 'EVENT_RESERVED', 'reserved for the runtime'],
+]
+
+test.each(noEvents)(
+  '%j, sent back by a callback or told by an event observable, is its error',
+  async (event, code, says) => {
+    const kinds = {
+      callback: fromCallback(({ sendBack }) => sendBack(event as never)),
+      observable: fromEventObservable(
+        () =>
+          ({
+            subscribe({ next }: { next(event: unknown): void }) {
+              next(event)
+              return { unsubscribe() {} }
+            },
+          }) as never,
+      ),
+    }
+    for (const logic of Object.values(kinds)) {
+      const store = memoryStore()
+      const taken = await openRun(machineOf(logic as never, true), { store, key: 'taken' })
+      for await (const { value } of taken.subscribe('snapshot')) if (value === 'off') break
+      expect(taken.getSnapshot()).toMatchObject({ status: 'active', context: { code, told: [] } })
+      const { message } = (await all(store.read(taken.id)))[1]!.events[0]!.error as { message: string }
+      expect(message).toContain("'job' sent its parent is refused.")
+      expect(message).toContain(says)
+      await taken.close()
+      const run = await openRun(machineOf(logic as never, false), { store, key: 'ends' })
+      await expect(run.done).rejects.toMatchObject({ code })
+      await run.close()
+    }
+  },
+)
 
 /** Errors that throw when they are looked at, or come from elsewhere. */
 const odd: readonly [what: string, made: () => unknown, heard: { readonly name: string; readonly message: string }][] =
