@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, verifyRun } from 'xmachines'
+import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, tell, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { createActor, setup } from 'xstate'
@@ -327,6 +327,44 @@ describe('a parent that ends', () => {
     })
     expect(await headOf(store, 'f', 'foreman')).toMatchObject({ due: null, beside: { mailing: [] } })
     expect(await headOf(store, 'a')).toMatchObject({ due: null, beside: { mailing: [], inbox: [] } })
+  })
+
+  test('looks for those that there are, not for all that a restart may make', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const policy = { restart: Number.MAX_SAFE_INTEGER }
+    const keeper = setup({ types: {} as { events: { type: 'FAIL'; key: string } | { type: 'END' } } }).createMachine({
+      id: 'keeper',
+      initial: 'open',
+      states: {
+        open: {
+          entry: [
+            spawnRun(worker, { key: 'free~1', input: { amount: 4 }, linked: false }),
+            spawnRun(worker, { key: 'r', input: { amount: 4 }, policy }),
+            spawnRun(worker, { key: 'free', input: { amount: 4 }, policy }),
+          ],
+          on: {
+            FAIL: { actions: tell(({ event }) => ({ machine: 'worker', key: event.key }), { type: 'FAIL' }) },
+            END: 'closed',
+          },
+        },
+        closed: { type: 'final' },
+      },
+    })
+    const run = await openRunIn(time, keeper, { store, key: 'k' })
+    for (const key of ['r', 'r~1', 'free']) {
+      await run.apply({ type: 'FAIL', key })
+      await time.advance(200)
+    }
+    await run.apply({ type: 'END' })
+    await quiet()
+    const keys = ['r', 'r~1', 'r~2', 'free', 'free~1']
+    expect(await Promise.all(keys.map(async key => (await headOf(store, key))!.status))).toEqual([
+      'error',
+      'error',
+      'stopped',
+      'error',
+      'active', // not in the place of `free`, whose name it has
+    ])
   })
 })
 
