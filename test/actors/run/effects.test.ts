@@ -275,6 +275,21 @@ describe('timers', () => {
     expect(run.getSnapshot().context.rings).toEqual([2000]) // at 1060 the machine was in `waiting`, which takes no RING
   })
 
+  test('a repetition changes nothing, also where it comes with a later time', async () => {
+    const run = createRun(alarm, { time: 'source' })
+    const source = { id: 'log', position: 1 }
+    await run.apply({ type: 'ARM', delay: 50 }, { at: 10, source })
+    await run.apply({ type: 'DISARM' }, { at: 10, source: { id: 'log', position: 2 } })
+    await run.apply({ type: 'ARM', delay: 50 }, { at: 10, id: 'once' })
+    for (const options of [{ source }, { id: 'once' }]) {
+      const receipt = await run.apply({ type: 'ARM', delay: 50 }, { at: 100, ...options })
+      expect(receipt).toMatchObject({ ok: true, duplicate: true, seq: 3, snapshot: { seq: 3, context: { rings: [] } } })
+    }
+    await run.advance(100)
+    expect(run.getSnapshot().context.rings).toEqual([60])
+    await run.close()
+  })
+
   test('advance fires what is due until then, and changes nothing where none is', async () => {
     const store = memoryStore()
     const run = await openRun(alarm, { store, key: 'a', time: 'source', at: 0 })
