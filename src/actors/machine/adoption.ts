@@ -13,6 +13,8 @@ import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource
  * @throws `SNAPSHOT_INVALID` when it is not one of this machine
  */
 export function adoptSnapshot(draft: Draft, persisted: JsonValue): void {
+  if ((persisted as { readonly status?: unknown } | null)?.status === 'error')
+    throw invalid('$', 'it is of an actor that has failed, which no run can go on with')
   for (const ref of restoreActors(draft, persisted)) {
     const snapshot = draft.snapshotOf(ref) as LiveMachineSnapshot
     if (snapshot.status !== 'active') continue
@@ -48,10 +50,13 @@ function checkActor(ref: ActorRef, persisted: JsonValue, path: string): void {
   checkMachine(ref.behaviour, persisted as JsonObject, path)
 }
 
+const statuses: ReadonlySet<unknown> = new Set(['active', 'done', 'error', 'stopped'])
+
 function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): void {
   if (!isMachine(behaviour)) return
   for (const key of ['status', 'value', 'context', 'children'])
     if (persisted[key] === undefined) throw invalid(path, `it has no \`${key}\``)
+  if (!statuses.has(persisted.status)) throw invalid(path, `its \`status\` is ${JSON.stringify(persisted.status)}`)
   for (const [id, child] of Object.entries(persisted.children as Readonly<Record<string, JsonObject>>)) {
     const { src, snapshot } = child
     const logic = typeof src === 'string' ? resolveSource(behaviour, src) : undefined
