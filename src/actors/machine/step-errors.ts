@@ -31,6 +31,16 @@ export function unhandled(snapshot: LiveMachineSnapshot, event: EventObject): XM
   )
 }
 
+/** An author's `errors` answered something else, a promise say: nobody knows whether the run is to end. */
+export function noAnswer(got: unknown): XMachinesError {
+  const shown = got instanceof Promise ? 'a promise' : `\`${messageOf(got)}\` (${typeof got})`
+  return new XMachinesError(
+    'POLICY_INVALID',
+    `Expected \`errors\` to answer 'reject' or 'fatal', got ${shown}. The unit is neither refused nor does it end the run.`,
+    { details: { option: 'errors' } },
+  )
+}
+
 export function stateNotJson({ path, found }: Flaw): XMachinesError {
   return new XMachinesError(
     'STATE_NOT_JSON',
