@@ -49,6 +49,14 @@ export function stateNotJson({ path, found }: Flaw): XMachinesError {
   )
 }
 
+/** Units that name such an actor would have no id. */
+export function unfitName(id: string): XMachinesError {
+  return new XMachinesError(
+    'STATE_NOT_JSON',
+    `The id of the actor ${JSON.stringify(id)} holds a lone surrogate. Ids stand in the history: cut text between characters.`,
+  )
+}
+
 export function outputNotJson({ path, found }: Flaw): XMachinesError {
   return new XMachinesError(
     'OUTPUT_NOT_JSON',
