@@ -1,16 +1,18 @@
 import type { JsonObject } from '../contracts/json.ts'
+import { toWellFormed } from '../json/well-formed.ts'
 
 /** Whether `value` is an error, also one of another realm: what Node itself throws at code that a test runner runs in a `vm`. */
 export function isError(value: unknown): value is Error {
   return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
 }
 
-/** An error as a history holds it: what is the same everywhere. Stacks differ between machines and builds. */
+/** An error as a history holds it: what is the same everywhere. Stacks differ between machines and builds, and a text may be cut anywhere. */
 export function toPlainError(error: Error): JsonObject {
   const code = read(() => (error as { readonly code?: unknown }).code)
-  const known = typeof code === 'string' || typeof code === 'number' ? { code } : {}
-  const name = read(() => String(error.name)) ?? 'Error'
-  return { name, message: read(() => String(error.message)) ?? 'the message cannot be read', ...known }
+  const known = typeof code === 'string' ? { code: toWellFormed(code) } : typeof code === 'number' ? { code } : {}
+  const name = read(() => toWellFormed(String(error.name))) ?? 'Error'
+  const message = read(() => toWellFormed(String(error.message))) ?? 'the message cannot be read'
+  return { name, message, ...known }
 }
 
 /** Properties of an error can be getters that throw. */

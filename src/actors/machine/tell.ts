@@ -3,6 +3,7 @@ import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
 import type { SentMail } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
+import { toWellFormed } from '../json/well-formed.ts'
 import { type SendResolver, sendAction, shown, type TellAction } from './send-action.ts'
 
 /** Names a run of the same store: by its namespace, or by its machine, whose id is its namespace unless another was given. */
@@ -76,5 +77,10 @@ function copied(event: unknown): RecordedEvent {
 
 /** The answer to a mail that could not be taken, as it is recorded. */
 export function undelivered({ to, event }: SentMail, { code, message }: XMachinesError): JsonObject {
-  return Object.freeze({ type: 'xmachines.undelivered', to, event, reason: Object.freeze({ code, message }) })
+  return Object.freeze({
+    type: 'xmachines.undelivered',
+    to,
+    event,
+    reason: Object.freeze({ code, message: toWellFormed(message) }),
+  })
 }

@@ -192,6 +192,11 @@ const odd: readonly [what: string, made: () => unknown, heard: { readonly name: 
       },
     ],
     [
+      'an error whose text is cut within a character',
+      () => Object.assign(new Error('lost \u{1f600}'.slice(0, 6)), { code: '\ud800' }),
+      { name: 'Error', message: 'lost \ufffd' },
+    ],
+    [
       'an error of another realm',
       () => runInNewContext("Object.assign(new TypeError('down'), { code: 'ENOENT' })"),
       { name: 'TypeError', message: 'down' },

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, tell, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createActor, setup } from 'xstate'
+import { assign, createActor, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
@@ -301,6 +301,38 @@ describe('a child run that fails', () => {
       { type: 'error', key: 'b', what: 'RUN_STOPPED' },
     ])
   })
+})
+
+test('what a child threw, or a receiver refused with, is recorded whole, though its text is cut within a character', async () => {
+  const cut = 'no \u{1f600}'.slice(0, 4)
+  const fails = (): never => {
+    throw new Error(cut)
+  }
+  const refusing = setup({}).createMachine({ id: 'refusing', context: {}, on: { FAIL: { actions: assign(fails) } } })
+  const failing = setup({}).createMachine({ id: 'failing', context: {}, on: { FAIL: { actions: assign(fails) } } })
+  const parent = setup({}).createMachine({
+    id: 'parent',
+    entry: [spawnRun(defineMachine(failing, { errors: 'fatal' }), { key: 'c' }), spawnRun(refusing, { key: 'c' })],
+    on: {
+      GO: {
+        actions: [
+          tell({ machine: failing, key: 'c' }, { type: 'FAIL' }),
+          tell({ machine: refusing, key: 'c' }, { type: 'FAIL' }),
+        ],
+      },
+    },
+  })
+  const store = memoryStore()
+  const run = await openRun(parent, { store, key: 'p' })
+  await run.apply({ type: 'GO' })
+  for await (const { seq } of run.subscribe('snapshot')) if (seq === 3) break
+  const told = (await all(store.read(run.id))).map(({ id, events }) => ({ id, event: events[0] })).slice(2)
+  expect(told.map(({ event }) => event!.type).sort()).toEqual(['xmachines.error.run', 'xmachines.undelivered'])
+  for (const { id, event } of told) {
+    expect(id).toMatch(/^[0-9a-f]{40}$/)
+    expect(JSON.stringify(event)).toContain('no \ufffd')
+  }
+  await run.close()
 })
 
 describe('a parent that ends', () => {
