@@ -33,12 +33,12 @@ export const errorCodes = {
   // Events and state
   EVENT_INVALID: {
     retryable: false,
-    when: 'An event is not a plain JSON object with a string `type`.',
+    when: 'An event, also one that an invocation sends its parent, is not a plain JSON object with a string `type`.',
     next: 'Send `{ type: "…" }` with JSON values only; `details.path` names the place.',
   },
   EVENT_RESERVED: {
     retryable: false,
-    when: 'An event from outside has a type that only the runtime may write (`xstate.*`, `xmachines.*`).',
+    when: 'An event from outside, or of an invocation for its parent, has a type that only the runtime may write (`xstate.*`, `xmachines.*`).',
     next: 'Rename the event type.',
   },
   EVENT_TOO_LARGE: {
@@ -533,5 +533,10 @@ export function aborted(signal: AbortSignal): XMachinesError {
 
 /** The message of anything that can be thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    // Anything can be thrown, also what has no text: `Object.create(null)`, an error whose message throws.
+    return 'what was thrown has no text'
+  }
 }

@@ -70,9 +70,16 @@ function walkOptions(limits: EventLimits): WalkOptions {
 
 function copyAt(walk: typeof walkJson, value: unknown, options: WalkOptions, path: string): RecordedEvent {
   if (typeof value !== 'object' || value === null) throw notAnObject(value, path)
-  const copy = walk(value, options, path) as Partial<RecordedEvent>
-  if (Array.isArray(copy)) throw notAnObject(copy, path)
-  const { type } = copy
+  return checkEvent(walk(value, options, path), path)
+}
+
+/**
+ * Whether JSON is an event that may come from outside of a run's own machine.
+ * @throws `EVENT_INVALID`, `EVENT_RESERVED`
+ */
+export function checkEvent(copy: unknown, path: string): RecordedEvent {
+  if (typeof copy !== 'object' || copy === null || Array.isArray(copy)) throw notAnObject(copy, path)
+  const { type } = copy as Partial<RecordedEvent>
   if (typeof type !== 'string' || type === '') {
     const found = type === undefined ? 'missing' : type === '' ? 'empty' : 'not a string'
     const text = `The event's type is ${found}, at ${path}.type. Send \`{ type: "…" }\` with the name of what happened.`

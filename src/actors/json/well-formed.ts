@@ -2,3 +2,8 @@
 export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
+
+/** `text` with a replacement character for each surrogate without its pair. (ES2024, too.) */
+export function toWellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed()
+}

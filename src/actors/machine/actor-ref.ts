@@ -30,7 +30,7 @@ export interface ActorRef extends LiveRef {
 /** The path of an actor in its run. */
 export function pathOf(ref: LiveRef): ActorPath {
   const path: string[] = []
-  for (let actor = ref; actor._parent !== undefined; actor = actor._parent) path.unshift(actor.id)
+  for (let actor = ref; actor._parent !== undefined; actor = actor._parent) path.unshift(String(actor.id)) // a number, say, which XState takes
   return path
 }
 

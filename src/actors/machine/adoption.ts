@@ -53,10 +53,13 @@ function checkActor(ref: ActorRef, persisted: JsonValue, path: string): void {
   checkMachine(ref.behaviour, persisted as JsonObject, path)
 }
 
+const statuses: ReadonlySet<unknown> = new Set(['active', 'done', 'error', 'stopped'])
+
 function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): void {
   if (!isMachine(behaviour)) return
   for (const key of ['status', 'value', 'context', 'children'])
     if (persisted[key] === undefined) throw invalid(path, `it has no \`${key}\``)
+  if (!statuses.has(persisted.status)) throw invalid(`${path}.status`, `it is ${JSON.stringify(persisted.status)}`)
   for (const [id, child] of Object.entries(persisted.children as Readonly<Record<string, JsonObject>>)) {
     const { src, snapshot } = child
     const logic = typeof src === 'string' ? resolveSource(behaviour, src) : undefined

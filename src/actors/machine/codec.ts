@@ -1,10 +1,10 @@
 import { type AnyActorLogic, type AnyStateMachine, assign, createActor } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
-import { XMachinesError } from '../errors.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
-import { fromPlainError, toPlainError } from './plain-error.ts'
+import { fromPlainError, isError, toPlainError } from './plain-error.ts'
 import type { Invocation, RunState } from './state.ts'
-import { isActorRef } from './state-json.ts'
+import { findFlaw, isActorRef } from './state-json.ts'
 import type { ActorSystem } from './system.ts'
 import { type Timer, Timers } from './timers.ts'
 import {
@@ -147,7 +147,8 @@ class Encoder {
   }
 
   #snapshot(snapshot: LiveSnapshot): JsonValue {
-    if (!('machine' in snapshot)) return this.value(snapshot)
+    if (!('machine' in snapshot))
+      return this.value(snapshot.error === undefined ? snapshot : { ...snapshot, error: asError(snapshot.error) })
     const { status, value, context, historyValue, children, output, error, _nodes } = snapshot as LiveMachineSnapshot
     const history = Object.entries(historyValue).map(([id, nodes]) => [id, nodes.map(node => node.id)])
     // As a list: children are stopped in their order, which a store may not keep in an object.
@@ -162,7 +163,7 @@ class Encoder {
         ? undefined
         : { children: refs.map(([key, ref]) => [key, this.reference(ref as ActorRef)]) }),
       ...(output === undefined ? undefined : { output: this.value(output) }),
-      ...(error === undefined ? undefined : { error: this.value(error) }),
+      ...(error === undefined ? undefined : { error: this.value(asError(error)) }),
     }
     return encoded as unknown as JsonValue
   }
@@ -171,7 +172,7 @@ class Encoder {
     if (typeof value !== 'object' || value === null) return value === undefined ? null : (value as JsonValue)
     if (Array.isArray(value)) return value.map(item => this.value(item))
     if (isActorRef(value)) return { [actorMark]: this.reference(value as ActorRef) }
-    if (value instanceof Error) return { [errorMark]: toPlainError(value) }
+    if (isError(value)) return { [errorMark]: toPlainError(value) }
     const result: Record<string, JsonValue> = {}
     for (const [key, item] of Object.entries(value)) {
       if (item !== undefined && typeof item !== 'function')
@@ -308,3 +309,8 @@ function nodeOf(machine: AnyStateMachine, id: string): LiveNode {
 
 /** Has XState derive the value and the tags anew: their order follows that of the nodes. */
 const nothing = assign({}) as unknown as LiveAssign
+
+/** What ended an actor can be anything that can be thrown: what is not JSON is kept as its text. */
+function asError(thrown: unknown): unknown {
+  return isError(thrown) || findFlaw(thrown, undefined, 'error') === undefined ? thrown : new Error(messageOf(thrown))
+}

@@ -3,11 +3,13 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
+import { isWellFormed } from '../json/well-formed.ts'
 import { type ActorRef, pathOf } from './actor-ref.ts'
 import type { Effect } from './effect.ts'
 import { kindOfLogic } from './logic-kind.ts'
 import type { Spawning } from './send-action.ts'
 import { type ActorTable, emptyTable, type RunState } from './state.ts'
+import { unfitName } from './step-errors.ts'
 import { watched } from './strict/watch.ts'
 import type { ActorSystem } from './system.ts'
 import { TableDraft } from './table-draft.ts'
@@ -128,9 +130,10 @@ export class Draft extends TableDraft {
 
   // Life cycle: XState's Actor, member by member.
 
-  /** XState is constructing an actor. Logic that has no name in the machine cannot be restored. */
+  /** XState is constructing an actor. Logic that has no name in the machine cannot be restored, and ids stand in the history. */
   adopt(ref: ActorRef): void {
     if (typeof ref.src !== 'string') this.refusal ??= nameless(ref)
+    if (!isWellFormed(String(ref.id))) this.refusal ??= unfitName(ref.id)
   }
   begin(ref: ActorRef, snapshot: LiveSnapshot): void {
     this.#acting(ref).snapshot = snapshot

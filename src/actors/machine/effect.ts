@@ -11,6 +11,9 @@ export type Effect =
   | ({ readonly kind: 'mail'; readonly actor: ActorRef } & SentMail)
   | ({ readonly kind: 'spawn'; readonly actor: ActorRef } & Spawning)
 
+/** What a callback is to hear. */
+export type Received = Extract<Effect, { readonly kind: 'receive' }>
+
 /** What an effect is called where it is only shown. */
 export function nameOfEffect(effect: Effect): string {
   if (effect.kind === 'action') return effect.action.type

@@ -1,6 +1,6 @@
 import type { EventObject } from 'xstate'
 import type { JsonObject, JsonValue, RecordedEvent } from '../contracts/json.ts'
-import { fromPlainError, toPlainError } from './plain-error.ts'
+import { fromPlainError, isError, toPlainError } from './plain-error.ts'
 
 /**
  * How an invocation's outcome stands in a history: in words of our own, so that a log written under one XState reads
@@ -37,7 +37,7 @@ export function recordTold(told: Told): { readonly type: string; readonly [key: 
     case 'xmachines.complete':
       return { type }
     default:
-      return data instanceof Error
+      return isError(data)
         ? { type, error: toPlainError(data) }
         : data === undefined
           ? { type }

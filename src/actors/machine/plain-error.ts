@@ -1,10 +1,27 @@
 import type { JsonObject } from '../contracts/json.ts'
+import { toWellFormed } from '../json/well-formed.ts'
 
-/** An error as a history holds it: what is the same everywhere. Stacks differ between machines and builds. */
+/** Whether `value` is an error, also one of another realm: what Node itself throws at code that a test runner runs in a `vm`. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
+}
+
+/** An error as a history holds it: what is the same everywhere. Stacks differ between machines and builds, and a text may be cut anywhere. */
 export function toPlainError(error: Error): JsonObject {
-  const code: unknown = 'code' in error ? error.code : undefined
-  const known = typeof code === 'string' || typeof code === 'number' ? { code } : {}
-  return { name: String(error.name), message: String(error.message), ...known }
+  const code = read(() => (error as { readonly code?: unknown }).code)
+  const known = typeof code === 'string' ? { code: toWellFormed(code) } : typeof code === 'number' ? { code } : {}
+  const name = read(() => toWellFormed(String(error.name))) ?? 'Error'
+  const message = read(() => toWellFormed(String(error.message))) ?? 'the message cannot be read'
+  return { name, message, ...known }
+}
+
+/** Properties of an error can be getters that throw. */
+function read<T>(property: () => T): T | undefined {
+  try {
+    return property()
+  } catch {
+    return undefined
+  }
 }
 
 /** The `Error` that {@link toPlainError} was given, as far as it can be rebuilt. */

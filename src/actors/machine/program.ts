@@ -18,7 +18,7 @@ import { readTold } from './outcome.ts'
 import { findProblem } from './problem.ts'
 import { rememberSelection } from './selection.ts'
 import { emptyTable, findInvocation, findTimer, type RunState } from './state.ts'
-import { damaged, finished, unhandled } from './step-errors.ts'
+import { damaged, finished, noAnswer, unhandled } from './step-errors.ts'
 import { ActorSystem } from './system.ts'
 import { type LiveMachineSnapshot, type LiveSnapshot, ProcessingStatus } from './xstate.ts'
 
@@ -267,7 +267,10 @@ export class Program {
   #policy(error: XMachinesError): 'reject' | 'fatal' {
     if (error.code !== 'STEP_FAILED') return 'reject'
     const { errors } = this.definition
-    return typeof errors === 'function' ? errors(error.cause) : errors
+    if (typeof errors !== 'function') return errors
+    const answer = errors(error.cause)
+    if (answer !== 'reject' && answer !== 'fatal') throw noAnswer(answer)
+    return answer
   }
 }
 

@@ -31,11 +31,29 @@ export function unhandled(snapshot: LiveMachineSnapshot, event: EventObject): XM
   )
 }
 
+/** An author's `errors` answered something else, a promise say: nobody knows whether the run is to end. */
+export function noAnswer(got: unknown): XMachinesError {
+  const shown = got instanceof Promise ? 'a promise' : `\`${messageOf(got)}\` (${typeof got})`
+  return new XMachinesError(
+    'POLICY_INVALID',
+    `Expected \`errors\` to answer 'reject' or 'fatal', got ${shown}. The unit is neither refused nor does it end the run.`,
+    { details: { option: 'errors' } },
+  )
+}
+
 export function stateNotJson({ path, found }: Flaw): XMachinesError {
   return new XMachinesError(
     'STATE_NOT_JSON',
     `The step left ${found} at ${path}. A run's state is JSON and actor references, so that it can be restored.`,
     { details: { path } },
+  )
+}
+
+/** Units that name such an actor would have no id. */
+export function unfitName(id: string): XMachinesError {
+  return new XMachinesError(
+    'STATE_NOT_JSON',
+    `The id of the actor ${JSON.stringify(id)} holds a lone surrogate. Ids stand in the history: cut text between characters.`,
   )
 }
 

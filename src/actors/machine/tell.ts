@@ -3,6 +3,7 @@ import type { JsonObject, RecordedEvent } from '../contracts/json.ts'
 import type { SentMail } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
+import { isWellFormed, toWellFormed } from '../json/well-formed.ts'
 import { type SendResolver, sendAction, shown, type TellAction } from './send-action.ts'
 
 /** Names a run of the same store: by its namespace, or by its machine, whose id is its namespace unless another was given. */
@@ -54,13 +55,17 @@ function placeOf(to: unknown): SentMail['to'] {
     readonly key?: unknown
   }
   const named = namespace ?? (typeof machine === 'string' ? machine : (machine as { id?: unknown } | undefined)?.id)
-  if (typeof named === 'string' && named !== '' && typeof key === 'string' && key !== '')
-    return Object.freeze({ namespace: named, key })
+  if (isName(named) && isName(key)) return Object.freeze({ namespace: named, key })
   const got = `namespace or machine ${shown(named)} and key ${shown(key)}`
   throw new XMachinesError(
     'TELL_INVALID',
     `A mail was sent to ${got}. Give \`tell\` the receiver as { machine, key } or { namespace, key }.`,
   )
+}
+
+/** An answer names the receiver, in a unit: half of a character has no place there. */
+function isName(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && isWellFormed(name)
 }
 
 function copied(event: unknown): RecordedEvent {
@@ -76,5 +81,10 @@ function copied(event: unknown): RecordedEvent {
 
 /** The answer to a mail that could not be taken, as it is recorded. */
 export function undelivered({ to, event }: SentMail, { code, message }: XMachinesError): JsonObject {
-  return Object.freeze({ type: 'xmachines.undelivered', to, event, reason: Object.freeze({ code, message }) })
+  return Object.freeze({
+    type: 'xmachines.undelivered',
+    to,
+    event,
+    reason: Object.freeze({ code, message: toWellFormed(message) }),
+  })
 }

@@ -3,7 +3,7 @@ import type { AppendItem, Beside } from '../contracts/store.ts'
 import type { NewUnit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvent, defaultEventLimits } from '../json/event-copy.ts'
-import type { Effect } from '../machine/effect.ts'
+import type { Effect, Received } from '../machine/effect.ts'
 import { type ActorTable, nextTimer, type RunState } from '../machine/state.ts'
 import { enterStep, leaveStep } from '../step.ts'
 import { timerCommand } from './ahead.ts'
@@ -93,6 +93,11 @@ export class Aftermath implements Sleeper {
     } finally {
       leaveStep(before)
     }
+  }
+
+  /** Another process took the steps that sent this: callbacks that run here are to hear it all the same. */
+  overhear(received: readonly Received[]): void {
+    for (const { actor, event } of received) this.#invocations?.overhear(actor, event)
   }
 
   /** One action. Of an async one, what it rejects with is told too: nobody else hears it. */

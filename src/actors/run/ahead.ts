@@ -95,13 +95,14 @@ export class Ahead {
     this.#sources = entries.length > 0 ? new Map(entries) : undefined
   }
 
-  /** Under source time: the timer that falls due before the command, as a command of its own (semantics 10). */
+  /** Under source time: the timer that falls due before the command, as a command of its own (semantics 10). A repetition lets no time pass. */
   dueBefore(command: Command): Command | undefined {
     if (this.#time !== 'source' || command.origin.kind === 'timer' || this.#state.table.timers.size === 0)
       return undefined
     if (command.beforeTimers === true) return undefined
     const timer = nextTimer(this.#state)
-    return timer !== undefined && timer.due <= this.#stamp(command) ? timerCommand(timer) : undefined
+    if (timer === undefined || timer.due > this.#stamp(command) || this.#isRepeated(command)) return undefined
+    return timerCommand(timer)
   }
 
   /** `undefined`: what it belongs to is gone, there is no unit. `'starved'`: the head's id is needed first. */
@@ -178,6 +179,11 @@ export class Ahead {
     const last = this.#at
     const stamp = command.at ?? (this.#time === 'arrival' ? this.#environment.now() : last)
     return Math.max(stamp, last)
+  }
+
+  #isRepeated({ source, requestId }: Command): boolean {
+    if (source !== undefined && this.#isTaken(source)) return true
+    return requestId !== undefined && this.#requests?.has(requestId) === true
   }
 
   #isTaken(source: SourcePosition): boolean {

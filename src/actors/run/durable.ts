@@ -3,6 +3,7 @@ import type { AppendItem, Beside, ParentLink, Refusal, RunStatus, Store } from '
 import type { SourcePosition } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { encodeState, stateFormat } from '../machine/codec.ts'
+import type { Received } from '../machine/effect.ts'
 import type { Program } from '../machine/program.ts'
 import type { ActorTable, RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
@@ -172,6 +173,8 @@ export class Durable {
    */
   async takeOver(creation: Pending | undefined): Promise<{
     readonly adopted: readonly AdoptedUnit[]
+    /** What their steps sent to callbacks: whoever took them did the rest. */
+    readonly received: readonly Received[]
     readonly kept: Beside
   }> {
     const { run, store, system } = this
@@ -188,6 +191,7 @@ export class Durable {
     const from = { program, system, state: this.state, seq: this.#seq, at: this.#at }
     const fold = new HistoryFold(new Lineage([program]), { from, compares: true })
     const adopted: AdoptedUnit[] = []
+    const received: Received[] = []
     if (creation?.unit !== undefined) adopted.push({ unit: creation.unit, state: creation.state })
     if (head.seq > this.#seq) {
       for await (const batch of batchesOf(store.read(run, { from: this.#seq, to: head.seq }))) {
@@ -196,7 +200,7 @@ export class Durable {
             fold.follow(unit)
             continue
           }
-          fold.apply(unit)
+          for (const effect of fold.apply(unit)?.effects ?? []) if (effect.kind === 'receive') received.push(effect)
           adopted.push({ unit, state: fold.place!.state })
         }
       }
@@ -206,7 +210,7 @@ export class Durable {
     this.#seq = place.seq
     this.#at = head.at
     this.#show(place.state)
-    return { adopted, kept: head.beside }
+    return { adopted, received, kept: head.beside }
   }
 
   #show(state: RunState): void {

@@ -2,6 +2,7 @@ import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import { isWellFormed } from '../json/well-formed.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
@@ -126,6 +127,11 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   stop(reason: string): Promise<void> {
     if (typeof reason !== 'string')
       throw new TypeError(`Expected \`reason\` to be a string, got \`${String(reason)}\` (${typeof reason}).`)
+    // It becomes a part of the unit's id.
+    if (!isWellFormed(reason))
+      throw new TypeError(
+        'Expected `reason` to be well-formed Unicode, got a lone surrogate. Cut text between characters.',
+      )
     const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
       settlement.kind === 'refused' ? reject(settlement.error) : resolve()
     return new Promise<void>((resolve, reject) =>

@@ -147,6 +147,11 @@ export class Invocations {
     else early.push(event)
   }
 
+  /** Hands on what another process has the machine send to a callback, if that runs here or is about to. */
+  overhear(actor: ActorRef, event: EventObject): void {
+    this.#pending.get(actor)?.receive(event)
+  }
+
   /** Stops callbacks and observables at once, awaits promises up to `timeout` ms, then aborts them. All stay pending. */
   async close(timeout: number): Promise<void> {
     const { environment } = this.#home

@@ -1,6 +1,7 @@
 import type { EventObject } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
-import { XMachinesError } from '../errors.ts'
+import { messageOf, XMachinesError } from '../errors.ts'
+import { checkEvent } from '../json/event-copy.ts'
 import { copyJson } from '../json/json-copy.ts'
 import { kindOfLogic } from '../machine/logic-kind.ts'
 import { recordTold, type Told } from '../machine/outcome.ts'
@@ -33,18 +34,36 @@ export function isEnd({ to, event }: Told): boolean {
   return to === 'self' && ends.has(event.type)
 }
 
-/** What logic told, as it is recorded. It must be JSON: what is not becomes the error that says so. */
+/**
+ * What logic told, as it is recorded. It must be JSON, and an event as from outside where it is for the parent: logic passes on
+ * what comes from elsewhere. What is not becomes the error that says so.
+ */
 export function toRecord(told: Told, invocation: Invocation): RecordedEvent {
   const name = `What the invocation '${invocation.path.join('/')}' told`
   try {
-    return copyJson(
+    const record = copyJson(
       recordTold(told),
       { code: 'OUTCOME_NOT_JSON', name, tooLarge: 'OUTCOME_TOO_LARGE' },
       { undefinedIsAbsent: true, maxBytes: maxOutcomeBytes },
     ) as RecordedEvent
+    if (told.to === 'parent') checkSent(record.event, invocation)
+    return record
+  } catch (thrown) {
+    // What is not ours is of a proxy that was told.
+    const error = XMachinesError.is(thrown)
+      ? thrown
+      : new XMachinesError('OUTCOME_NOT_JSON', `${name} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
+    const { type } = recordTold(failureOf(invocation, undefined))
+    return Object.freeze({ type, error: toPlainError(error) as JsonValue })
+  }
+}
+
+function checkSent(event: unknown, { path }: Invocation): void {
+  try {
+    checkEvent(event, '$.event')
   } catch (thrown) {
     if (!XMachinesError.is(thrown)) throw thrown
-    const { type } = recordTold(failureOf(invocation, undefined))
-    return Object.freeze({ type, error: toPlainError(thrown) as JsonValue })
+    const text = `What the invocation '${path.join('/')}' sent its parent is refused. ${thrown.message}`
+    throw new XMachinesError(thrown.code, text, { details: thrown.details })
   }
 }

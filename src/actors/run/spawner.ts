@@ -149,29 +149,31 @@ export class Spawner {
 
   /** The run has ended: stops the linked children that have not, as this run has spawned them. */
   async stopChildren({ seq, index }: Letter): Promise<void> {
-    const { run, store } = this.#home
-    // Each possible child has a place of its own, so that a repetition is known.
-    let place = index
-    for await (const batch of batchesOf(store.read(run, { to: seq, ids: false }))) {
-      const names: { readonly name: RunName; readonly place: number }[] = []
-      for (const { mail = [] } of batch) {
-        for (const sent of mail) {
-          if (!('linked' in sent) || !sent.linked) continue
-          const restarts = typeof sent.policy === 'object' ? sent.policy.restart : 0
-          for (let restart = 0; restart <= restarts; restart++)
-            names.push({ name: restart === 0 ? sent.spawn : restartName(sent.spawn, restart), place: place++ })
-        }
-      }
+    const { run: sender, store } = this.#home
+    for await (const batch of batchesOf(store.read(sender, { to: seq, ids: false }))) {
       const found = await Promise.all(
-        names.map(async ({ name, place }): Promise<Mail | undefined> => {
-          const receiver = await store.find(name.namespace, name.key)
-          const head = receiver === undefined ? undefined : await store.head(receiver)
-          if (head?.status !== 'active' || head.beside.parent?.run !== run) return undefined
-          return { receiver: head.run, sender: run, seq, index: place, event: stopEvent(run) }
-        }),
+        batch.flatMap(({ seq: spawned, mail = [] }) =>
+          mail.map((sent, place) => ('linked' in sent && sent.linked ? this.#living(sent, spawned, place) : undefined)),
+        ),
       )
-      await this.#deliver(found.filter(mail => mail !== undefined))
+      const living = found.filter(receiver => receiver !== undefined)
+      await this.#deliver(living.map(receiver => ({ receiver, sender, seq, index, event: stopEvent(sender) })))
     }
+  }
+
+  /** The child of a spawn, or who has its place after restarts: each was there before the next one, which may be one of very many. */
+  async #living({ spawn, policy }: SentSpawn, seq: number, index: number): Promise<string | undefined> {
+    const { run, store } = this.#home
+    const restarts = typeof policy === 'object' ? policy.restart : 0
+    for (let restart = 0; restart <= restarts; restart++) {
+      const { namespace, key } = restart === 0 ? spawn : restartName(spawn, restart)
+      const child = await store.find(namespace, key)
+      const head = child === undefined ? undefined : await store.head(child)
+      const link = head?.beside.parent
+      if (link?.run !== run || link.seq !== seq || link.index !== index) return undefined
+      if (head?.status === 'active') return child
+    }
+    return undefined
   }
 
   async #deliver(mail: readonly Mail[]): Promise<void> {

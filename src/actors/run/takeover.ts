@@ -92,9 +92,10 @@ export class Takeover {
     const creation = created ? undefined : pending[0]
     const again = (creation === undefined ? pending : pending.slice(1)).map(({ command }) => command)
     decider.block(again, async () => {
-      const { adopted, kept } = await this.#parts.durable.takeOver(creation)
+      const { adopted, received, kept } = await this.#parts.durable.takeOver(creation)
       this.#resident.tellCreated()
       decider.reset(kept)
+      this.#parts.aftermath.overhear(received)
       await this.#goOn(kept, creation !== undefined, adopted.length > 0)
       writer.tellWritten()
       const { run, store } = this.#resident

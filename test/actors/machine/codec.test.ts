@@ -180,6 +180,32 @@ describe('beside the context', () => {
     expect(run.state.snapshot.error).toMatchObject({ name: 'TypeError', message: 'broken', code: 'E1' })
   })
 
+  test('what was thrown and is no error: as it is where that is JSON, else as an error with its text', () => {
+    const cycle: { self?: unknown } = {}
+    cycle.self = cycle
+    for (const [thrown, kept] of [
+      [{ reason: 'down' }, { reason: 'down' }],
+      [null, null],
+      [cycle, new Error('[object Object]')],
+      [Symbol('gone'), new Error('Symbol(gone)')],
+    ]) {
+      const fails = assign((): never => {
+        throw thrown
+      })
+      const child = machine({ context: {}, on: { FAIL: { actions: fails } } })
+      const run = new Case(child)
+      run.send({ type: 'FAIL' }).restore()
+      expect(run.state.snapshot).toMatchObject({ status: 'error', error: kept })
+      const invoke = { src: 'child', id: 'c', onError: {} }
+      const parent = new Case(
+        machine({ invoke, on: { FAIL: { actions: sendTo('c', { type: 'FAIL' }) } } }, { actors: { child } }),
+      )
+      parent.send({ type: 'FAIL' }).restore()
+      const { children } = parent.state.snapshot as unknown as { children: { c: { getSnapshot(): object } } }
+      expect(children.c.getSnapshot()).toMatchObject({ status: 'error', error: kept })
+    }
+  })
+
   test('history, also under ids with dots', () => {
     const run = new Case(
       machine({

@@ -187,6 +187,12 @@ describe('what a run cannot hold', () => {
     states: { a: { on: { END: 'z' } }, z: { type: 'final' } },
     output: () => new Date(0),
   })
+  /** Logic of somebody's own, which keeps what it knows beside XState's properties. */
+  const tally = {
+    getInitialSnapshot: () => ({ status: 'active', output: undefined, error: undefined, seen: null }),
+    transition: (snapshot: object) => ({ ...snapshot, seen: new Map() }),
+    getPersistedSnapshot: (snapshot: object) => snapshot,
+  }
   const unfit = machine(
     {
       context: { deep: { list: [] }, ref: null },
@@ -200,9 +206,11 @@ describe('what a run cannot hold', () => {
         SPAWN: { actions: assign({ ref: ({ spawn }) => spawn(logic) }) },
         SPAWN_INPUT: { actions: spawnChild('kid' as never, { id: 'kid', input: { at: new Date(0) } } as never) },
         KID: { actions: [spawnChild('kid' as never, { id: 'kid' } as never), sendTo('kid', { type: 'END' })] },
+        SPAWN_CUT: { actions: spawnChild('kid' as never, { id: '\u{1f600}'.slice(0, 1) } as never) },
+        TALLY: { actions: [spawnChild('tally' as never, { id: 'tally' } as never), sendTo('tally', { type: 'SEE' })] },
       },
     },
-    { actors: { kid: kid } },
+    { actors: { kid, tally } },
   )
 
   test.each([
@@ -214,6 +222,8 @@ describe('what a run cannot hold', () => {
     ['NOBODY', 'STEP_FAILED', "The delayed event 'X' has no receiver"],
     ['SPAWN', 'MACHINE_UNSUPPORTED', "The actor 'x:1' was spawned from a logic object"],
     ['KID', 'STATE_NOT_JSON', 'a Date at children.kid.output'],
+    ['TALLY', 'STATE_NOT_JSON', 'a Map at children.tally.seen'],
+    ['SPAWN_CUT', 'STATE_NOT_JSON', 'The id of the actor "\\ud83d" holds a lone surrogate'],
   ])('%s is refused with %s, and nothing changed', (type, code, text) => {
     const run = start(unfit)
     const before = run.encoded

@@ -103,6 +103,7 @@ describe('createRun adopts what XState persisted', () => {
       { ...snapshotAfter(), children: { c: { src: 'gone', snapshot: {} } } },
       '$.children.c',
     ],
+    ['a status that is none', { ...snapshotAfter(), status: 'lost' }, '$.status'],
     ['what is not JSON', { ...snapshotAfter(), context: { at: new Date(0) } }, '$.context.at'],
   ])('%s is refused, and says where', (_name, snapshot, path) => {
     expect(() => createRun(parcel, { snapshot: snapshot as never })).toThrowError(

@@ -1,7 +1,8 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { openRun, replay } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, fromCallback, fromObservable, fromPromise, setup } from 'xstate'
+import { assign, fromCallback, fromEventObservable, fromObservable, fromPromise, setup } from 'xstate'
 import { all } from './collect.ts'
 
 /** What running logic may tell that no history can hold. */
@@ -126,6 +127,93 @@ describe.each(kinds)('a %s', kind => {
     await expect(run.done).rejects.toMatchObject({ code })
     expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
   })
+})
+
+const noEvents: readonly [event: unknown, code: string, says: string][] = [
+  [null, 'EVENT_INVALID', 'The event is `null`'],
+  ['GO', 'EVENT_INVALID', 'The event is the string "GO"'],
+  [{ kind: 'GO' }, 'EVENT_INVALID', "The event's type is missing"],
+  [{ type: 7 }, 'EVENT_INVALID', "The event's type is not a string"],
+  [{ type: 'xstate.stop' }, 'EVENT_RESERVED', 'reserved for the runtime'],
+  [{ type: 'xstate.done.actor.job', output: 1 }, 'EVENT_RESERVED', 'reserved for the runtime'],
+  [{ type: 'xmachines.done.run', key: 'k' }, 'EVENT_RESERVED', 'reserved for the runtime'],
+]
+
+test.each(noEvents)(
+  '%j, sent back by a callback or told by an event observable, is its error',
+  async (event, code, says) => {
+    const kinds = {
+      callback: fromCallback(({ sendBack }) => sendBack(event as never)),
+      observable: fromEventObservable(
+        () =>
+          ({
+            subscribe({ next }: { next(event: unknown): void }) {
+              next(event)
+              return { unsubscribe() {} }
+            },
+          }) as never,
+      ),
+    }
+    for (const logic of Object.values(kinds)) {
+      const store = memoryStore()
+      const taken = await openRun(machineOf(logic as never, true), { store, key: 'taken' })
+      for await (const { value } of taken.subscribe('snapshot')) if (value === 'off') break
+      expect(taken.getSnapshot()).toMatchObject({ status: 'active', context: { code, told: [] } })
+      const { message } = (await all(store.read(taken.id)))[1]!.events[0]!.error as { message: string }
+      expect(message).toContain("'job' sent its parent is refused.")
+      expect(message).toContain(says)
+      await taken.close()
+      const run = await openRun(machineOf(logic as never, false), { store, key: 'ends' })
+      await expect(run.done).rejects.toMatchObject({ code })
+      await run.close()
+    }
+  },
+)
+
+/** Errors that throw when they are looked at, or come from elsewhere. */
+const odd: readonly [what: string, made: () => unknown, heard: { readonly name: string; readonly message: string }][] =
+  [
+    [
+      'an error whose message throws',
+      () => Object.defineProperty(new Error(), 'message', { get: () => fail() }),
+      { name: 'Error', message: 'the message cannot be read' },
+    ],
+    [
+      'an error whose name is none',
+      () => Object.assign(new Error('down'), { name: Object.create(null) }),
+      { name: 'Error', message: 'down' },
+    ],
+    [
+      'a proxy that throws',
+      () => new Proxy(new Error(), { getPrototypeOf: () => fail() }),
+      {
+        name: 'XMachinesError',
+        message: "What the invocation 'job' told cannot be read: it threw",
+      },
+    ],
+    [
+      'an error whose text is cut within a character',
+      () => Object.assign(new Error('lost \u{1f600}'.slice(0, 6)), { code: '\ud800' }),
+      { name: 'Error', message: 'lost \ufffd' },
+    ],
+    [
+      'an error of another realm',
+      () => runInNewContext("Object.assign(new TypeError('down'), { code: 'ENOENT' })"),
+      { name: 'TypeError', message: 'down' },
+    ],
+  ]
+
+function fail(): never {
+  throw new Error('it threw')
+}
+
+test.each(odd)('%s is recorded as the error that it is, as far as it can be read', async (_what, made, heard) => {
+  const job = fromPromise(() => new Promise((_resolve, reject) => setTimeout(() => reject(made()))))
+  const machine = machineOf(job, false)
+  const store = memoryStore()
+  await using run = await openRun(machine, { store, key: 'k' })
+  await expect(run.done).rejects.toMatchObject(heard)
+  expect(await store.head(run.id)).toMatchObject({ seq: 1, status: 'error' })
 })
 
 test('what an observable emits after its completion is dropped', async () => {

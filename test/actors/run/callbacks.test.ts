@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { createRun, defineMachine, openRun, type Run } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, createActor, fromCallback, sendTo, setup } from 'xstate'
+import { otherProcess } from '../supervisor/world.ts'
 
 type Heard = { type: 'HELLO' } | { type: 'MORE' } | { type: 'TICK' }
 
@@ -69,6 +70,23 @@ describe('a callback hears what the machine sends', () => {
     await Promise.all([run.apply({ type: 'LISTEN' }), run.apply({ type: 'FORWARD' })])
     await heardBy(run, 'HELLO', 'MORE')
     expect(log).toEqual(['start', 'HELLO', 'MORE'])
+  })
+
+  test('also in a step that another process took, as soon as its own knows', async () => {
+    const { machine, log } = echoing()
+    const store = memoryStore()
+    const run = await openRun(machine, { store, key: 'k' })
+    const other = await openRun(machine, { store: otherProcess(store), key: 'k' })
+    await run.apply({ type: 'LISTEN' })
+    await heardBy(run, 'HELLO')
+    await other.apply({ type: 'FORWARD' })
+    await run.apply({ type: 'HEARD', what: 'nothing' })
+    await heardBy(run, 'HELLO', 'nothing', 'MORE')
+    await other.apply({ type: 'FORWARD' })
+    await other.apply({ type: 'LEAVE' })
+    await run.apply({ type: 'HEARD', what: 'the end' })
+    expect(log).toEqual(['start', 'HELLO', 'MORE', 'MORE', 'stop'])
+    await Promise.all([run.close(), other.close()])
   })
 
   test('also where it had to wait in line', async () => {

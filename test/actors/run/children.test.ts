@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, verifyRun } from 'xmachines'
+import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, tell, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { createActor, setup } from 'xstate'
+import { assign, createActor, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
@@ -303,6 +303,38 @@ describe('a child run that fails', () => {
   })
 })
 
+test('what a child threw, or a receiver refused with, is recorded whole, though its text is cut within a character', async () => {
+  const cut = 'no \u{1f600}'.slice(0, 4)
+  const fails = (): never => {
+    throw new Error(cut)
+  }
+  const refusing = setup({}).createMachine({ id: 'refusing', context: {}, on: { FAIL: { actions: assign(fails) } } })
+  const failing = setup({}).createMachine({ id: 'failing', context: {}, on: { FAIL: { actions: assign(fails) } } })
+  const parent = setup({}).createMachine({
+    id: 'parent',
+    entry: [spawnRun(defineMachine(failing, { errors: 'fatal' }), { key: 'c' }), spawnRun(refusing, { key: 'c' })],
+    on: {
+      GO: {
+        actions: [
+          tell({ machine: failing, key: 'c' }, { type: 'FAIL' }),
+          tell({ machine: refusing, key: 'c' }, { type: 'FAIL' }),
+        ],
+      },
+    },
+  })
+  const store = memoryStore()
+  const run = await openRun(parent, { store, key: 'p' })
+  await run.apply({ type: 'GO' })
+  for await (const { seq } of run.subscribe('snapshot')) if (seq === 3) break
+  const told = (await all(store.read(run.id))).map(({ id, events }) => ({ id, event: events[0] })).slice(2)
+  expect(told.map(({ event }) => event!.type).sort()).toEqual(['xmachines.error.run', 'xmachines.undelivered'])
+  for (const { id, event } of told) {
+    expect(id).toMatch(/^[0-9a-f]{40}$/)
+    expect(JSON.stringify(event)).toContain('no \ufffd')
+  }
+  await run.close()
+})
+
 describe('a parent that ends', () => {
   test.each(['END', 'stop'])('by %s stops its linked children, restarted ones too, and no others', async how => {
     const [store, time] = [memoryStore(), new VirtualEnvironment()]
@@ -327,6 +359,44 @@ describe('a parent that ends', () => {
     })
     expect(await headOf(store, 'f', 'foreman')).toMatchObject({ due: null, beside: { mailing: [] } })
     expect(await headOf(store, 'a')).toMatchObject({ due: null, beside: { mailing: [], inbox: [] } })
+  })
+
+  test('looks for those that there are, not for all that a restart may make', async () => {
+    const [store, time] = [memoryStore(), new VirtualEnvironment()]
+    const policy = { restart: Number.MAX_SAFE_INTEGER }
+    const keeper = setup({ types: {} as { events: { type: 'FAIL'; key: string } | { type: 'END' } } }).createMachine({
+      id: 'keeper',
+      initial: 'open',
+      states: {
+        open: {
+          entry: [
+            spawnRun(worker, { key: 'free~1', input: { amount: 4 }, linked: false }),
+            spawnRun(worker, { key: 'r', input: { amount: 4 }, policy }),
+            spawnRun(worker, { key: 'free', input: { amount: 4 }, policy }),
+          ],
+          on: {
+            FAIL: { actions: tell(({ event }) => ({ machine: 'worker', key: event.key }), { type: 'FAIL' }) },
+            END: 'closed',
+          },
+        },
+        closed: { type: 'final' },
+      },
+    })
+    const run = await openRunIn(time, keeper, { store, key: 'k' })
+    for (const key of ['r', 'r~1', 'free']) {
+      await run.apply({ type: 'FAIL', key })
+      await time.advance(200)
+    }
+    await run.apply({ type: 'END' })
+    await quiet()
+    const keys = ['r', 'r~1', 'r~2', 'free', 'free~1']
+    expect(await Promise.all(keys.map(async key => (await headOf(store, key))!.status))).toEqual([
+      'error',
+      'error',
+      'stopped',
+      'error',
+      'active', // not in the place of `free`, whose name it has
+    ])
   })
 })
 

@@ -209,6 +209,28 @@ describe('custom actions', () => {
     await openRun(machine, { store, key: 'a' })
     expect(log).toEqual(['entry', 'first', 'third'])
   })
+
+  test('what they throw may be anything: what has no text is told too, and no fault of the store', async () => {
+    const blank: unknown = Object.create(null)
+    const throws = (): never => {
+      throw blank
+    }
+    const machine = setup({}).createMachine({
+      id: 'm',
+      context: {},
+      on: { ACT: { actions: throws }, STEP: { actions: assign(throws) } },
+    })
+    await using run = createRun(machine)
+    const { err } = run
+    expect(await run.apply({ type: 'ACT' })).toMatchObject({ ok: true, seq: 1 })
+    expect((await err.getReader().read()).value).toMatchObject({
+      seq: 1,
+      fatal: false,
+      error: { code: 'EFFECT_FAILED' },
+    })
+    expect(await run.apply({ type: 'STEP' })).toMatchObject({ ok: false, error: { code: 'STEP_FAILED' } })
+    expect(await run.apply({ type: 'ACT' })).toMatchObject({ ok: true, seq: 2 })
+  })
 })
 
 const alarm = setup({
@@ -251,6 +273,21 @@ describe('timers', () => {
       [5, 2000, 'outside'],
     ])
     expect(run.getSnapshot().context.rings).toEqual([2000]) // at 1060 the machine was in `waiting`, which takes no RING
+  })
+
+  test('a repetition changes nothing, also where it comes with a later time', async () => {
+    const run = createRun(alarm, { time: 'source' })
+    const source = { id: 'log', position: 1 }
+    await run.apply({ type: 'ARM', delay: 50 }, { at: 10, source })
+    await run.apply({ type: 'DISARM' }, { at: 10, source: { id: 'log', position: 2 } })
+    await run.apply({ type: 'ARM', delay: 50 }, { at: 10, id: 'once' })
+    for (const options of [{ source }, { id: 'once' }]) {
+      const receipt = await run.apply({ type: 'ARM', delay: 50 }, { at: 100, ...options })
+      expect(receipt).toMatchObject({ ok: true, duplicate: true, seq: 3, snapshot: { seq: 3, context: { rings: [] } } })
+    }
+    await run.advance(100)
+    expect(run.getSnapshot().context.rings).toEqual([60])
+    await run.close()
   })
 
   test('advance fires what is due until then, and changes nothing where none is', async () => {

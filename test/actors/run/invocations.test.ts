@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createRun, defineMachine, forkRun, invocation, openRun, type Store, XMachinesError } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, createActor, fromCallback, fromPromise, setup } from 'xstate'
+import { assign, createActor, fromCallback, fromPromise, setup, spawnChild } from 'xstate'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
@@ -62,6 +62,22 @@ describe('an attempt', () => {
     const run = createRun(machine)
     await run.ready
     expect(keys).toEqual([`${run.id}/0/kid/%C3%A4%2Fb%20%F0%9F%98%80`])
+  })
+
+  test('has a name also where the actor has a number for an id, which XState takes', async () => {
+    const keys: string[] = []
+    const work = fromPromise(async () => void keys.push(invocation().key))
+    const machine = setup({ actors: { work } }).createMachine({
+      id: 'm',
+      on: { GO: { actions: spawnChild('work', { id: 7 as never }) } },
+    })
+    const store = memoryStore()
+    const run = await openRun(machine, { store, key: 'k' })
+    expect(await run.apply({ type: 'GO' })).toMatchObject({ ok: true, seq: 1 })
+    for await (const { seq } of run.subscribe('snapshot')) if (seq === 2) break
+    expect(keys).toEqual([`${run.id}/1/7`])
+    expect((await all(store.read(run.id)))[2]).toMatchObject({ origin: { kind: 'effect', actor: ['7'], entered: 1 } })
+    await run.close()
   })
 
   test('has a signal that fires when its state is left, not when it came to its end', async () => {

@@ -132,6 +132,20 @@ describe('tell', () => {
     expect(run.getSnapshot().value).toEqual({})
   })
 
+  test('nor can a name that is cut within a character be told, which an answer would hold', async () => {
+    const cut = '\u{1f600}'.slice(0, 1)
+    const machine = setup({}).createMachine({
+      id: 'm',
+      on: {
+        KEY: { actions: tell({ machine: 'm', key: cut }, { type: 'E' }) },
+        SPACE: { actions: tell({ namespace: cut, key: 'k' }, { type: 'E' }) },
+      },
+    })
+    const run = createRun(machine)
+    for (const type of ['KEY', 'SPACE'])
+      expect(await run.apply({ type })).toMatchObject({ ok: false, seq: 0, error: { code: 'TELL_INVALID' } })
+  })
+
   test('outside a run it says so', () => {
     const machine = setup({}).createMachine({ entry: tell({ machine: 'm', key: 'k' }, { type: 'E' }) })
     const actor = createActor(machine)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createRun, openRun } from 'xmachines'
+import { createRun, defineMachine, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { toPromise, waitFor } from 'xstate'
 import { all, take } from './collect.ts'
@@ -137,6 +137,48 @@ describe('actorRef', () => {
     run.actorRef.send({ type: 'END' })
     expect(await finished).toEqual({ total: 3 })
     expect(counts).toEqual([1, 2, 3])
+  })
+
+  test('what a listener throws is told on err, and hurts nobody', async () => {
+    await using run = createRun(counter)
+    const { actorRef: ref, err } = run
+    const fail = (): never => {
+      throw new Error('the selector')
+    }
+    const seen: string[] = []
+    ref.subscribe({ next: fail, complete: fail })
+    ref.on('COUNT', fail)
+    ref.subscribe(
+      ({ context }) => seen.push(`count ${context.count}`),
+      undefined,
+      () => seen.push('the end'),
+    )
+    expect(await run.apply(add(1))).toMatchObject({ ok: true, seq: 1 })
+    expect(await run.apply({ type: 'END' })).toMatchObject({ ok: true, seq: 2 })
+    expect(await run.done).toEqual({ total: 1 })
+    expect(seen).toEqual(['count 0', 'count 1', 'count 1', 'the end'])
+    for (const { error, fatal } of await take(err, 5)) {
+      expect(error.message).toContain('A listener of the run')
+      expect({ code: error.code, fatal }).toEqual({ code: 'EFFECT_FAILED', fatal: false })
+    }
+  })
+
+  test('tells its end once, also whoever comes after it', async () => {
+    const run = createRun(counter)
+    const ends: string[] = []
+    run.actorRef.subscribe({ complete: () => ends.push('before') })
+    await run.apply(add(2))
+    await run.apply({ type: 'END' })
+    expect(await toPromise(run.actorRef)).toEqual({ total: 2 })
+    await expect(waitFor(run.actorRef, () => false)).rejects.toThrow('terminated')
+    run.actorRef.subscribe({ next: () => ends.push('next'), complete: () => ends.push('after') })
+    await run.close()
+    expect(ends).toEqual(['before', 'after'])
+    const failing = createRun(defineMachine(counter, { errors: 'fatal' }))
+    failing.done.catch(() => {})
+    await failing.apply({ type: 'THROW' })
+    await expect(toPromise(failing.actorRef)).rejects.toThrow()
+    await failing.close()
   })
 })
 

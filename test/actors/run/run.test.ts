@@ -183,6 +183,31 @@ describe('refusals (R8)', () => {
     expect(again.getSnapshot().status).toBe('error')
   })
 
+  test.each([
+    ['nothing', () => undefined, '`undefined` (undefined)'],
+    ['a promise', async () => 'reject', 'a promise'],
+    ['another word', () => 'ignore', '`ignore` (string)'],
+  ])(
+    'an `errors` that answers %s ends nothing: the unit is rejected with POLICY_INVALID',
+    async (_what, errors, got) => {
+      const run = createRun(defineMachine(counter, { errors: errors as never }))
+      await expect(run.apply({ type: 'THROW' })).rejects.toMatchObject({
+        code: 'POLICY_INVALID',
+        message: expect.stringContaining(`got ${got}`),
+      })
+      expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
+    },
+  )
+
+  test('a reason to stop is a string of whole characters, or its unit would have no id', async () => {
+    const run = createRun(counter)
+    for (const reason of [7, '\u{1f600}'.slice(0, 1)]) expect(() => run.stop(reason as string)).toThrow(TypeError)
+    expect(await run.apply({ type: 'ADD', by: 1 })).toMatchObject({ ok: true, seq: 1 })
+    run.done.catch(() => {})
+    await run.stop('\u{1f600}')
+    expect(run.getSnapshot().status).toBe('stopped')
+  })
+
   test("unhandled: 'reject' refuses what no transition takes; 'accept' records it", async () => {
     const strict = createRun(defineMachine(counter, { unhandled: 'reject' }))
     expect(await strict.apply({ type: 'NO_SUCH' } as never)).toMatchObject({
