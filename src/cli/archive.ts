@@ -4,7 +4,7 @@ import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { storeArgument } from './store-doors.ts'
+import { repositoryPath, storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted } from './text.ts'
 
@@ -29,8 +29,9 @@ async function archiveStore(
   { follow = false }: ArchiveOptions,
 ): Promise<number> {
   const { signal } = terminal
+  const path = repositoryPath(repository)
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const gitdir = findGitdir(repository) ?? repository
+    const gitdir = findGitdir(path) ?? path
     const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
     try {
       await report(terminal, archived.gitdir, await archived.checkpoint())

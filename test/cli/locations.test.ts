@@ -80,6 +80,17 @@ describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
   })
 })
 
+it.each(['//user:1/secret@127.0.0.1/db', '//user:#secret@127.0.0.1/db', 'user:secret@127.0.0.1/db'])(
+  'a URL that would be taken apart elsewhere is refused: %s',
+  async rest => {
+    for (const scheme of ['postgres', 'redis']) {
+      const { code, stderr } = await xmachines('runs', `${scheme}:${rest}`)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: .* Percent-encode/)])
+      expect(stderr).not.toContain('secret')
+    }
+  },
+)
+
 describe('a server that is not there', () => {
   it('is told without its password', async () => {
     const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/db`))

@@ -98,5 +98,7 @@ export function withoutSecrets(url: string): string {
       `Expected \`url\` to begin with redis://, rediss://, valkey:// or valkeys://; got ${parsed.protocol}`,
     )
   }
+  // What stands before it is of a password that was not encoded.
+  if (parsed.pathname.includes('@')) return `${parsed.protocol}//`
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}`
 }

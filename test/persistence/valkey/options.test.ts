@@ -1,5 +1,6 @@
 import { Cluster } from 'iovalkey'
 import { expect, test, vi } from 'vitest'
+import { postgresStore } from '../../../src/persistence/postgres/index.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 
 const url = 'redis://somebody:secret@localhost:1/3'
@@ -45,4 +46,15 @@ test('a server that is not there is told when patience is over', async () => {
   expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/ECONNREFUSED/) })
   expect(String(error)).not.toMatch(/secret/)
   await store.close()
+})
+
+test('where it is tells no password, also where that was not encoded', async () => {
+  for (const rest of ['//user:1/secret@localhost:1/3', 'user:secret@localhost:1/3']) {
+    const [valkey, postgres] = [
+      valkeyStore({ url: `redis:${rest}` }),
+      postgresStore({ connectionString: `postgres:${rest}` }),
+    ]
+    expect(`${valkey.location} ${postgres.location}`).not.toMatch(/secret/)
+    await Promise.all([valkey.close(), postgres.close()])
+  }
 })
