@@ -190,6 +190,23 @@ describe('a repository that `xmachines git init` made', () => {
     await again.close()
   })
 
+  it.each(['with a:colon', 'mit ü: und "'])('takes pushes wherever it lies: %s', async name => {
+    server = space.path(`${name}.git`)
+    await xmachines('git', 'init', server, '--machine', counter)
+    expect(push(work, '--all')).toMatchObject({ code: 0, said: expect.stringContaining('all as recorded') })
+    expect(push(work, `r/${runs[0]!.run}:refs/heads/r/${runs[1]!.run}`)).toMatchObject({ code: 1 })
+  })
+
+  it('takes pushes at a linked working tree', async () => {
+    const main = space.path('main')
+    git(space.dir, 'init', '-q', main)
+    git(main, '-c', 'user.name=t', '-c', 'user.email=t@example.invalid', 'commit', '-q', '--allow-empty', '-m', 'work')
+    server = space.path('linked')
+    git(main, 'worktree', 'add', '-q', server)
+    await xmachines('git', 'init', server, '--machine', counter)
+    expect(push(work, '--all')).toMatchObject({ code: 0, said: expect.stringContaining('all as recorded') })
+  })
+
   it('keeps a hook of somebody else', async () => {
     const place = space.path('hooked.git')
     git(space.dir, 'init', '-q', '--bare', place)

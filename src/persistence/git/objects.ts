@@ -6,6 +6,7 @@ import { applyDelta } from './delta.ts'
 import { bytesIfThere, textIfThere } from './existing-file.ts'
 import { errnoOf } from './failures.ts'
 import { putHex } from './hex.ts'
+import { listedPaths } from './listed-paths.ts'
 import { entryTypes, type FoundObject } from './object-types.ts'
 import { idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
@@ -185,7 +186,7 @@ function withAlternates(dirs: readonly string[]): readonly string[] {
     if (all.has(dir) || !existsSync(dir)) return
     all.add(dir)
     const text = textIfThere(join(dir, 'info', 'alternates')) ?? ''
-    for (const line of text.split('\n')) if (line !== '' && !line.startsWith('#')) add(resolve(dir, line))
+    for (const path of listedPaths(text, '\n')) add(resolve(dir, path))
   }
   for (const dir of dirs) add(dir)
   return [...all]

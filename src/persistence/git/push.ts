@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { XMachinesError } from '../../actors/errors.ts'
 import { writerNote } from '../filesystem/layout.ts'
 import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
-import { isId, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
+import { isId, isInTheWay, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
+import { listedPaths } from './listed-paths.ts'
 import { readMachine } from './machine-commit.ts'
 import { PushedProvenance } from './pushed-provenance.ts'
 import { isZero, type PushedRef, refused } from './pushed-ref.ts'
@@ -33,9 +34,7 @@ export function openPushed(
   environment: Readonly<Record<string, string | undefined>>,
 ): RepositoryStore {
   const { GIT_OBJECT_DIRECTORY: brought = '', GIT_ALTERNATE_OBJECT_DIRECTORIES: others = '' } = environment
-  const quarantine = [brought, ...others.split(process.platform === 'win32' ? ';' : ':')]
-    .filter(dir => dir !== '')
-    .map(dir => (dir.startsWith('"') ? (JSON.parse(dir) as string) : dir))
+  const quarantine = [brought, ...listedPaths(others, delimiter)].filter(dir => dir !== '')
   const refs = new Map(pushed.filter(({ fresh }) => !isZero(fresh)).map(({ name, fresh }) => [name, fresh]))
   return new RepositoryStore(gitdir, () => openRepository(gitdir, { quarantine }), refs)
 }

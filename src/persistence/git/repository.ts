@@ -38,13 +38,14 @@ export function gitdirOf({ dir, gitdir }: RepositoryPlace): string {
 /** The Git directory of a directory: in it, or itself. `undefined`: it is no repository. */
 export function findGitdir(dir: string): string | undefined {
   const inner = resolve(dir, '.git')
-  const found = statSync(inner, { throwIfNoEntry: false })
-  if (found?.isFile()) {
+  if (existsSync(inner) && statSync(inner).isFile()) {
     const link = /^gitdir: (.+?)\n*$/.exec(readFileSync(inner, 'utf8'))?.[1]
     return link === undefined ? undefined : commonOf(resolve(dir, link))
   }
   if (isGitdir(inner)) return inner
-  return isGitdir(dir) ? resolve(dir) : undefined
+  // The Git directory of a linked working tree, in which Git runs the hooks of a push to it.
+  const common = commonOf(resolve(dir))
+  return isGitdir(common) ? common : undefined
 }
 
 /** Whether Git would take it for one. */

@@ -59,6 +59,10 @@ const clones: Readonly<Record<string, (from: string, to: string) => void>> = {
     git(from, 'push', '-q', '--all', to)
   },
   'that borrows objects': (from, to) => git(from, 'clone', '-q', '--bare', '--shared', from, to),
+  'that borrows objects from where the path is quoted': (from, to) => {
+    git(from, 'clone', '-q', '--bare', '--shared', from, to)
+    writeFileSync(join(to, 'objects/info/alternates'), `# mine\n"${from.replaceAll('.', '\\056')}/objects"\n`)
+  },
   'packed with deltas': (from, to) => {
     git(from, 'clone', '-q', '--bare', from, to)
     git(to, 'repack', '-adfq', '--depth=50', '--window=50')
