@@ -67,6 +67,8 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
   }
 }
 
+const replacements = 'refs/replace/'
+
 /** What a push adds to. */
 export interface CheckedPush {
   /** The runs that it brings units or a record of: all that has to be decided again. */
@@ -85,6 +87,11 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
   for (const ref of pushed) {
     if (ref.name === snapshotsRef || ref.name === notesRef)
       throw refused(ref, 'is made by who writes to a repository, not by a push')
+    // Git shows another object for it then, in whatever history it is.
+    if (ref.name.startsWith(replacements))
+      throw refused(ref, 'would have Git show another object in its place', {}, 'Keep it in your clone.')
+    if (isInTheWay(ref.name) && !isZero(ref.fresh))
+      throw refused(ref, 'stands where branches of ours would be', {}, 'Give it another name.')
     const own = ownRef(ref.name)
     if (own === undefined) continue
     // Where there is no branch of that name, readers take what a clone remembers of another repository.

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
-import { archive, openClone } from '../../../src/persistence/git/index.ts'
+import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
@@ -361,6 +361,12 @@ describe('a place that is no clone', () => {
     git(dir, 'init', '-q', '.')
     await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
     git(dir, 'commit', '-q', '--allow-empty', '-m', 'work')
+    git(dir, 'branch', 'r')
+    await expect(gitStore({ dir }).append([])).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+      details: { ref: 'refs/heads/r' },
+    })
+    git(dir, 'branch', '-D', 'r')
     git(dir, 'branch', 'r/feature')
     await expect(collect(opened(dir).list())).rejects.toMatchObject({
       code: 'STORE_FOREIGN',
