@@ -52,6 +52,15 @@ export function badCommit(run: string, commit: string, found: string, details: E
   )
 }
 
+/** The commit of a machine, or what it stands on, is not what its id says. */
+export function badMachine(machine: string, found: string, details: ErrorDetails = {}): XMachinesError {
+  return new XMachinesError(
+    'COMMIT_DAMAGED',
+    `Commit ${machine} of a machine is bad: ${found}. Fetch it again from a clone that has it whole.`,
+    { details: { commit: machine, ...details } },
+  )
+}
+
 /** The repository has another history. */
 export function differs(run: string, seq: number, why: string): XMachinesError {
   return new XMachinesError(

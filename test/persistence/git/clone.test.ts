@@ -307,6 +307,27 @@ describe('what was tampered with is named:', () => {
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
   })
 
+  test('the commit of a machine, which runs stand on', async () => {
+    const { dir, run, path } = await tampered()
+    const machine = git(dir, 'rev-parse', `${run.id}^`)
+    const tree = git(dir, 'rev-parse', `${machine}^{tree}`)
+    const blob = git(dir, 'rev-parse', `${machine}:machine.json`)
+    overwrite(path(blob), 'blob', '{}')
+    const bad = (object: string): object => ({ code: 'COMMIT_DAMAGED', details: { commit: machine, object } })
+    await expect(collect(opened(dir).list())).rejects.toMatchObject(bad(blob))
+    writeFileSync(path(blob), 'no deflated bytes')
+    await expect(opened(dir).head(run.id)).rejects.toMatchObject(bad(blob))
+    for (const object of [blob, tree]) {
+      rmSync(path(object))
+      await expect(opened(dir).machine(machine)).rejects.toMatchObject(bad(object))
+    }
+    rmSync(path(machine))
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      details: { commit: run.id, object: machine },
+    })
+  })
+
   test('a parent that was left out, though Git finds nothing wrong', async () => {
     const { dir, run } = await tampered()
     const history = run.history()
