@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -326,6 +326,23 @@ describe('what was tampered with is named:', () => {
       code: 'COMMIT_DAMAGED',
       details: { commit: run.id, object: machine },
     })
+  })
+
+  test('a branch whose file is empty, as a crash may leave it, and not taken for what is packed below it', async () => {
+    const { dir, run } = await tampered()
+    git(dir, 'pack-refs', '--all')
+    const file = join(dir, `refs/heads/r/${run.id}`)
+    mkdirSync(join(dir, 'refs/heads/r'), { recursive: true })
+    for (const text of ['', 'somewhere else\n']) {
+      writeFileSync(file, text)
+      await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_DAMAGED', details: { file } })
+      await expect(gitStore({ gitdir: dir, fsync: false }).append([])).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+    }
+    // As it says.
+    rmSync(file)
+    expect((await opened(dir).head(run.id))!.seq).toBe(run.seq)
+    writeFileSync(join(dir, 'refs/heads/feature'), '')
+    expect((await opened(dir).head(run.id))!.seq).toBe(run.seq)
   })
 
   test('a parent that was left out, though Git finds nothing wrong', async () => {
