@@ -1,6 +1,5 @@
 import { Cluster } from 'iovalkey'
 import { expect, test, vi } from 'vitest'
-import { postgresStore } from '../../../src/persistence/postgres/index.ts'
 import { type ValkeyStoreOptions, valkeyStore } from '../../../src/persistence/valkey/index.ts'
 
 const url = 'redis://somebody:secret@localhost:1/3'
@@ -11,6 +10,9 @@ test.each<[string, unknown, RegExp]>([
   ['a client of a whole cluster', { client: new Cluster([], { lazyConnect: true }) }, /one server/],
   ['a URL that is none', { url: 'secret@@' }, /redis:\/\/host/],
   ['a URL of something else', { url: 'https://somebody:secret@host' }, /redis:\/\/.*got https:/],
+  ['a database without a number', { url: 'redis://somebody:secret@localhost:1/orders' }, /number of a database/],
+  ['a password that was not encoded', { url: 'redis://user:1/secret@localhost:1/3' }, /number of a database/],
+  ['slashes that were forgotten', { url: 'redis:user:secret@localhost:1/3' }, /number of a database/],
   ['an empty prefix', { url, prefix: '' }, /`prefix`/],
   ['a durability that is none', { url, durability: 'often' }, /`durability`.*often/],
   ['half a replica', { url, replicas: 0.5 }, /`replicas`.*0\.5/],
@@ -46,15 +48,4 @@ test('a server that is not there is told when patience is over', async () => {
   expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/ECONNREFUSED/) })
   expect(String(error)).not.toMatch(/secret/)
   await store.close()
-})
-
-test('where it is tells no password, also where that was not encoded', async () => {
-  for (const rest of ['//user:1/secret@localhost:1/3', 'user:secret@localhost:1/3']) {
-    const [valkey, postgres] = [
-      valkeyStore({ url: `redis:${rest}` }),
-      postgresStore({ connectionString: `postgres:${rest}` }),
-    ]
-    expect(`${valkey.location} ${postgres.location}`).not.toMatch(/secret/)
-    await Promise.all([valkey.close(), postgres.close()])
-  }
 })
