@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
-import { XMachinesError } from '../actors/errors.ts'
+import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { fileStore } from '../persistence/filesystem/index.ts'
 import { segmentName } from '../persistence/filesystem/layout.ts'
 
@@ -139,7 +139,7 @@ function postgresDoor(location: string): Door {
   return async ({ objectFormat = 'sha1' }) => {
     const { postgresStore } = await import('../persistence/postgres/index.ts')
     const { url, name } = split(location, 'schema')
-    return postgresStore({ connectionString: url, objectFormat, ...(name !== null && { schema: name }) })
+    return asTold(() => postgresStore({ connectionString: url, objectFormat, ...(name !== null && { schema: name }) }))
   }
 }
 
@@ -148,7 +148,18 @@ function valkeyDoor(location: string): Door {
   return async ({ objectFormat = 'sha1', warn }) => {
     const { valkeyStore } = await import('../persistence/valkey/index.ts')
     const { url, name } = split(location, 'prefix')
-    return valkeyStore({ url, objectFormat, onWarning: warn, ...(name !== null && { prefix: name }) })
+    return asTold(() => valkeyStore({ url, objectFormat, onWarning: warn, ...(name !== null && { prefix: name }) }))
+  }
+}
+
+/** A store whose options come from a location: what makes no sense there is wrong use. */
+function asTold(make: () => Store): Store {
+  try {
+    return make()
+  } catch (thrown) {
+    throw new XMachinesError('USAGE_INVALID', `The location of the store is wrong. ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
   }
 }
 
