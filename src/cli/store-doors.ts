@@ -6,6 +6,7 @@ import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { fileStore } from '../persistence/filesystem/index.ts'
 import { segmentName } from '../persistence/filesystem/layout.ts'
+import { usage } from './terminal.ts'
 
 /** How a door opens its store. */
 export interface DoorSettings {
@@ -75,6 +76,8 @@ function schemeOf(location: string): string | undefined {
 
 /** The path of a store that is kept in files. @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it */
 function pathOf(location: string): string | undefined {
+  // What an unset variable leaves is not the directory that one is in.
+  if (location === '') throw usage(`A location is empty. Give ${storeArgument}.`)
   const scheme = schemeOf(location)
   if (scheme === undefined) {
     if (isOverSsh(location)) throw unsupported('ssh', 'ssh')

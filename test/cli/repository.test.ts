@@ -265,6 +265,18 @@ describe('a location', () => {
     }
   })
 
+  it('that is empty, as an unset variable leaves it, is refused: nothing is made where one is', async () => {
+    for (const command of [
+      ['runs', ''],
+      ['git', 'init', ''],
+      ['archive', store, ''],
+      ['copy', store, ''],
+    ]) {
+      const { code, stderr } = await xmachines(...(command as [string, ...string[]]))
+      expect([command[0], code, stderr]).toEqual([command[0], 2, expect.stringMatching(/^USAGE_INVALID: .* is empty/)])
+    }
+  })
+
   it('that is a bundle is told, and what makes a repository of it', async () => {
     const bundle = space.path('ledger.bundle')
     git(repository, 'bundle', 'create', '-q', bundle, '--all')
