@@ -70,9 +70,9 @@ function machinesOf({ refs }: NodeRepository): readonly RefChange[] {
 }
 
 /** Whether what was recorded up to `head` includes what was up to `oid`. */
-function contains({ objects }: NodeRepository, head: string | undefined, oid: string | undefined): boolean {
+function contains(repository: NodeRepository, head: string | undefined, oid: string | undefined): boolean {
   if (oid === undefined) return true
-  for (let commit = head; commit !== undefined; commit = readFlush(objects, commit).parent) {
+  for (let commit = head; commit !== undefined; commit = readFlush(repository, commit).parent) {
     if (commit === oid) return true
   }
   return false

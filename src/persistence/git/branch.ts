@@ -2,14 +2,14 @@ import type { JsonObject } from '../../actors/contracts/json.ts'
 import { messageOf, type XMachinesError } from '../../actors/errors.ts'
 import { type GitObjectType, gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type Commit, parseCommit, parseTree, seqOf } from './commit.ts'
-import { badCommit } from './failures.ts'
+import { absence, badCommit } from './failures.ts'
 import { digitsOf } from './layout.ts'
 import type { FoundObject } from './object-types.ts'
 import type { Repository } from './repository.ts'
 
 /** Reads an object, whose id must be that of its bytes. @param blame makes what is thrown of what is wrong with it */
 export function readWhole(
-  { objects, objectFormat }: Repository,
+  { objects, objectFormat }: Pick<Repository, 'objects' | 'objectFormat'>,
   oid: string,
   type: GitObjectType,
   blame: (wrong: string) => XMachinesError,
@@ -22,7 +22,7 @@ export function readWhole(
   }
   if (found?.type === type && gitObjectId(objectFormat, type, found.bytes) === oid) return found.bytes
   throw blame(
-    found === undefined ? 'is missing' : found.type === type ? 'was changed' : `is a ${found.type}, not a ${type}`,
+    found === undefined ? absence(objects) : found.type === type ? 'was changed' : `is a ${found.type}, not a ${type}`,
   )
 }
 

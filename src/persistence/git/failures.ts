@@ -43,6 +43,11 @@ export function foreign(path: string, found: string, next: string, details: Erro
   return new XMachinesError('STORE_FOREIGN', `${path} ${found}. ${next}`, { details: { path, ...details } })
 }
 
+/** What is wrong with an object that is not there. */
+export function absence({ isPartial }: { readonly isPartial: boolean }): string {
+  return isPartial ? 'is not in this clone, which is partial (made with --filter)' : 'is missing'
+}
+
 /** A commit of a run, or what it stands on, is not what its id says. */
 export function badCommit(run: string, commit: string, found: string, details: ErrorDetails = {}): XMachinesError {
   return new XMachinesError(

@@ -20,6 +20,8 @@ const keptBytes = 32 << 20
  */
 export class Objects {
   readonly format: ObjectFormat
+  /** Whether objects are left out that the commits name: `git clone --filter`. */
+  readonly isPartial: boolean
   readonly #width: number
   readonly #dirs: readonly string[]
   #packs: PackFile[] = []
@@ -31,8 +33,9 @@ export class Objects {
   #keptBytes = 0
 
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
-  constructor(dirs: readonly string[], format: ObjectFormat) {
+  constructor(dirs: readonly string[], format: ObjectFormat, isPartial = false) {
     this.format = format
+    this.isPartial = isPartial
     this.#width = format === 'sha1' ? 20 : 32
     this.#dirs = withAlternates(dirs)
     this.#id = new Uint8Array(this.#width)

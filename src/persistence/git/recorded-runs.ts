@@ -20,7 +20,7 @@ export class RecordedRuns {
 
   constructor(repository: Repository) {
     this.#repository = repository
-    this.#provenance = new ProvenanceIndex(repository.objects)
+    this.#provenance = new ProvenanceIndex(repository)
   }
 
   /** Learns what was recorded. @param provenance where its branch stands; `undefined`: there is none */

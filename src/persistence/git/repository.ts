@@ -15,7 +15,7 @@ export interface Repository {
   readonly gitdir: string
   readonly objectFormat: ObjectFormat
   readonly refs: Pick<Refs, 'all' | 'get'>
-  readonly objects: Pick<Objects, 'format' | 'read' | 'close'>
+  readonly objects: Pick<Objects, 'format' | 'isPartial' | 'read' | 'close'>
   /** Commits at which a shallow clone was cut off. */
   readonly shallow: ReadonlySet<string>
   /** Whether its configuration says that we write to it. */
@@ -75,12 +75,12 @@ export function openRepository(gitdir: string, options: OpenRepositoryOptions = 
     })
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
-  const { objectFormat, ours } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
+  const { objectFormat, ours, isPartial } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
   return {
     gitdir,
     objectFormat,
     refs: new Refs(gitdir, files),
-    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat),
+    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat, isPartial),
     shallow: new Set((textIfThere(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
     ours,
   }

@@ -180,6 +180,20 @@ test('branches are read once where nobody sets any', async () => {
   expect(reads).toHaveBeenCalledTimes(1)
 })
 
+test('a partial clone says what it is, and not that something is missing', async () => {
+  const { store } = await filled()
+  const gitdir = await archived(store)
+  git(gitdir, 'config', 'uploadpack.allowFilter', 'true')
+  for (const filter of ['blob:none', 'tree:0']) {
+    const dir = place('clone')
+    git(gitdir, 'clone', '-q', '--bare', `--filter=${filter}`, `file://${gitdir}`, dir)
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      message: expect.stringMatching(/partial.*clone that has it whole/),
+    })
+  }
+})
+
 test('a shallow clone is read as far as it goes', async () => {
   const { store, runs } = await filled()
   const gitdir = await archived(store)
@@ -305,6 +319,21 @@ describe('what was tampered with is named:', () => {
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: tree } })
     rmSync(path(id))
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
+  })
+
+  test('what was recorded: a flush that is missing or was changed, and all that is behind it', async () => {
+    const { dir, run, path } = await tampered()
+    const branch = 'refs/heads/xmachines/provenance'
+    const head = git(dir, 'rev-parse', branch)
+    const tree = git(dir, 'rev-parse', `${branch}^{tree}`)
+    const bad = (object: string): object => ({ code: 'COMMIT_DAMAGED', details: { commit: branch, object } })
+    overwrite(path(head), 'commit', git(dir, 'cat-file', 'commit', head).replace('xmachines', 'somebody'))
+    await expect(opened(dir).head(run.id)).rejects.toMatchObject(bad(head))
+    git(dir, 'update-ref', branch, git(dir, 'commit-tree', '-p', head, '-m', 'how 0 units were recorded', tree))
+    rmSync(path(head))
+    await expect(collect(opened(dir).read(run.id))).rejects.toMatchObject(bad(head))
+    rmSync(path(tree))
+    await expect(collect(opened(dir).read(run.id))).rejects.toMatchObject(bad(tree))
   })
 
   test('the commit of a machine, which runs stand on', async () => {
