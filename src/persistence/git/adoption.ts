@@ -4,9 +4,15 @@ import { fill, idAt } from './fill.ts'
 import { machinePrefix, ownRef, provenanceRef, runPrefix } from './layout.ts'
 import { readFlush } from './provenance.ts'
 import type { RefChange } from './ref-change.ts'
+import type { Refs } from './refs.ts'
 import { type RemoteRun, remoteRuns } from './remote-runs.ts'
-import type { NodeRepository } from './repository.ts'
+import type { Repository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
+
+/** One whose refs can be set. */
+export interface OwnRepository extends Repository {
+  readonly refs: Pick<Refs, 'all' | 'get' | 'set'>
+}
 
 /**
  * Makes runs that a clone remembers of its remotes runs of its own: an ordinary `git clone` has no other. They enter the
@@ -14,7 +20,7 @@ import { RepositoryStore } from './repository-store.ts'
  *
  * @throws ARCHIVE_DIFFERS where remotes differ, or a key has another run here; COMMIT_DAMAGED
  */
-export async function adoptRemotes(journal: Store, repository: NodeRepository): Promise<void> {
+export async function adoptRemotes(journal: Store, repository: OwnRepository): Promise<void> {
   const { refs, gitdir } = repository
   const before = refs.get(provenanceRef)
   const changes: RefChange[] = []
@@ -40,7 +46,7 @@ export async function adoptRemotes(journal: Store, repository: NodeRepository): 
 /** The runs of each remote that the journal has not got, or has as they are there. */
 async function adoptable(
   journal: Store,
-  repository: NodeRepository,
+  repository: OwnRepository,
 ): Promise<ReadonlyMap<string, readonly RemoteRun[]>> {
   const groups = new Map<string, RemoteRun[]>()
   for (const found of remoteRuns(repository, repository.refs.all()).values()) {
@@ -58,7 +64,7 @@ async function adoptable(
   return groups
 }
 
-function machinesOf({ refs }: NodeRepository): readonly RefChange[] {
+function machinesOf({ refs }: OwnRepository): readonly RefChange[] {
   const all = refs.all()
   const changes = new Map<string, RefChange>()
   for (const [ref, oid] of all) {
@@ -70,7 +76,7 @@ function machinesOf({ refs }: NodeRepository): readonly RefChange[] {
 }
 
 /** Whether what was recorded up to `head` includes what was up to `oid`. */
-function contains(repository: NodeRepository, head: string | undefined, oid: string | undefined): boolean {
+function contains(repository: OwnRepository, head: string | undefined, oid: string | undefined): boolean {
   if (oid === undefined) return true
   for (let commit = head; commit !== undefined; commit = readFlush(repository, commit).parent) {
     if (commit === oid) return true

@@ -43,6 +43,15 @@ export function foreign(path: string, found: string, next: string, details: Erro
   return new XMachinesError('STORE_FOREIGN', `${path} ${found}. ${next}`, { details: { path, ...details } })
 }
 
+/** The file of packed refs is not what Git writes. */
+export function cutRefs(file: string, offset: number): XMachinesError {
+  return new XMachinesError(
+    'STORE_DAMAGED',
+    `${file} is damaged at byte ${offset}: what Git writes does not end so. Nothing was changed. Restore this file from a copy, or fetch the branches again.`,
+    { details: { file, offset } },
+  )
+}
+
 /** What is wrong with an object that is not there. */
 export function absence({ isPartial }: { readonly isPartial: boolean }): string {
   return isPartial ? 'is not in this clone, which is partial (made with --filter)' : 'is missing'

@@ -1,4 +1,6 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
+import { XMachinesError } from '../../../actors/errors.ts'
+import { adoptRemotes, type OwnRepository } from '../adoption.ts'
 import { Archiver } from '../archiver.ts'
 import { readCommit } from '../branch.ts'
 import { checkBranches } from '../branch-names.ts'
@@ -35,19 +37,30 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   if ((await files.text('shallow')) !== undefined) {
     throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
   }
+  if ((await files.text('objects/info/alternates'))?.trim()) {
+    const message = `The repository ${gitdir} borrows objects of another one, which is not looked for in a file system of yours.`
+    throw new XMachinesError(
+      'STORE_UNSUPPORTED',
+      `${message} Bring them in with \`git repack -ad\`, and remove objects/info/alternates.`,
+      {
+        details: { path: gitdir },
+      },
+    )
+  }
   const refs = new FsRefs(files)
   await refs.load()
   // Before any of them is read: a commit of somebody else's work would be taken for a damaged one of ours.
   checkBranches(gitdir, objectFormat, refs.all().keys())
   const objects = new LooseObjects(fs, files, objectFormat)
-  const repository: Repository = { gitdir, refs, objects, shallow: new Set(), ...config }
+  const repository: OwnRepository = { gitdir, refs, objects, shallow: new Set(), ...config }
   const journal = new LoggedStore(new OperationLog(files), { location: gitdir, objectFormat })
   await journal.load()
   const branches = await loaded(repository, objects, journal)
   await fill(journal, new RepositoryStore(gitdir, () => repository), branches)
+  await adoptRemotes(journal, repository)
   const archiver = new Archiver(repository, fsDepot(files, refs, objects))
   await archiver.begin({ areOurs: true })
-  await catchUp(archiver, journal, branches)
+  await catchUp(archiver, journal, branchSeqs(repository))
   return { journal, archiver, sideRefs: false, close: () => journal.close() }
 }
 
@@ -60,6 +73,12 @@ async function loaded(
   const { refs } = repository
   let isAhead = false
   for (const [name, oid] of refs.all()) {
+    const own = ownRef(name)
+    if (own?.kind === 'run' && !own.local && refs.get(runPrefix + own.id) === undefined) {
+      // It becomes one of ours.
+      isAhead = true
+      await objects.load(oid, { history: true })
+    }
     if (!name.startsWith(runPrefix)) continue
     await objects.load(oid, { history: false })
     const run = name.slice(runPrefix.length)
