@@ -262,8 +262,8 @@ export const errorCodes = {
   },
   STORE_MISSING: {
     retryable: false,
-    when: 'There is no store at the place, and it was opened to read, or told to make none.',
-    next: 'Check the path, or the name of the schema or prefix.',
+    when: 'There is no store at the place, and it was opened to read.',
+    next: 'Check the path.',
   },
   STORE_READ_ONLY: {
     retryable: false,

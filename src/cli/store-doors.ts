@@ -139,23 +139,19 @@ const memoryDoor: Door = async ({ objectFormat = 'sha1' }) => {
 
 /** `?schema=NAME` names the schema. */
 function postgresDoor(location: string): Door {
-  return async ({ objectFormat = 'sha1', readOnly }) => {
+  return async ({ objectFormat = 'sha1' }) => {
     const { postgresStore } = await import('../persistence/postgres/index.ts')
     const { url, name } = split(location, 'schema')
-    return asTold(() =>
-      postgresStore({ connectionString: url, objectFormat, create: !readOnly, ...(name !== null && { schema: name }) }),
-    )
+    return asTold(() => postgresStore({ connectionString: url, objectFormat, ...(name !== null && { schema: name }) }))
   }
 }
 
 /** `?prefix=NAME` names the store among others of the server. */
 function valkeyDoor(location: string): Door {
-  return async ({ objectFormat = 'sha1', readOnly, warn }) => {
+  return async ({ objectFormat = 'sha1', warn }) => {
     const { valkeyStore } = await import('../persistence/valkey/index.ts')
     const { url, name } = split(location, 'prefix')
-    return asTold(() =>
-      valkeyStore({ url, objectFormat, create: !readOnly, onWarning: warn, ...(name !== null && { prefix: name }) }),
-    )
+    return asTold(() => valkeyStore({ url, objectFormat, onWarning: warn, ...(name !== null && { prefix: name }) }))
   }
 }
 

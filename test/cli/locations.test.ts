@@ -99,21 +99,6 @@ it.each(['postgres://127.0.0.1:1/db?schema=', 'redis://127.0.0.1:1/?prefix=', 'r
   },
 )
 
-describe.each(['postgres:', 'redis:'])('a store that is not there, at %s', scheme => {
-  it('is told, and none is made to be read', async ({ skip }) => {
-    const place = locations[scheme]!('typo') ?? skip()
-    for (const command of [
-      ['runs', place],
-      ['copy', place, 'memory:'],
-      ['copy', place, 'memory:', '--source', 'quiet'],
-      ['archive', place, space.path('none.git')],
-    ]) {
-      const { code, stderr } = await xmachines(...(command as [string, ...string[]]))
-      expect([command[0], code, stderr]).toEqual([command[0], 2, expect.stringMatching(/^STORE_MISSING: /)])
-    }
-  })
-})
-
 describe('a server that is not there', () => {
   it('is told without its password', async () => {
     const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/1`))

@@ -28,8 +28,6 @@ export interface PostgresPlace {
   /** Where it is, without secrets. */
   readonly location: string
   readonly schema: string
-  /** Whether its tables are made where they are missing. */
-  readonly create: boolean
   readonly durability: PostgresDurability
   /** Ends what is the store's own. */
   readonly end: () => Promise<void>
@@ -63,7 +61,7 @@ export class PostgresBackend implements ServerBackend {
 
   async open(objectFormat: ObjectFormat): Promise<void> {
     await checkServer(this.#database, this.#place.durability)
-    await openSchema(this.#database, this.#place, objectFormat)
+    await openSchema(this.#database, this.#place.schema, objectFormat)
   }
 
   append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]> {

@@ -19,8 +19,6 @@ export interface PostgresStoreOptions {
   readonly connectionString?: string
   /** The schema that has the store's tables; made if it is missing. @default 'xmachines' */
   readonly schema?: string
-  /** Whether a store is made where none is; if not, its operations reject with `STORE_MISSING`. @default true */
-  readonly create?: boolean
   /** The hash of the ids, fixed when the store is made. @default 'sha1' */
   readonly objectFormat?: ObjectFormat
   /** How long an operation goes on trying while the server does not answer, ms. @default 10_000 */
@@ -46,7 +44,7 @@ export interface PostgresStoreOptions {
  * @throws TypeError for an option that makes no sense; everything else comes from the first operation
  */
 export function postgresStore(options: PostgresStoreOptions): Store {
-  const { pool, connectionString, schema = 'xmachines', create = true, durability = 'synchronous' } = options
+  const { pool, connectionString, schema = 'xmachines', durability = 'synchronous' } = options
   if ((pool === undefined) === (connectionString === undefined)) {
     throw new TypeError('Expected either `pool` or `connectionString`, got both or none.')
   }
@@ -64,7 +62,6 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     pool: pool ?? own!,
     location: locationOf(schema, pool, connectionString),
     schema,
-    create,
     durability,
     end: async () => own?.end(),
   }

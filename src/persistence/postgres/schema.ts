@@ -103,17 +103,8 @@ const migrations: readonly ((tables: Tables) => string)[] = [
 const newest = migrations.length
 
 /** Makes the tables of a store, or brings them to this version, or says why they cannot be used. */
-export async function openSchema(
-  database: Database,
-  { schema, create }: { readonly schema: string; readonly create: boolean },
-  objectFormat: ObjectFormat,
-): Promise<void> {
+export async function openSchema(database: Database, schema: string, objectFormat: ObjectFormat): Promise<void> {
   let found = await versionOf(database, schema)
-  if (found === undefined && !create) {
-    throw new XMachinesError('STORE_MISSING', `There is no store at ${database.location}. Check database and schema.`, {
-      details: { schema },
-    })
-  }
   if (found === undefined || found.version < newest) {
     await migrate(database, schema, objectFormat)
     found = (await versionOf(database, schema))!

@@ -52,35 +52,22 @@ const processesKept = 30 * 24 * 3_600_000
 /** How many names are looked through at once for those of a namespace. */
 const namesAtOnce = 1024
 
-/** What a {@link ValkeyBackend} works on. */
-export interface ValkeyPlace {
-  readonly connection: Connection
-  readonly keys: Keys
-  /** Whether a store is made where none is. */
-  readonly create: boolean
-  /** Those that must have a write before it is acknowledged. */
-  readonly replicas: Replicas | undefined
-  /** Lets go of the client, if it is the store's own. */
-  readonly end: () => void
-}
-
 /** A store's data on Valkey or Redis. */
 export class ValkeyBackend implements ServerBackend {
   readonly location: string
   readonly #connection: Connection
   readonly #keys: Keys
-  readonly #create: boolean
   readonly #replicas: Replicas | undefined
   readonly #end: () => void
   readonly #mark = new Mark()
   /** Machines that the server has. */
   readonly #machines = new Set<string>()
 
-  constructor({ connection, keys, create, replicas, end }: ValkeyPlace) {
+  /** @param replicas those that must have a write before it is acknowledged @param end lets go of the client, if it is the store's own */
+  constructor(connection: Connection, keys: Keys, replicas: Replicas | undefined, end: () => void) {
     this.location = connection.location
     this.#connection = connection
     this.#keys = keys
-    this.#create = create
     this.#replicas = replicas
     this.#end = end
   }
@@ -90,10 +77,6 @@ export class ValkeyBackend implements ServerBackend {
     // A store that is there is only read: it may be on a replica.
     let kept = await this.#connection.ask('hmget', [store, 'format', 'objectFormat'])
     if ((kept as (string | null)[])[0] === null) {
-      if (!this.#create) {
-        const message = `There is no store at ${this.location}. Check server, database and prefix.`
-        throw new XMachinesError('STORE_MISSING', message, { details: { location: this.location } })
-      }
       kept = await this.#connection.run(scripts.open, [store, runs], () => [format, objectFormat])
     }
     const [written, hash] = kept as (string | null)[]

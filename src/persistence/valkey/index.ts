@@ -18,8 +18,6 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
   readonly client?: ValkeyClient
   /** Names the store among others on the server: all its keys begin with it in braces. @default 'xmachines' */
   readonly prefix?: string
-  /** Whether a store is made where none is; if not, its operations reject with `STORE_MISSING`. @default true */
-  readonly create?: boolean
   /** What the server must be set to: looked at with every new connection. @default 'always' */
   readonly durability?: ValkeyDurability
   /**
@@ -51,15 +49,7 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
  * `patience` is over with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN`
  */
 export function valkeyStore(options: ValkeyStoreOptions): Store {
-  const {
-    url,
-    client,
-    prefix = 'xmachines',
-    create = true,
-    durability = 'always',
-    replicas = 0,
-    onWarning = warn,
-  } = options
+  const { url, client, prefix = 'xmachines', durability = 'always', replicas = 0, onWarning = warn } = options
   if ((url === undefined) === (client === undefined)) throw new TypeError('Expected either `url` or `client`.')
   if (client !== undefined && 'isCluster' in client && client.isCluster === true) {
     // It sends again by itself, and does not tell that a connection was lost.
@@ -84,10 +74,7 @@ export function valkeyStore(options: ValkeyStoreOptions): Store {
     if (client === undefined) used?.disconnect()
   }
   const waited = replicas === 0 ? undefined : new Replicas(connection, replicas, durability !== 'memory')
-  return new ServerStore(
-    new ValkeyBackend({ connection, keys: new Keys(prefix), create, replicas: waited, end }),
-    options,
-  )
+  return new ServerStore(new ValkeyBackend(connection, new Keys(prefix), waited, end), options)
 }
 
 function warn({ code, message }: ValkeyWarning): void {
