@@ -4,7 +4,7 @@ import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
-import { isFileStore, storeArgument } from './store-doors.ts'
+import { isFileStore, repositoryPath, storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { counted } from './text.ts'
 
@@ -29,10 +29,11 @@ async function archiveStore(
   { follow = false }: ArchiveOptions,
 ): Promise<number> {
   const { signal } = terminal
-  const found = findGitdir(repository)
-  if (found === undefined && isFileStore(repository))
-    throw usage(`${repository} is a store of files. Give the repository a directory of its own.`)
-  const gitdir = found ?? repository
+  const path = repositoryPath(repository)
+  const found = findGitdir(path)
+  if (found === undefined && isFileStore(path))
+    throw usage(`${path} is a store of files. Give the repository a directory of its own.`)
+  const gitdir = found ?? path
   await withStore(terminal, location, { access: 'read' }, async store => {
     const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
     try {

@@ -7,6 +7,7 @@ import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { objectFormatOption } from './object-format-option.ts'
 import { perform } from './perform.ts'
+import { repositoryPath } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 
 interface InitOptions {
@@ -27,7 +28,8 @@ export function gitCommand(): Command {
   return git
 }
 
-async function init(terminal: Terminal, dir: string, { machine = [], objectFormat }: InitOptions): Promise<number> {
+async function init(terminal: Terminal, place: string, { machine = [], objectFormat }: InitOptions): Promise<number> {
+  const dir = repositoryPath(place)
   // A hook that cannot load its machines would refuse every push.
   if (machine.length > 0) await loadMachines(machine)
   const gitdir = findGitdir(dir) ?? resolve(dir)

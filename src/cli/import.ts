@@ -14,7 +14,7 @@ import { checkObjectFormat, objectFormatOption } from './object-format-option.ts
 import { openStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { type ImportOutcome, type ImportTarget, RunImport } from './run-import.ts'
-import { storeArgument } from './store-doors.ts'
+import { isElsewhere, storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, printable, shortId } from './text.ts'
 import type { BesideLine, UnitLine } from './unit-line.ts'
@@ -28,7 +28,10 @@ export function importCommand(): Command {
   return new Command('import')
     .description('take over what `export` printed, or what a repository has; the runs are held')
     .argument('<store>', storeArgument)
-    .argument('[file|repository]', 'what `export` printed, or a Git repository; without one, or with -, stdin')
+    .argument(
+      '[file|store]',
+      'what `export` printed, or a Git repository or another store; without one, or with -, stdin',
+    )
     .addOption(objectFormatOption())
     .action(perform(importStore))
 }
@@ -64,10 +67,10 @@ async function importStore(
   }
 }
 
-/** The lines of an export: of a file, or of the store that a directory is. */
+/** The lines of an export: of a file, or of the store that a directory is, or a URL. */
 async function* valuesOf(terminal: Terminal, from = '-'): AsyncGenerator<unknown, void, void> {
   const { signal } = terminal
-  if (from !== '-' && statSync(from, { throwIfNoEntry: false })?.isDirectory()) {
+  if (from !== '-' && (statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? isElsewhere(from))) {
     const store = await openStore(terminal, from, { access: 'read' })
     try {
       yield* exportLines(store, signal)

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
-import { XMachinesError } from '../actors/errors.ts'
+import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { fileStore } from '../persistence/filesystem/index.ts'
 import { segmentName } from '../persistence/filesystem/layout.ts'
 
@@ -54,6 +54,23 @@ export function doorOf(location: string): Door {
   throw unsupported(`${scheme}:`, scheme)
 }
 
+/** Whether a location is no path: a URL, or a repository as Git names one on another machine. */
+export function isElsewhere(location: string): boolean {
+  return schemeOf(location) !== undefined || isOverSsh(location)
+}
+
+/** The path of a repository that a command writes to, there or not. @throws STORE_UNSUPPORTED for what is no path */
+export function repositoryPath(location: string): string {
+  const path = pathOf(location)
+  if (path !== undefined) return path
+  const scheme = schemeOf(location)!
+  throw new XMachinesError(
+    'STORE_UNSUPPORTED',
+    `No repository is written to at ${scheme}: locations. Give a path, file: or git:, and push from there.`,
+    { details: { scheme } },
+  )
+}
+
 // The location itself is not told: it may hold a password.
 function unsupported(what: string, scheme: string): XMachinesError {
   return new XMachinesError(
@@ -61,6 +78,10 @@ function unsupported(what: string, scheme: string): XMachinesError {
     `There is no store for ${what} locations. Give ${storeArgument}. Clone a repository that is elsewhere.`,
     { details: { scheme } },
   )
+}
+
+function isOverSsh(location: string): boolean {
+  return /^[^/\\]+@[^/\\]+:/.test(location) && !existsSync(location)
 }
 
 function schemeOf(location: string): string | undefined {
@@ -83,7 +104,7 @@ function pathOf(location: string): string | undefined {
 function pathIn(location: string): string | undefined {
   const scheme = schemeOf(location)
   if (scheme === undefined) {
-    if (/^[^/\\]+@[^/\\]+:/.test(location) && !existsSync(location)) throw unsupported('ssh', 'ssh')
+    if (isOverSsh(location)) throw unsupported('ssh', 'ssh')
     return location
   }
   if (scheme === 'git') {
@@ -109,6 +130,11 @@ const doors: Readonly<Record<string, (location: string) => Door>> = {
 /** A path is a repository if one is there and no store of files, which may itself be kept in one. */
 function pathDoor(path: string): Door {
   return async settings => {
+    if (statSync(path, { throwIfNoEntry: false })?.isFile()) {
+      const next =
+        'Give a directory. `git clone --mirror` makes one of a bundle, `xmachines import` a store of an export.'
+      throw new XMachinesError('STORE_FOREIGN', `${path} is a file, and no store. ${next}`, { details: { path } })
+    }
     if (!isFileStore(path)) {
       const { findGitdir } = await import('../persistence/git/repository.ts')
       if (findGitdir(path) !== undefined) return gitDoor(path)(settings)
@@ -141,7 +167,7 @@ function postgresDoor(location: string): Door {
     const { postgresStore } = await import('../persistence/postgres/index.ts')
     const { url, name } = split(location, 'schema')
     const options = { objectFormat, create: !readOnly }
-    return postgresStore({ connectionString: url, ...options, ...(name !== null && { schema: name }) })
+    return asTold(() => postgresStore({ connectionString: url, ...options, ...(name !== null && { schema: name }) }))
   }
 }
 
@@ -151,19 +177,31 @@ function valkeyDoor(location: string): Door {
     const { valkeyStore } = await import('../persistence/valkey/index.ts')
     const { url, name } = split(location, 'prefix')
     const options = { objectFormat, create: !readOnly, onWarning: warn }
-    return valkeyStore({ url, ...options, ...(name !== null && { prefix: name }) })
+    return asTold(() => valkeyStore({ url, ...options, ...(name !== null && { prefix: name }) }))
+  }
+}
+
+/** A store whose options come from a location: what makes no sense there is wrong use. */
+function asTold(make: () => Store): Store {
+  try {
+    return make()
+  } catch (thrown) {
+    throw new XMachinesError('USAGE_INVALID', `The location of the store is wrong. ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
   }
 }
 
 /** A URL without one of its parameters, and that parameter. */
 function split(location: string, parameter: string): { readonly url: string; readonly name: string | null } {
-  if (!URL.canParse(location)) {
+  const url = URL.canParse(location) ? new URL(location) : undefined
+  // An `@` behind the host ends a password that was taken for it.
+  if (url === undefined || `${url.pathname}${url.hash}`.includes('@')) {
     throw new XMachinesError(
       'USAGE_INVALID',
-      'The location of the store is no URL. Percent-encode what its password contains.',
+      'The location of the store is no URL like SCHEME://USER:PASSWORD@HOST/. Percent-encode what its password contains.',
     )
   }
-  const url = new URL(location)
   const name = url.searchParams.get(parameter)
   url.searchParams.delete(parameter)
   return { url: url.href, name }

@@ -190,6 +190,44 @@ describe('a repository that `xmachines git init` made', () => {
     await again.close()
   })
 
+  it.each(['with a:colon', 'mit ü: und "'])('takes pushes wherever it lies: %s', async name => {
+    server = space.path(`${name}.git`)
+    await xmachines('git', 'init', server, '--machine', counter)
+    expect(push(work, '--all')).toMatchObject({ code: 0, said: expect.stringContaining('all as recorded') })
+    expect(push(work, `r/${runs[0]!.run}:refs/heads/r/${runs[1]!.run}`)).toMatchObject({ code: 1 })
+  })
+
+  it('takes pushes at a linked working tree', async () => {
+    const main = space.path('main')
+    git(space.dir, 'init', '-q', main)
+    git(main, '-c', 'user.name=t', '-c', 'user.email=t@example.invalid', 'commit', '-q', '--allow-empty', '-m', 'work')
+    server = space.path('linked')
+    git(main, 'worktree', 'add', '-q', server)
+    await xmachines('git', 'init', server, '--machine', counter)
+    expect(push(work, '--all')).toMatchObject({ code: 0, said: expect.stringContaining('all as recorded') })
+  })
+
+  it('refuses refs that hide commits, or that branches of ours cannot be beside', async () => {
+    server = space.path('free.git')
+    await xmachines('git', 'init', server, '--machine', counter)
+    const { run } = runs[0]!
+    const unit = git(work, 'rev-parse', `r/${run}~2`)
+    for (const name of [
+      `refs/replace/${unit}`,
+      'refs/heads/r',
+      'refs/heads/m',
+      'refs/heads/xmachines',
+      'refs/heads/xmachines/provenance/mine',
+      'refs/notes/xmachines/mine',
+      'refs/xmachines',
+    ]) {
+      const { code, said } = push(work, `r/${run}:${name}`)
+      expect([code, said]).toEqual([1, expect.stringContaining(`PUSH_REFUSED: ${name} `)])
+    }
+    expect(push(work, `r/${run}:refs/heads/xmachines-mine`)).toMatchObject({ code: 0 })
+    expect(push(work, '--all')).toMatchObject({ code: 0 })
+  })
+
   it('keeps a hook of somebody else', async () => {
     const place = space.path('hooked.git')
     git(space.dir, 'init', '-q', '--bare', place)

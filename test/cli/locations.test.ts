@@ -80,9 +80,28 @@ describe.each(Object.entries(locations))('a store at %s', (_, locate) => {
   })
 })
 
+it.each(['//user:1/secret@127.0.0.1/db', '//user:#secret@127.0.0.1/db', 'user:secret@127.0.0.1/db'])(
+  'a URL that would be taken apart elsewhere is refused: %s',
+  async rest => {
+    for (const scheme of ['postgres', 'redis']) {
+      const { code, stderr } = await xmachines('runs', `${scheme}:${rest}`)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: .* Percent-encode/)])
+      expect(stderr).not.toContain('secret')
+    }
+  },
+)
+
+it.each(['postgres://127.0.0.1:1/db?schema=', 'redis://127.0.0.1:1/?prefix=', 'redis://127.0.0.1:1/orders'])(
+  'a URL whose parts make no sense is wrong use: %s',
+  async place => {
+    const { code, stderr } = await xmachines('runs', place)
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: The location .* Expected `/)])
+  },
+)
+
 describe('a server that is not there', () => {
   it('is told without its password', async () => {
-    const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/db`))
+    const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/1`))
     for (const { code, stderr } of await Promise.all(missing)) {
       expect(code).toBe(1)
       expect(stderr).toMatch(/^STORE_UNAVAILABLE: /)

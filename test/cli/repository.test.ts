@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -228,6 +228,68 @@ describe('xmachines verify', () => {
     const { dir, run, units } = await tampered()
     overwrite(dir, units.at(-1)!, text => text.replace('xmachines', 'somebody'))
     await expectNamed(dir, run, units.at(-1)!)
+  })
+})
+
+describe('a location', () => {
+  it('may be a URL wherever a repository or a store is read', async () => {
+    const whole = (await exportOf(repository)).split('\n').length
+    for (const from of [`file://${repository}`, `git:${repository}`]) {
+      const other = space.path('imported')
+      expect(await xmachines('import', other, from)).toMatchObject({ code: 0 })
+      expect((await exportOf(other)).split('\n')).toHaveLength(whole)
+    }
+    const archived = space.path('by-url.git')
+    expect(await xmachines('archive', store, `git:${archived}`)).toMatchObject({ code: 0 })
+    expect(fsck(archived)).toBe('')
+  })
+
+  it('that is elsewhere is refused, and its password not told', async () => {
+    for (const elsewhere of [
+      'https://user:secret@example.invalid/ledger.git',
+      'postgres://user:secret@127.0.0.1:1/db',
+      'user:secret@example.invalid:ledger.git',
+      'u:secret@example.invalid:ledger.git',
+    ]) {
+      const commands = [
+        ['archive', store, elsewhere],
+        ['git', 'init', elsewhere],
+        ['import', space.path('imported'), elsewhere],
+      ]
+      for (const command of commands as [string, ...string[]][]) {
+        const { code, stdout, stderr } = await xmachines(...command)
+        const wanted = command[0] === 'import' && elsewhere.startsWith('postgres') ? 'UNAVAILABLE' : 'UNSUPPORTED'
+        expect([command[0], code, stderr]).toEqual([
+          command[0],
+          wanted === 'UNAVAILABLE' ? 1 : 2,
+          expect.stringMatching(new RegExp(`^STORE_${wanted}: `)),
+        ])
+        expect(stdout + stderr).not.toContain('secret')
+      }
+      expect(existsSync(elsewhere)).toBe(false)
+    }
+  })
+
+  it('that is empty, as an unset variable leaves it, is refused: nothing is made where one is', async () => {
+    for (const command of [
+      ['runs', ''],
+      ['git', 'init', ''],
+      ['archive', store, ''],
+      ['copy', store, ''],
+    ]) {
+      const { code, stderr } = await xmachines(...(command as [string, ...string[]]))
+      expect([command[0], code, stderr]).toEqual([command[0], 2, expect.stringMatching(/^USAGE_INVALID: .* is empty/)])
+    }
+  })
+
+  it('that is a bundle is told, and what makes a repository of it', async () => {
+    const bundle = space.path('ledger.bundle')
+    git(repository, 'bundle', 'create', '-q', bundle, '--all')
+    for (const command of [['runs'], ['verify', '--machine', counter], ['export']]) {
+      const [name, ...more] = command as [string, ...string[]]
+      const { code, stderr } = await xmachines(name, bundle, ...more)
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_FOREIGN: .* is a file.*git clone --mirror/)])
+    }
   })
 })
 

@@ -63,6 +63,7 @@ export class RunCopy {
   /** Hands all that is to be written to the queue. @throws IMPORT_DIFFERS: the target has another history */
   async run(): Promise<void> {
     await this.#compare()
+    if (this.#isLive) return
     let units: NewUnit[] = this.#beginning()
     let machine = this.#target === undefined ? await this.#firstMachine() : undefined
     let weight = 0
@@ -102,6 +103,14 @@ export class RunCopy {
     ])
     if (there !== here)
       throw this.#differs(target.seq, `unit ${target.seq} is ${here} in the target, and ${there} in the source`)
+  }
+
+  /**
+   * Whether the target, which has all units, runs it by itself: it was moved or let go there, or it is the source under another
+   * name. To hold it would stop its timers and effects, with nobody to know.
+   */
+  get #isLive(): boolean {
+    return this.#place.held && this.#target?.beside.held === false && this.#target.seq === this.#source.seq
   }
 
   /** The creation of a fork is no unit of its history. */

@@ -4,12 +4,15 @@ import { fill, idAt } from './fill.ts'
 import { machinePrefix, ownRef, provenanceRef, runPrefix } from './layout.ts'
 import { readFlush } from './provenance.ts'
 import type { RefChange } from './ref-change.ts'
+import type { Refs } from './refs.ts'
 import { type RemoteRun, remoteRuns } from './remote-runs.ts'
 import type { Repository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
 
-/** A repository whose refs can be set. */
-type WritableRepository = Repository & { readonly refs: { set(changes: readonly RefChange[]): Promise<void> } }
+/** One whose refs can be set. */
+export interface OwnRepository extends Repository {
+  readonly refs: Pick<Refs, 'all' | 'get' | 'set'>
+}
 
 /**
  * Makes runs that a clone remembers of its remotes runs of its own: an ordinary `git clone` has no other. They enter the
@@ -17,7 +20,7 @@ type WritableRepository = Repository & { readonly refs: { set(changes: readonly 
  *
  * @throws ARCHIVE_DIFFERS where remotes differ, or a key has another run here; COMMIT_DAMAGED
  */
-export async function adoptRemotes(journal: Store, repository: WritableRepository): Promise<void> {
+export async function adoptRemotes(journal: Store, repository: OwnRepository): Promise<void> {
   const { refs, gitdir } = repository
   const before = refs.get(provenanceRef)
   const changes: RefChange[] = []
@@ -41,7 +44,10 @@ export async function adoptRemotes(journal: Store, repository: WritableRepositor
 }
 
 /** The runs of each remote that the journal has not got, or has as they are there. */
-async function adoptable(journal: Store, repository: Repository): Promise<ReadonlyMap<string, readonly RemoteRun[]>> {
+async function adoptable(
+  journal: Store,
+  repository: OwnRepository,
+): Promise<ReadonlyMap<string, readonly RemoteRun[]>> {
   const groups = new Map<string, RemoteRun[]>()
   for (const found of remoteRuns(repository, repository.refs.all()).values()) {
     const { run, remote, oid } = found
@@ -58,7 +64,7 @@ async function adoptable(journal: Store, repository: Repository): Promise<Readon
   return groups
 }
 
-function machinesOf({ refs }: Repository): readonly RefChange[] {
+function machinesOf({ refs }: OwnRepository): readonly RefChange[] {
   const all = refs.all()
   const changes = new Map<string, RefChange>()
   for (const [ref, oid] of all) {
@@ -70,9 +76,9 @@ function machinesOf({ refs }: Repository): readonly RefChange[] {
 }
 
 /** Whether what was recorded up to `head` includes what was up to `oid`. */
-function contains({ objects }: Repository, head: string | undefined, oid: string | undefined): boolean {
+function contains(repository: OwnRepository, head: string | undefined, oid: string | undefined): boolean {
   if (oid === undefined) return true
-  for (let commit = head; commit !== undefined; commit = readFlush(objects, commit).parent) {
+  for (let commit = head; commit !== undefined; commit = readFlush(repository, commit).parent) {
     if (commit === oid) return true
   }
   return false

@@ -1,30 +1,41 @@
 import type { JsonObject } from '../../actors/contracts/json.ts'
+import { messageOf, type XMachinesError } from '../../actors/errors.ts'
 import { type GitObjectType, gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type Commit, parseCommit, parseTree, seqOf } from './commit.ts'
-import { badCommit } from './failures.ts'
+import { absence, badCommit } from './failures.ts'
 import { digitsOf } from './layout.ts'
 import type { FoundObject } from './object-types.ts'
 import type { Repository } from './repository.ts'
 
-/** Reads an object of a run, whose id must be that of its bytes. @throws COMMIT_DAMAGED */
-export function readObject(
-  { objects, objectFormat }: Repository,
-  run: string,
-  commit: string,
+/** Reads an object, whose id must be that of its bytes. @param blame makes what is thrown of what is wrong with it */
+export function readWhole(
+  { objects, objectFormat }: Pick<Repository, 'objects' | 'objectFormat'>,
   oid: string,
   type: GitObjectType,
+  blame: (wrong: string) => XMachinesError,
 ): Uint8Array {
   let found: FoundObject | undefined
   try {
     found = objects.read(oid)
   } catch (error) {
-    throw badCommit(run, commit, `its ${type} ${oid} cannot be read (${(error as Error).message})`, { object: oid })
+    throw blame(`cannot be read (${messageOf(error)})`)
   }
   if (found?.type === type && gitObjectId(objectFormat, type, found.bytes) === oid) return found.bytes
+  throw blame(
+    found === undefined ? absence(objects) : found.type === type ? 'was changed' : `is a ${found.type}, not a ${type}`,
+  )
+}
+
+/** Reads an object of a run. @throws COMMIT_DAMAGED */
+export function readObject(
+  repository: Repository,
+  run: string,
+  commit: string,
+  oid: string,
+  type: GitObjectType,
+): Uint8Array {
   const what = oid === commit ? 'it' : `its ${type} ${oid}`
-  const wrong =
-    found === undefined ? 'is missing' : found.type === type ? 'was changed' : `is a ${found.type}, not a ${type}`
-  throw badCommit(run, commit, `${what} ${wrong}`, { object: oid })
+  return readWhole(repository, oid, type, wrong => badCommit(run, commit, `${what} ${wrong}`, { object: oid }))
 }
 
 /** Reads a commit of a run. @throws COMMIT_DAMAGED */

@@ -97,7 +97,7 @@ export class Checkpoints {
     this.#done ??= this.#noted()
     const flushes: ReturnType<typeof readFlush>[] = []
     for (let commit: string | undefined = head; commit !== undefined && commit !== this.#done; ) {
-      const flush = readFlush(this.#repository.objects, commit)
+      const flush = readFlush(this.#repository, commit)
       flushes.push(flush)
       commit = flush.parent
     }

@@ -43,12 +43,35 @@ export function foreign(path: string, found: string, next: string, details: Erro
   return new XMachinesError('STORE_FOREIGN', `${path} ${found}. ${next}`, { details: { path, ...details } })
 }
 
+/** The file of packed refs is not what Git writes. */
+export function cutRefs(file: string, offset: number): XMachinesError {
+  return new XMachinesError(
+    'STORE_DAMAGED',
+    `${file} is damaged at byte ${offset}: what Git writes does not end so. Nothing was changed. Restore this file from a copy, or fetch the branches again.`,
+    { details: { file, offset } },
+  )
+}
+
+/** What is wrong with an object that is not there. */
+export function absence({ isPartial }: { readonly isPartial: boolean }): string {
+  return isPartial ? 'is not in this clone, which is partial (made with --filter)' : 'is missing'
+}
+
 /** A commit of a run, or what it stands on, is not what its id says. */
 export function badCommit(run: string, commit: string, found: string, details: ErrorDetails = {}): XMachinesError {
   return new XMachinesError(
     'COMMIT_DAMAGED',
     `Commit ${commit} of run ${run} is bad: ${found}. Fetch it again from a clone that has it whole.`,
     { details: { run, commit, ...details } },
+  )
+}
+
+/** The commit of a machine, or what it stands on, is not what its id says. */
+export function badMachine(machine: string, found: string, details: ErrorDetails = {}): XMachinesError {
+  return new XMachinesError(
+    'COMMIT_DAMAGED',
+    `Commit ${machine} of a machine is bad: ${found}. Fetch it again from a clone that has it whole.`,
+    { details: { commit: machine, ...details } },
   )
 }
 

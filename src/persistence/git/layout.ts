@@ -54,6 +54,13 @@ export function ownRef(name: string): OwnRef | undefined {
   return { kind: kind === 'r' ? 'run' : kind === 'm' ? 'machine' : 'provenance', id, local: place === 'heads' }
 }
 
+const ownRefs = [runPrefix, machinePrefix, provenanceRef, notesRef, snapshotsRef]
+
+/** Whether a ref keeps Git from having one of ours: no name is the beginning of another one's path. */
+export function isInTheWay(name: string): boolean {
+  return ownRefs.some(own => own.startsWith(`${name}/`) || (!own.endsWith('/') && name.startsWith(`${own}/`)))
+}
+
 /** Whether a text can be an id of the format. */
 export function isId(text: string, format: ObjectFormat): boolean {
   return text.length === digitsOf[format] && /^[0-9a-f]+$/.test(text)

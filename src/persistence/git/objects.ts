@@ -6,6 +6,7 @@ import { applyDelta } from './delta.ts'
 import { bytesIfThere, textIfThere } from './existing-file.ts'
 import { errnoOf } from './failures.ts'
 import { putHex } from './hex.ts'
+import { listedPaths } from './listed-paths.ts'
 import { entryTypes, type FoundObject } from './object-types.ts'
 import { idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
@@ -19,6 +20,8 @@ const keptBytes = 32 << 20
  */
 export class Objects {
   readonly format: ObjectFormat
+  /** Whether objects are left out that the commits name: `git clone --filter`. */
+  readonly isPartial: boolean
   readonly #width: number
   readonly #dirs: readonly string[]
   #packs: PackFile[] = []
@@ -30,8 +33,9 @@ export class Objects {
   #keptBytes = 0
 
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
-  constructor(dirs: readonly string[], format: ObjectFormat) {
+  constructor(dirs: readonly string[], format: ObjectFormat, isPartial = false) {
     this.format = format
+    this.isPartial = isPartial
     this.#width = format === 'sha1' ? 20 : 32
     this.#dirs = withAlternates(dirs)
     this.#id = new Uint8Array(this.#width)
@@ -185,7 +189,7 @@ function withAlternates(dirs: readonly string[]): readonly string[] {
     if (all.has(dir) || !existsSync(dir)) return
     all.add(dir)
     const text = textIfThere(join(dir, 'info', 'alternates')) ?? ''
-    for (const line of text.split('\n')) if (line !== '' && !line.startsWith('#')) add(resolve(dir, line))
+    for (const path of listedPaths(text, '\n')) add(resolve(dir, path))
   }
   for (const dir of dirs) add(dir)
   return [...all]

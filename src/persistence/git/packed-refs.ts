@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { XMachinesError } from '../../actors/errors.ts'
-import { errnoOf } from './failures.ts'
+import type { XMachinesError } from '../../actors/errors.ts'
+import { cutRefs, errnoOf } from './failures.ts'
 
 const traits = /^# pack-refs with:(.*)\n/
 const [blank, lineEnd, caret, hash] = Buffer.from(' \n^#') as unknown as [number, number, number, number]
@@ -142,11 +142,7 @@ export class PackedRefs {
 
   #cut(at: number): XMachinesError {
     const offset = this.#offset + at
-    return new XMachinesError(
-      'STORE_DAMAGED',
-      `${this.path} is damaged at byte ${offset}: what Git writes does not end so. Nothing was changed. Restore this file from a copy, or fetch the branches again.`,
-      { details: { file: this.path, offset } },
-    )
+    return cutRefs(this.path, offset)
   }
 }
 

@@ -1,6 +1,5 @@
-import { type RunProvenance, readFlush, readProvenance, type UnitProvenance } from './provenance.ts'
+import { type Recording, type RunProvenance, readFlush, readProvenance, type UnitProvenance } from './provenance.ts'
 import { longestStart, readBeside, readLineStart, readUnits } from './provenance-line.ts'
-import type { Repository } from './repository.ts'
 
 /** Where a line stands. */
 interface LinePlace {
@@ -18,13 +17,13 @@ const keptBlobs = 8
 
 /** Which flush says what of which run. Read once; a branch that has grown is read on from where it was. */
 export class ProvenanceIndex {
-  readonly #objects: Repository['objects']
+  readonly #repository: Recording
   readonly #lines = new Map<string, RunLines>()
   readonly #blobs = new Map<string, Buffer>()
   #head: string | undefined
 
-  constructor(objects: Repository['objects']) {
-    this.#objects = objects
+  constructor(repository: Recording) {
+    this.#repository = repository
   }
 
   /** Learns what the branch has. @param head where it stands; `undefined`: there is none */
@@ -32,8 +31,7 @@ export class ProvenanceIndex {
     if (head === this.#head) return
     const fresh: string[] = []
     for (let commit = head; commit !== undefined && commit !== this.#head; ) {
-      // A shallow clone has only the last ones.
-      const { file, parent } = readFlush(this.#objects, commit)
+      const { file, parent } = readFlush(this.#repository, commit)
       if (file !== undefined) fresh.push(file)
       commit = parent
     }
@@ -66,7 +64,7 @@ export class ProvenanceIndex {
       const found = bytes.indexOf(10, start)
       const end = found < 0 ? bytes.length : found
       const text = bytes.toString('latin1', start, Math.min(end, start + longestStart))
-      const { run, from } = readLineStart(this.#objects.format, text, blob)
+      const { run, from } = readLineStart(this.#repository.objectFormat, text, blob)
       let lines = this.#lines.get(run)
       if (lines === undefined) {
         lines = { units: [], beside: undefined }
@@ -89,7 +87,7 @@ export class ProvenanceIndex {
   #blob(oid: string): Buffer {
     const kept = this.#blobs.get(oid)
     if (kept !== undefined) return kept
-    const bytes = readProvenance(this.#objects, oid)
+    const bytes = readProvenance(this.#repository.objects, oid)
     this.#blobs.set(oid, bytes)
     for (const oldest of this.#blobs.keys()) {
       if (this.#blobs.size <= keptBlobs) break

@@ -1,8 +1,8 @@
 import type { RunHead } from '../../actors/contracts/store.ts'
 import type { NewUnit, ObjectFormat, TimeMode, Unit } from '../../actors/contracts/unit.ts'
-import { gitObjectId } from '../../actors/identity/git-objects.ts'
 import { type GitObject, gitBlob, gitCommit, gitTree } from '../../actors/identity/index.ts'
 import { withPosition } from '../unit-text.ts'
+import { readWhole } from './branch.ts'
 import { parseCommit, parseTree } from './commit.ts'
 import { digitsOf } from './layout.ts'
 import { badProvenance, type LineStart, readBeside, readLineStart, readUnits } from './provenance-line.ts'
@@ -85,16 +85,21 @@ export interface RecordedFlush {
   runs(): Iterable<string>
 }
 
-/** Reads the commit of a flush. */
-export function readFlush(objects: Repository['objects'], commit: string): RecordedFlush {
-  const found = objects.read(commit)
-  const parsed = found?.type === 'commit' ? parseCommit(found.bytes) : undefined
-  const tree = parsed && objects.read(parsed.tree)
-  const file = tree && parseTree(tree.bytes, digitsOf[objects.format] / 2)?.get(provenanceFile)
+/** What is asked of a repository to read what it records. */
+export type Recording = Pick<Repository, 'objects' | 'objectFormat' | 'shallow'>
+
+/** Reads the commit of a flush. @throws COMMIT_DAMAGED: what was recorded before it would be lost without a word */
+export function readFlush(repository: Recording, commit: string): RecordedFlush {
+  const { objects, shallow } = repository
+  const read = (oid: string, type: 'commit' | 'tree'): Uint8Array =>
+    readWhole(repository, oid, type, wrong => badProvenance(oid, `it ${wrong}`))
+  const parsed = parseCommit(read(commit, 'commit'))
+  const file = parsed && parseTree(read(parsed.tree, 'tree'), digitsOf[objects.format] / 2)?.get(provenanceFile)
   return {
     commit,
     file,
-    parent: parsed?.parents[0],
+    // A shallow clone has only the last ones.
+    parent: shallow.has(commit) ? undefined : parsed?.parents[0],
     count: (parsed?.subject.match(/\d+/g) ?? []).reduce((sum, digits) => sum + Number(digits), 0),
     *lines() {
       for (const { text, run, from } of linesOf(objects, file))
@@ -122,10 +127,10 @@ function* linesOf(
 
 /** Reads the file of a flush. @throws COMMIT_DAMAGED */
 export function readProvenance(objects: Repository['objects'], oid: string): Buffer {
-  const found = objects.read(oid)
-  if (found === undefined) throw badProvenance(oid, 'it is missing')
-  if (gitObjectId(objects.format, 'blob', found.bytes) !== oid) throw badProvenance(oid, 'it was changed')
-  return Buffer.from(found.bytes.buffer, found.bytes.byteOffset, found.bytes.length)
+  const bytes = readWhole({ objects, objectFormat: objects.format }, oid, 'blob', wrong =>
+    badProvenance(oid, `it ${wrong}`),
+  )
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** The commit of a flush on the one before. @param at time of its last unit, ms */

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { XMachinesError } from '../../actors/errors.ts'
 import { writerNote } from '../filesystem/layout.ts'
 import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
-import { isId, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
+import { isId, isInTheWay, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
+import { listedPaths } from './listed-paths.ts'
 import { readMachine } from './machine-commit.ts'
 import { PushedProvenance } from './pushed-provenance.ts'
 import { isZero, type PushedRef, refused } from './pushed-ref.ts'
@@ -33,9 +34,7 @@ export function openPushed(
   environment: Readonly<Record<string, string | undefined>>,
 ): RepositoryStore {
   const { GIT_OBJECT_DIRECTORY: brought = '', GIT_ALTERNATE_OBJECT_DIRECTORIES: others = '' } = environment
-  const quarantine = [brought, ...others.split(process.platform === 'win32' ? ';' : ':')]
-    .filter(dir => dir !== '')
-    .map(dir => (dir.startsWith('"') ? (JSON.parse(dir) as string) : dir))
+  const quarantine = [brought, ...listedPaths(others, delimiter)].filter(dir => dir !== '')
   const refs = new Map(pushed.filter(({ fresh }) => !isZero(fresh)).map(({ name, fresh }) => [name, fresh]))
   return new RepositoryStore(gitdir, () => openRepository(gitdir, { quarantine }), refs)
 }
@@ -68,6 +67,8 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
   }
 }
 
+const replacements = 'refs/replace/'
+
 /** What a push adds to. */
 export interface CheckedPush {
   /** The runs that it brings units or a record of: all that has to be decided again. */
@@ -86,6 +87,11 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
   for (const ref of pushed) {
     if (ref.name === snapshotsRef || ref.name === notesRef)
       throw refused(ref, 'is made by who writes to a repository, not by a push')
+    // Git shows another object for it then, in whatever history it is.
+    if (ref.name.startsWith(replacements))
+      throw refused(ref, 'would have Git show another object in its place', {}, 'Keep it in your clone.')
+    if (isInTheWay(ref.name) && !isZero(ref.fresh))
+      throw refused(ref, 'stands where branches of ours would be', {}, 'Give it another name.')
     const own = ownRef(ref.name)
     if (own === undefined) continue
     // Where there is no branch of that name, readers take what a clone remembers of another repository.

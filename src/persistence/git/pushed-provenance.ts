@@ -40,7 +40,7 @@ export class PushedProvenance {
     const ref = this.#pushed.get(provenanceRef)
     if (ref === undefined) return []
     const flushes = this.#fresh(ref)
-    const before = new ProvenanceIndex(this.#repository.objects)
+    const before = new ProvenanceIndex(this.#repository)
     before.learn(isZero(ref.old) ? undefined : ref.old)
     const claims: Claim[] = []
     const runs = new Set(flushes.flatMap(flush => [...flush.runs()]))
@@ -55,7 +55,7 @@ export class PushedProvenance {
 
   get #after(): ProvenanceIndex {
     if (this.#index === undefined) {
-      this.#index = new ProvenanceIndex(this.#repository.objects)
+      this.#index = new ProvenanceIndex(this.#repository)
       this.#index.learn(this.#pushed.get(provenanceRef)?.fresh ?? this.#repository.refs.get(provenanceRef))
     }
     return this.#index
@@ -67,7 +67,7 @@ export class PushedProvenance {
     const old = isZero(ref.old) ? undefined : ref.old
     for (let commit: string | undefined = ref.fresh; commit !== old; ) {
       if (commit === undefined) throw refused(ref, `would lose ${old}`)
-      const flush = readFlush(this.#repository.objects, commit)
+      const flush = readFlush(this.#repository, commit)
       if (flush.file === undefined) throw badProvenance(commit, 'it records nothing')
       flushes.push(flush)
       commit = flush.parent
@@ -117,8 +117,7 @@ export class PushedProvenance {
   #checkClaims(ref: PushedRef, claims: readonly Claim[]): void {
     let open = claims
     for (let commit: string | undefined = ref.fresh; open.length > 0; ) {
-      const flush: RecordedFlush | undefined =
-        commit === undefined ? undefined : readFlush(this.#repository.objects, commit)
+      const flush: RecordedFlush | undefined = commit === undefined ? undefined : readFlush(this.#repository, commit)
       if (flush === undefined) {
         const { run, source, position } = open[0]!
         const what = `takes run ${run} to position ${position} of source '${source}', which no unit has`

@@ -1,8 +1,9 @@
-import type { RunHead } from '../../actors/contracts/store.ts'
+import type { MachineRecord, RunHead } from '../../actors/contracts/store.ts'
 import type { Creation, NewUnit, Unit } from '../../actors/contracts/unit.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { emptyBeside } from '../judge.ts'
 import { readHead } from './branch.ts'
+import { badCommit } from './failures.ts'
 import { readMachine } from './machine-commit.ts'
 import type { RunProvenance, UnitProvenance } from './provenance.ts'
 import { ProvenanceIndex } from './provenance-index.ts'
@@ -15,10 +16,11 @@ const unrecorded: UnitProvenance = Object.freeze({ outputs: Object.freeze([]) })
 export class RecordedRuns {
   readonly #repository: Repository
   readonly #provenance: ProvenanceIndex
+  readonly #machines = new Map<string, MachineRecord>()
 
   constructor(repository: Repository) {
     this.#repository = repository
-    this.#provenance = new ProvenanceIndex(repository.objects)
+    this.#provenance = new ProvenanceIndex(repository)
   }
 
   /** Learns what was recorded. @param provenance where its branch stands; `undefined`: there is none */
@@ -46,7 +48,10 @@ export class RecordedRuns {
     const { seq, machine } = readHead(repository, run, oid)
     const creation = readCreation(repository, run)
     const { namespace, key, fork } = creation
-    const record = readMachine(repository, machine)
+    // A run stands on its machine's commit, which no unit's bytes show.
+    if (fork === undefined && repository.shallow.size === 0 && this.#machine(creation.machine) === undefined)
+      throw badCommit(run, run, `its machine ${creation.machine} is missing`, { object: creation.machine })
+    const record = this.#machine(machine)
     const provenance = this.#provenance.run(run)
     const created = provenance?.created ?? this.#created(run, oid, creation)
     const at = oid === run ? created : readUnit(repository, walkBack(repository, run, oid, seq)[0]!).at
@@ -69,6 +74,12 @@ export class RecordedRuns {
       ...(fork && { fork: { ...beginning(creation, time, fork.at, created), ...this.#provenanceOf(run, fork.at) } }),
       beside,
     })
+  }
+
+  #machine(oid: string): MachineRecord | undefined {
+    const known = this.#machines.get(oid) ?? readMachine(this.#repository, oid)
+    if (known !== undefined) this.#machines.set(oid, known)
+    return known
   }
 
   /** The time of a creation, by the unit that follows it; of a fork without one, the time of the unit it shares. */

@@ -49,7 +49,7 @@ export class Refs {
 
   /** What a ref is. */
   get(name: string): string | undefined {
-    return readLoose(join(this.#gitdir, name)) ?? this.#packed.get(name)
+    return readLoose(this.#gitdir, name) ?? this.#packed.get(name)
   }
 
   /** Whether refs of ours, or that a clone remembers of others, lie outside of packed-refs. */
@@ -129,7 +129,7 @@ export class Refs {
       throw error
     }
     try {
-      if (readLoose(path) === oid) await this.#files.remove(path)
+      if (readLoose(this.#gitdir, name) === oid) await this.#files.remove(path)
     } finally {
       await this.#files.remove(lock)
     }
@@ -158,7 +158,7 @@ export class Refs {
   #loose(folders: readonly string[]): Map<string, string> {
     const found = new Map<string, string>()
     for (const name of this.#names(folders)) {
-      const oid = name.endsWith('.lock') ? undefined : readLoose(join(this.#gitdir, name))
+      const oid = name.endsWith('.lock') ? undefined : readLoose(this.#gitdir, name)
       if (oid !== undefined) found.set(name, oid)
     }
     return found
@@ -193,10 +193,22 @@ function isOurs(lock: string): boolean {
   return textIfThere(lock) === lockMark
 }
 
-/** The id in a loose ref; one that points to another ref is none of ours. */
-function readLoose(path: string): string | undefined {
+/**
+ * The id in a loose ref; one that points to another ref is none of ours.
+ *
+ * @throws STORE_DAMAGED for one of ours that says nothing, as a crash may leave it: the packed one below it is older
+ */
+function readLoose(gitdir: string, name: string): string | undefined {
+  const path = join(gitdir, name)
   const text = textIfThere(path)?.trim()
-  return text !== undefined && /^[0-9a-f]{40,64}$/.test(text) ? text : undefined
+  if (text === undefined) return undefined
+  if (/^[0-9a-f]{40,64}$/.test(text)) return text
+  if (text.startsWith('ref:') || ownRef(name) === undefined) return undefined
+  throw new XMachinesError(
+    'STORE_DAMAGED',
+    `${path} names no commit. Remove this file, and fetch the branch from a clone that has it.`,
+    { details: { file: path, ref: name } },
+  )
 }
 
 function textIfThere(path: string): string | undefined {

@@ -4,11 +4,14 @@ import { parseConfig } from './config.ts'
 import { foreign } from './failures.ts'
 import { layoutVersion } from './layout.ts'
 
+/** What `git clone --filter` sets; which of them depends on the version. */
+const partial = /^extensions\.partialclone$|^remote\..*\.promisor$/
+
 /** What the configuration of a repository says. @throws STORE_FORMAT, STORE_FOREIGN: refs or objects that we cannot read */
 export function readConfig(
   gitdir: string,
   text: string,
-): { readonly objectFormat: ObjectFormat; readonly ours: boolean } {
+): { readonly objectFormat: ObjectFormat; readonly ours: boolean; readonly isPartial: boolean } {
   const config = parseConfig(text)
   const version = config.get('xmachines.format')
   if (version !== undefined && version !== layoutVersion) {
@@ -18,7 +21,11 @@ export function readConfig(
       { details: { path: gitdir, version } },
     )
   }
-  return { objectFormat: objectFormatOf(gitdir, config), ours: version !== undefined }
+  return {
+    objectFormat: objectFormatOf(gitdir, config),
+    ours: version !== undefined,
+    isPartial: [...config.keys()].some(name => partial.test(name)),
+  }
 }
 
 function objectFormatOf(gitdir: string, config: ReadonlyMap<string, string>): ObjectFormat {

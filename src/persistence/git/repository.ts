@@ -15,7 +15,7 @@ export interface Repository {
   readonly gitdir: string
   readonly objectFormat: ObjectFormat
   readonly refs: Pick<Refs, 'all' | 'get'>
-  readonly objects: Pick<Objects, 'format' | 'read' | 'close'>
+  readonly objects: Pick<Objects, 'format' | 'isPartial' | 'read' | 'close'>
   /** Commits at which a shallow clone was cut off. */
   readonly shallow: ReadonlySet<string>
   /** Whether its configuration says that we write to it. */
@@ -38,13 +38,14 @@ export function gitdirOf({ dir, gitdir }: RepositoryPlace): string {
 /** The Git directory of a directory: in it, or itself. `undefined`: it is no repository. */
 export function findGitdir(dir: string): string | undefined {
   const inner = resolve(dir, '.git')
-  const found = statSync(inner, { throwIfNoEntry: false })
-  if (found?.isFile()) {
+  if (existsSync(inner) && statSync(inner).isFile()) {
     const link = /^gitdir: (.+?)\n*$/.exec(readFileSync(inner, 'utf8'))?.[1]
     return link === undefined ? undefined : commonOf(resolve(dir, link))
   }
   if (isGitdir(inner)) return inner
-  return isGitdir(dir) ? resolve(dir) : undefined
+  // The Git directory of a linked working tree, in which Git runs the hooks of a push to it.
+  const common = commonOf(resolve(dir))
+  return isGitdir(common) ? common : undefined
 }
 
 /** Whether Git would take it for one. */
@@ -74,12 +75,12 @@ export function openRepository(gitdir: string, options: OpenRepositoryOptions = 
     })
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
-  const { objectFormat, ours } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
+  const { objectFormat, ours, isPartial } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
   return {
     gitdir,
     objectFormat,
     refs: new Refs(gitdir, files),
-    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat),
+    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat, isPartial),
     shallow: new Set((textIfThere(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
     ours,
   }

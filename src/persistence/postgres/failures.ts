@@ -7,6 +7,8 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   '53100': 'STORE_FULL',
   // A relation of this name is there already, and no store made it.
   '42P07': 'STORE_FOREIGN',
+  // A name that begins with `pg_` is the server's own.
+  '42939': 'STORE_FOREIGN',
   // A table, a column or a row is not as the store made it.
   '42P01': 'STORE_DAMAGED',
   '42703': 'STORE_DAMAGED',

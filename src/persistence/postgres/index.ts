@@ -3,6 +3,7 @@ import { ServerStore, type ServerStoreOptions } from '../server/store.ts'
 import { PostgresBackend } from './backend.ts'
 import type { PostgresPool } from './client.ts'
 import { locationOf } from './location.ts'
+import { isName } from './names.ts'
 import { LazyPool } from './own-pool.ts'
 import type { PostgresDurability } from './server-settings.ts'
 
@@ -45,8 +46,8 @@ export function postgresStore(options: PostgresStoreOptions): Store {
   if (connectionString !== undefined && (typeof connectionString !== 'string' || connectionString === '')) {
     throw new TypeError(`Expected \`connectionString\` to be a URL, got ${typeof connectionString}.`)
   }
-  if (typeof schema !== 'string' || !/^[^\0]{1,63}$/.test(schema)) {
-    throw new TypeError(`Expected \`schema\` to be a name of 1 to 63 characters, got ${String(schema)}.`)
+  if (typeof schema !== 'string' || !isName(schema)) {
+    throw new TypeError(`Expected \`schema\` to be a name of 1 to 63 bytes of UTF-8, got ${String(schema)}.`)
   }
   if (durability !== 'synchronous' && durability !== 'relaxed') {
     throw new TypeError(`Expected \`durability\` to be 'synchronous' or 'relaxed', got ${String(durability)}.`)

@@ -37,6 +37,8 @@ function named({ host, port, database }: PoolOptions): Place {
 function inUrl(connectionString: string): Place {
   try {
     const { host, pathname, searchParams } = new URL(connectionString)
+    // What stands before it is of a password that was not encoded.
+    if (pathname.includes('@')) return { host: '', database: '' }
     return { host: host === '' ? (searchParams.get('host') ?? '') : host, database: pathname.slice(1) }
   } catch {
     return { host: '', database: '' }

@@ -32,3 +32,9 @@ export function toKey(...parts: readonly (string | number)[]): string {
 export function quoted(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`
 }
+
+/** Whether a text can name a schema. The server cuts a longer one off without an error, so that two would be one store. */
+export function isName(text: string): boolean {
+  const bytes = new TextEncoder().encode(text)
+  return bytes.length >= 1 && bytes.length <= 63 && !bytes.includes(0) && new TextDecoder().decode(bytes) === text
+}

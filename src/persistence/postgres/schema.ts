@@ -184,8 +184,9 @@ async function migrate(database: Database, schema: string, objectFormat: ObjectF
   })
 }
 
+/** Read alike, whether `standard_conforming_strings` is on or off. */
 function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }
 
 function foreign({ location }: Database, schema: string, why: string): XMachinesError {

@@ -78,6 +78,11 @@ export function connected(client: ValkeyClient): Promise<void> {
   })
 }
 
+/** The number of the database that a client was told. */
+export function databaseOf(client: ValkeyClient): number {
+  return Number((client as { options?: { db?: number } }).options?.db ?? 0)
+}
+
 /** Where a client leads, without user and password. */
 export function locationOf(client: ValkeyClient): string {
   const { host, port, path } = (client as { options?: { host?: string; port?: number; path?: string } }).options ?? {}
@@ -97,6 +102,10 @@ export function withoutSecrets(url: string): string {
     throw new TypeError(
       `Expected \`url\` to begin with redis://, rediss://, valkey:// or valkeys://; got ${parsed.protocol}`,
     )
+  }
+  if (!/^\/?\d*$/.test(parsed.pathname)) {
+    // Also what is left of a password that was not encoded.
+    throw new TypeError('Expected `url` to end with a host or the number of a database, like redis://host:6379/0.')
   }
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}`
 }

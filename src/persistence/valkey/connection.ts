@@ -1,6 +1,6 @@
 import { digest } from '../../actors/identity/digest.ts'
-import { connected, type ValkeyClient } from './client.ts'
-import { connectFailure, failure, isUnknownScript } from './failures.ts'
+import { connected, databaseOf, type ValkeyClient } from './client.ts'
+import { connectFailure, failure, isUnknownScript, selectFailure } from './failures.ts'
 
 /** A script as the server knows it. */
 export interface Script {
@@ -118,8 +118,19 @@ export class Connection {
       })
     }
     if (this.#isChecked) return
+    // Where the server has not got that database, or only one, a client goes on in the first one without a word.
+    const database = databaseOf(client)
+    if (database !== 0) await this.#select(database)
     await this.#check((command, args) => this.#send(command, args, false))
     this.#isChecked = true
+  }
+
+  async #select(database: number): Promise<void> {
+    try {
+      await this.#call('select', [database])
+    } catch (error) {
+      throw selectFailure(error, this.location, database)
+    }
   }
 
   #see(client: ValkeyClient): ValkeyClient {

@@ -4,7 +4,7 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_UNAVAILABLE: 'Nothing was written. Try again when the server answers.',
   STORE_OUTCOME_UNKNOWN: 'It may have been written: reopen the run and look, or repeat with the same `source` or `id`.',
   STORE_READ_ONLY: 'Connect to the primary, as a user who may write.',
-  STORE_REFUSED: 'Check user and password.',
+  STORE_REFUSED: 'Check user, password and the number of the database.',
   STORE_FULL: 'Nothing was written. Free memory or disk of the server, or raise `maxmemory`, and send it again.',
   STORE_FOREIGN: 'Something else wrote to the keys of this prefix. Give another `prefix`.',
   STORE_MISSING: 'Check the prefix, and the number of the database.',
@@ -40,6 +40,13 @@ export function connectFailure(location: string, found: string): XMachinesError 
     location,
     `the server cannot be reached: ${found}`,
   )
+}
+
+/** What it means that a database was not to be had: a server that does not answer, or one that has no such. */
+export function selectFailure(error: unknown, location: string, database: number): XMachinesError {
+  if (!isReply(error) || /^(LOADING|BUSY|NOAUTH)\b/.test(error.message)) return failure(error, location, false)
+  const found = `it lets nobody into its database ${database}: ${error.message.replace(/^ERR /, '')}`
+  return storeError('STORE_REFUSED', location, found)
 }
 
 /** Whether the server has not got the script yet. */

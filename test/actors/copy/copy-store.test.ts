@@ -31,6 +31,22 @@ describe('copyStore', () => {
     expect((await to.head(run.id))!.beside.owners).toEqual({ b: 's' })
   })
 
+  test('holds nothing that the target runs by itself: moved there before, or the source under another name', async () => {
+    const [from, to] = [memoryStore(), memoryStore()]
+    const run = await new TestRun('sha1').create(from, { due: 5 }, 2)
+    await copyStore(from, to, { source: 'quiet' })
+    const moved = (await to.head(run.id))!
+    for (const [source, target] of [
+      [from, to],
+      [from, from],
+    ] as const) {
+      const report = await copyStore(source, target)
+      expect(report).toEqual({ runs: 1, unchanged: 1, units: 0, failed: [] })
+      expect(await target.head(run.id)).toMatchObject({ due: 5, beside: { held: false } })
+    }
+    expect(await to.head(run.id)).toEqual(moved)
+  })
+
   test('fences a source that it takes over from, and the target goes on under the same epoch', async () => {
     const [from, to] = [memoryStore(), memoryStore()]
     const lease = await from.claim({ ...partition, owner: 'p', group: 'g' })

@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
-import { archive, openClone } from '../../../src/persistence/git/index.ts'
+import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
@@ -59,6 +59,10 @@ const clones: Readonly<Record<string, (from: string, to: string) => void>> = {
     git(from, 'push', '-q', '--all', to)
   },
   'that borrows objects': (from, to) => git(from, 'clone', '-q', '--bare', '--shared', from, to),
+  'that borrows objects from where the path is quoted': (from, to) => {
+    git(from, 'clone', '-q', '--bare', '--shared', from, to)
+    writeFileSync(join(to, 'objects/info/alternates'), `# mine\n"${from.replaceAll('.', '\\056')}/objects"\n`)
+  },
   'packed with deltas': (from, to) => {
     git(from, 'clone', '-q', '--bare', from, to)
     git(to, 'repack', '-adfq', '--depth=50', '--window=50')
@@ -174,6 +178,20 @@ test('branches are read once where nobody sets any', async () => {
   for (const run of runs) await showsHistory(clone, run)
   await contentOf(clone)
   expect(reads).toHaveBeenCalledTimes(1)
+})
+
+test('a partial clone says what it is, and not that something is missing', async () => {
+  const { store } = await filled()
+  const gitdir = await archived(store)
+  git(gitdir, 'config', 'uploadpack.allowFilter', 'true')
+  for (const filter of ['blob:none', 'tree:0']) {
+    const dir = place('clone')
+    git(gitdir, 'clone', '-q', '--bare', `--filter=${filter}`, `file://${gitdir}`, dir)
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      message: expect.stringMatching(/partial.*clone that has it whole/),
+    })
+  }
 })
 
 test('a shallow clone is read as far as it goes', async () => {
@@ -303,6 +321,59 @@ describe('what was tampered with is named:', () => {
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: id, object: id } })
   })
 
+  test('what was recorded: a flush that is missing or was changed, and all that is behind it', async () => {
+    const { dir, run, path } = await tampered()
+    const branch = 'refs/heads/xmachines/provenance'
+    const head = git(dir, 'rev-parse', branch)
+    const tree = git(dir, 'rev-parse', `${branch}^{tree}`)
+    const bad = (object: string): object => ({ code: 'COMMIT_DAMAGED', details: { commit: branch, object } })
+    overwrite(path(head), 'commit', git(dir, 'cat-file', 'commit', head).replace('xmachines', 'somebody'))
+    await expect(opened(dir).head(run.id)).rejects.toMatchObject(bad(head))
+    git(dir, 'update-ref', branch, git(dir, 'commit-tree', '-p', head, '-m', 'how 0 units were recorded', tree))
+    rmSync(path(head))
+    await expect(collect(opened(dir).read(run.id))).rejects.toMatchObject(bad(head))
+    rmSync(path(tree))
+    await expect(collect(opened(dir).read(run.id))).rejects.toMatchObject(bad(tree))
+  })
+
+  test('the commit of a machine, which runs stand on', async () => {
+    const { dir, run, path } = await tampered()
+    const machine = git(dir, 'rev-parse', `${run.id}^`)
+    const tree = git(dir, 'rev-parse', `${machine}^{tree}`)
+    const blob = git(dir, 'rev-parse', `${machine}:machine.json`)
+    overwrite(path(blob), 'blob', '{}')
+    const bad = (object: string): object => ({ code: 'COMMIT_DAMAGED', details: { commit: machine, object } })
+    await expect(collect(opened(dir).list())).rejects.toMatchObject(bad(blob))
+    writeFileSync(path(blob), 'no deflated bytes')
+    await expect(opened(dir).head(run.id)).rejects.toMatchObject(bad(blob))
+    for (const object of [blob, tree]) {
+      rmSync(path(object))
+      await expect(opened(dir).machine(machine)).rejects.toMatchObject(bad(object))
+    }
+    rmSync(path(machine))
+    await expect(collect(opened(dir).list())).rejects.toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      details: { commit: run.id, object: machine },
+    })
+  })
+
+  test('a branch whose file is empty, as a crash may leave it, and not taken for what is packed below it', async () => {
+    const { dir, run } = await tampered()
+    git(dir, 'pack-refs', '--all')
+    const file = join(dir, `refs/heads/r/${run.id}`)
+    mkdirSync(join(dir, 'refs/heads/r'), { recursive: true })
+    for (const text of ['', 'somewhere else\n']) {
+      writeFileSync(file, text)
+      await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_DAMAGED', details: { file } })
+      await expect(gitStore({ gitdir: dir, fsync: false }).append([])).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+    }
+    // As it says.
+    rmSync(file)
+    expect((await opened(dir).head(run.id))!.seq).toBe(run.seq)
+    writeFileSync(join(dir, 'refs/heads/feature'), '')
+    expect((await opened(dir).head(run.id))!.seq).toBe(run.seq)
+  })
+
   test('a parent that was left out, though Git finds nothing wrong', async () => {
     const { dir, run } = await tampered()
     const history = run.history()
@@ -357,6 +428,12 @@ describe('a place that is no clone', () => {
     git(dir, 'init', '-q', '.')
     await expect(collect(opened(dir).list())).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
     git(dir, 'commit', '-q', '--allow-empty', '-m', 'work')
+    git(dir, 'branch', 'r')
+    await expect(gitStore({ dir }).append([])).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+      details: { ref: 'refs/heads/r' },
+    })
+    git(dir, 'branch', '-D', 'r')
     git(dir, 'branch', 'r/feature')
     await expect(collect(opened(dir).list())).rejects.toMatchObject({
       code: 'STORE_FOREIGN',

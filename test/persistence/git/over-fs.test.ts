@@ -1,6 +1,6 @@
 import '../../seed.ts'
 import * as nodeFs from 'node:fs'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { createFsFromVolume, Volume } from 'memfs'
@@ -156,6 +156,55 @@ test('a clone that Git has packed is read with isomorphic-git, and goes on; so a
   await again.close()
 })
 
+test('an ordinary clone, which has its runs from a remote only, has them here too, and no second run of a key', async () => {
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  const [one, clone] = [join(dir, 'one.git'), join(dir, 'clone')]
+  const first = gitStore({ gitdir: one, fsync: false })
+  const lease = await first.claim({ namespace: 'tests', partition: 0, owner: 'o', group: 'g' })
+  const run = await new TestRun('sha1', { key: 'k' }).create(first, { lease }, 5)
+  const fork = await new TestRun('sha1', { fork: { of: run, at: 3 } }).create(first, {}, 2)
+  await first.close()
+  git(one, 'clone', '-q', one, clone)
+  for (let opens = 0; opens < 2; opens++) {
+    const store = gitStore({ dir: clone, fs: nodeFs })
+    expect(await store.find('tests', 'k')).toBe(run.id)
+    for (const one of [run, fork]) expect((await store.head(one.id))!.beside.held).toBe(true)
+    await showsHistory(store, run)
+    await showsHistory(store, fork)
+    await store.close()
+  }
+  for (const { id } of [run, fork]) expect(git(clone, 'rev-parse', `r/${id}`)).toBe(git(one, 'rev-parse', `r/${id}`))
+  expect(git(clone, 'rev-parse', 'xmachines/provenance')).toBe(git(one, 'rev-parse', 'xmachines/provenance'))
+  expect(fsck(clone)).toBe('')
+})
+
+test('what cannot be read here is told: refs that were cut off, objects that are borrowed', async () => {
+  const { dir, remove } = temporaryDirectory()
+  ends.push(remove)
+  const [one, cut, borrowing] = ['one.git', 'cut.git', 'borrowing.git'].map(name => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const first = gitStore({ gitdir: one, fsync: false })
+  const run = await new TestRun('sha1', { key: 'k' }).create(first, {}, 5)
+  await first.close()
+  git(one, 'clone', '-q', '--bare', one, cut)
+  git(one, 'clone', '-q', '--bare', '--shared', one, borrowing)
+  writeFileSync(join(cut, 'packed-refs'), '')
+  await expect(gitStore({ gitdir: cut, fs: nodeFs }).append([])).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  await expect(gitStore({ gitdir: borrowing, fs: nodeFs }).append([])).rejects.toMatchObject({
+    code: 'STORE_UNSUPPORTED',
+    message: expect.stringContaining('git repack -ad'),
+  })
+  git(borrowing, 'repack', '-adq')
+  rmSync(join(borrowing, 'objects/info/alternates'))
+  const store = gitStore({ gitdir: borrowing, fs: nodeFs })
+  await showsHistory(store, run)
+  await store.close()
+})
+
 test('a file system that fails at any operation loses nothing that was acknowledged', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 160 }), fc.integer({ min: 1, max: 4 }), async (fails, units) => {
@@ -296,7 +345,7 @@ test('what cannot be is refused', async () => {
   await expect(gitStore({ dir: '/r', fs }).append([])).rejects.toMatchObject({ code: 'OBJECT_FORMAT_MISMATCH' })
 })
 
-test('an ordinary clone is gone on with: the same runs, with what was recorded; what follows is pushed back', async () => {
+test('an ordinary clone is gone on with: what follows is pushed back, and what is fetched later is there at the next open', async () => {
   const { store: source, runs } = await filled()
   const { dir, remove } = temporaryDirectory()
   ends.push(remove)

@@ -163,6 +163,16 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
     expect(JSON.stringify(error)).not.toContain('sesame')
   })
 
+  test('a password that was not encoded is not told as a place', () => {
+    for (const rest of ['//user:1/sesame@127.0.0.1:1/db', 'user:sesame@127.0.0.1:1/db'])
+      expect(postgresStore({ connectionString: `postgres:${rest}` }).location).not.toContain('sesame')
+  })
+
+  test('a name of the server’s own', async () => {
+    const error = await refusal(postgresStore({ connectionString: server.url(), schema: 'pg_mine' }))
+    expect(error).toMatchObject({ code: 'STORE_FOREIGN', message: expect.stringContaining('pg_mine') })
+  })
+
   test('an option that makes no sense', () => {
     const pool = new pg.Pool()
     const wrong: [string, object][] = [
@@ -171,6 +181,8 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
       ['`connectionString`', { connectionString: '' }],
       ['`schema`', { pool, schema: '' }],
       ['`schema`', { pool, schema: 'a\0b' }],
+      ['`schema`', { pool, schema: 'ш'.repeat(32) }],
+      ['`schema`', { pool, schema: 'a\ud800' }],
       ['`durability`', { pool, durability: 'maybe' }],
       ['`objectFormat`', { pool, objectFormat: 'md5' }],
       ['`patience`', { pool, patience: -1 }],

@@ -84,15 +84,23 @@ describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are'
     await store.close()
   })
 
-  test.each(['we"ird; drop schema x', 'ключ 🔑', "it's", '$1', 'SELECT', '\\'])('of a schema: %s', async schema => {
-    const store = postgresStore({ pool, schema, durability: 'relaxed' })
-    const run = await new TestRun('sha1', { key: 'a' }).create(store, {}, 3)
-    await store.close()
-    const again = postgresStore({ pool, schema, durability: 'relaxed' })
-    await showsHistory(again, run)
-    await again.close()
-    const found = await pool.query('select 1 from pg_namespace where nspname = $1', [schema])
-    expect(found.rows.length).toBe(1)
-    await pool.query(`drop schema ${pg.escapeIdentifier(schema)} cascade`)
-  })
+  test.each(['we"ird; drop schema x', 'ключ 🔑', "it's", '$1', 'SELECT', '\\', "\\'; x"])(
+    'of a schema: %s',
+    async schema => {
+      const store = postgresStore({ pool, schema, durability: 'relaxed' })
+      const run = await new TestRun('sha1', { key: 'a' }).create(store, {}, 3)
+      await store.close()
+      const again = postgresStore({ pool, schema, durability: 'relaxed' })
+      await showsHistory(again, run)
+      await again.close()
+      const found = await pool.query('select 1 from pg_namespace where nspname = $1', [schema])
+      expect(found.rows.length).toBe(1)
+      await pool.query(`drop schema ${pg.escapeIdentifier(schema)} cascade`)
+      const options = '-c standard_conforming_strings=off'
+      const old = new pg.Pool({ ...pool.options, options })
+      await postgresStore({ pool: old, schema, durability: 'relaxed' }).append([])
+      await old.end()
+      await pool.query(`drop schema ${pg.escapeIdentifier(schema)} cascade`)
+    },
+  )
 })

@@ -106,6 +106,20 @@ describeOnEachValkey('the settings of a server', program => {
     expect(await store.claim(claim)).toMatchObject({ epoch: 2 })
   })
 
+  test('a database that the server has not got is refused, and nothing is written to another one', async () => {
+    const server = await started({ databases: '4' })
+    const client = server.client()
+    ends.push(() => client.quit())
+    const claim = { namespace: 'a', partition: 0, owner: 'p', group: 'g' }
+    await expect(opened({ url: `${server.url}/4` }).claim(claim)).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringMatching(/database 4: .*out of range/),
+    })
+    expect(await client.dbsize()).toBe(0)
+    expect(await opened({ url: `${server.url}/3` }).claim(claim)).toMatchObject({ epoch: 1 })
+    expect(await client.dbsize()).toBe(0)
+  })
+
   test('a wrong password is told without it', async () => {
     const server = await started({ requirepass: 'right' })
     const store = opened({ url: server.url.replace('//', '//default:wrong-secret@') })

@@ -1,6 +1,7 @@
 import type { GitObject } from '../../../actors/identity/index.ts'
 import { parseCommit, parseTree } from '../commit.ts'
 import type { Depot, ObjectBatch } from '../depot.ts'
+import { cutRefs } from '../failures.ts'
 import { digitsOf, runPrefix } from '../layout.ts'
 import { type RefChange, RefMoved } from '../ref-change.ts'
 import type { FsFiles } from './caller-fs.ts'
@@ -17,7 +18,11 @@ export class FsRefs {
 
   /** Reads all of them: packed ones, and those that lie in files, which count for more. */
   async load(): Promise<void> {
-    for (const line of ((await this.#files.text('packed-refs')) ?? '').split('\n')) {
+    const packed = await this.#files.text('packed-refs')
+    // Git always writes a first line: without its end, refs are missing of which nobody would know.
+    if (packed !== undefined && !packed.endsWith('\n'))
+      throw cutRefs(`${this.#files.gitdir}/packed-refs`, packed.length)
+    for (const line of (packed ?? '').split('\n')) {
       const [, oid, name] = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line) ?? []
       if (name !== undefined) this.#refs.set(name, oid!)
     }

@@ -1,5 +1,6 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
-import { adoptRemotes } from '../adoption.ts'
+import { XMachinesError } from '../../../actors/errors.ts'
+import { adoptRemotes, type OwnRepository } from '../adoption.ts'
 import { Archiver } from '../archiver.ts'
 import { readCommit } from '../branch.ts'
 import { checkBranches } from '../branch-names.ts'
@@ -37,12 +38,22 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   if ((await files.text('shallow')) !== undefined) {
     throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
   }
+  if ((await files.text('objects/info/alternates'))?.trim()) {
+    const message = `The repository ${gitdir} borrows objects of another one, which is not looked for in a file system of yours.`
+    throw new XMachinesError(
+      'STORE_UNSUPPORTED',
+      `${message} Bring them in with \`git repack -ad\`, and remove objects/info/alternates.`,
+      {
+        details: { path: gitdir },
+      },
+    )
+  }
   const refs = new FsRefs(files)
   await refs.load()
   // Before any of them is read: a commit of somebody else's work would be taken for a damaged one of ours.
   checkBranches(gitdir, objectFormat, refs.all().keys())
   const objects = new LooseObjects(fs, files, objectFormat)
-  const repository = { gitdir, refs, objects, shallow: new Set<string>(), ...config }
+  const repository: OwnRepository = { gitdir, refs, objects, shallow: new Set(), ...config }
   const journal = new LoggedStore(new OperationLog(files), { location: gitdir, objectFormat })
   await journal.load()
   const branches = await loaded(repository, objects, journal)

@@ -13,6 +13,7 @@ import type { CallerFs, FsFiles } from './caller-fs.ts'
  */
 export class LooseObjects {
   readonly format: ObjectFormat
+  readonly isPartial = false
   readonly #files: FsFiles
   readonly #fs: CallerFs
   readonly #known = new Map<string, FoundObject>()
