@@ -237,7 +237,9 @@ describe('a trace that the caller names', () => {
 
   test('is refused where it is none', async () => {
     const run = createRun(account)
-    for (const trace of [{ traceparent: 'x' }, { traceparent: 1 }, { ...given, tracestate: 1 }])
+    const zeros = [given.traceparent.replace(/[0-9a-f]{32}/, '0'.repeat(32)), given.traceparent.replace(/^00/, 'ff')]
+    const none = ['x', 1, ...zeros].map(traceparent => ({ traceparent }))
+    for (const trace of [...none, { ...given, tracestate: 1 }])
       await expect(run.apply({ type: 'CHARGED' }, { trace: trace as never })).rejects.toThrow(TypeError)
     await run.close()
   })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Command } from 'commander'
+import type { XMachinesError } from '../actors/errors.ts'
 import { type ArchiveProgress, archive } from '../persistence/git/index.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import { withStore } from './open-store.ts'
@@ -35,7 +36,9 @@ async function archiveStore(
     throw usage(`${path} is a store of files. Give the repository a directory of its own.`)
   const gitdir = found ?? path
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const archived = archive(store, { gitdir, onError: error => terminal.fail(error) })
+    // Where nobody stays, what goes wrong is told by the pass that is waited for, and by no other.
+    const onError = follow ? (error: XMachinesError) => terminal.fail(error) : () => {}
+    const archived = archive(store, { gitdir, onError })
     try {
       await report(terminal, archived.gitdir, await archived.checkpoint())
       if (follow && !signal.aborted) {

@@ -1,7 +1,7 @@
 import type { TraceContext } from '../contracts/unit.ts'
 
-/** Version, trace id, span id and flags; later versions may add parts. */
-const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/
+/** Version, trace id, span id and flags; later versions may add parts. Ids of zeros are none, and `ff` is no version. */
+const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/
 /** More is not carried: the W3C asks for 512 characters at least. */
 const longest = 1024
 

@@ -86,7 +86,9 @@ export class Archiver {
     if (known !== undefined && known.seq > seq) return
     // What is kept beside it was written with its last unit; what has changed since is written with the next one.
     if (known?.seq === seq && this.#revisions.get(run) === undefined) {
-      if (this.#doubts && !known.compared) await this.#compare(store, head, known)
+      // Of a run that has ended, no later unit would ever show that this is another history.
+      const isAnother = known.at !== undefined && known.at !== head.at
+      if ((this.#doubts || isAnother) && !known.compared) await this.#compare(store, head, known)
       this.#revisions.set(run, head.revision)
       return
     }
@@ -204,13 +206,14 @@ export class Archiver {
     this.#flush.objects(objects)
     this.#flush.set(runPrefix + run, undefined, oid)
     this.#flush.line(run, unitsLine(run, first.seq, [first]))
-    return { oid, seq: first.seq, machine: creation.machine, created: first.at, compared: true }
+    const { machine } = creation
+    return { oid, seq: first.seq, machine, at: undefined, created: first.at, compared: true }
   }
 
   async #units(store: Store, head: RunHead, from: Known, batch: readonly Unit[]): Promise<Known> {
     const { run } = head
     const format = this.#repository.objectFormat
-    let { oid, seq, machine, created } = from
+    let { oid, seq, machine, at, created } = from
     // The creation's time is part of the first commit after it.
     if (oid === run) created ??= await createdOf(store, head)
     for (const unit of batch) {
@@ -219,11 +222,12 @@ export class Archiver {
       const content = { parent: oid, machine, unit, created: oid === run ? created : undefined }
       oid = writeUnit(format, content, this.#flush.object)
       seq = unit.seq
+      at = unit.at
       if (this.#turns.areDue) await this.#turns.give()
     }
     this.#flush.set(runPrefix + run, from.oid, oid)
     this.#flush.units(run, batch)
-    const known = { oid, seq, machine, created, compared: true }
+    const known = { oid, seq, machine, at, created, compared: true }
     this.#keep(run, known)
     if (this.#flush.size >= longestPack) await this.commit()
     return known

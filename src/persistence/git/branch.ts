@@ -91,13 +91,15 @@ export interface BranchHead {
   readonly seq: number
   /** The machine's commit there. */
   readonly machine: string
+  /** The time of its last unit; `undefined`: it has none yet. */
+  readonly at: number | undefined
 }
 
 /** Reads where a branch of a run stands. @throws COMMIT_DAMAGED */
 export function readHead(repository: Repository, run: string, oid: string): BranchHead {
   const commit = readCommit(repository, run, oid)
   const name = oid === run ? 'run.json' : 'unit.json'
-  const { machine } = readFile(repository, run, oid, commit, name) as JsonObject
+  const { machine, at } = readFile(repository, run, oid, commit, name) as JsonObject
   if (typeof machine !== 'string') throw badCommit(run, oid, `its ${name} names no machine`)
-  return { oid, seq: commit.seq, machine }
+  return { oid, seq: commit.seq, machine, at: typeof at === 'number' ? at : undefined }
 }

@@ -12,7 +12,9 @@ export function isPassing(error: unknown): error is XMachinesError {
 /** Goes on asking a server that does not answer, for a time. */
 export class Patience {
   readonly #time: number
-  readonly #closing = new AbortController()
+  #isOver = false
+  /** Ends each pause. Not listeners of one signal: of more than ten of these, Node warns. */
+  readonly #pauses = new Set<() => void>()
 
   /** @param time how long, ms */
   constructor(time: number) {
@@ -21,7 +23,8 @@ export class Patience {
 
   /** Whoever waits goes on at once, with the error that made it wait. */
   end(): void {
-    this.#closing.abort()
+    this.#isOver = true
+    for (const end of this.#pauses) end()
   }
 
   /**
@@ -39,7 +42,7 @@ export class Patience {
       } catch (error) {
         if (!isPassing(error)) throw error
         if (error.code === 'STORE_OUTCOME_UNKNOWN') unknown = error
-        if (this.#closing.signal.aborted || performance.now() - began + wait > this.#time) throw unknown ?? error
+        if (this.#isOver || performance.now() - began + wait > this.#time) throw unknown ?? error
       }
       await this.#pause(wait, unknown === undefined ? signal : undefined)
     }
@@ -49,12 +52,14 @@ export class Patience {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer)
-        for (const each of [signal, this.#closing.signal]) each?.removeEventListener('abort', end)
+        this.#pauses.delete(end)
+        signal?.removeEventListener('abort', end)
         if (signal?.aborted) reject(aborted(signal))
         else resolve()
       }
       const timer = setTimeout(end, time)
-      for (const each of [signal, this.#closing.signal]) each?.addEventListener('abort', end, { once: true })
+      this.#pauses.add(end)
+      signal?.addEventListener('abort', end, { once: true })
     })
   }
 }

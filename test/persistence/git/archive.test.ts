@@ -305,7 +305,12 @@ describe('a repository', () => {
     const first = started(one, gitdir)
     await first.caughtUp()
     await first.close()
-    await theirs.goOn(other, 2)
+    // As long as what is there, and nothing will follow that would show it.
+    await theirs.goOn(other, [{ ...testUnit(2), at: testUnit(2).at + 1 }])
+    const equal = started(other, gitdir)
+    await expect(equal.caughtUp()).rejects.toMatchObject({ code: 'ARCHIVE_DIFFERS', details: { run: mine.id } })
+    await equal.close()
+    await theirs.goOn(other, 1)
     const more = await new TestRun('sha1', { key: 'b' }).create(other, {}, 2)
     const second = started(other, gitdir)
     await expect(second.caughtUp()).rejects.toMatchObject({
