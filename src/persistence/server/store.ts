@@ -19,16 +19,12 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { validateItem } from '../judge.ts'
 import { inboxPage } from '../waiting.ts'
-import { type Placed, Round } from './append.ts'
-import type { Refused, RunWrite, ServerBackend, WrittenHead } from './backend.ts'
+import { Appends } from './appends.ts'
+import type { ServerBackend, WrittenHead } from './backend.ts'
 import { Patience } from './patience.ts'
 import { readUnits } from './reading.ts'
-import { RecentRows } from './recent-rows.ts'
-import { rolledBack } from './rolled-back.ts'
 import { headOf, type RunRow, readRow } from './run-row.ts'
-import { perhapsDone } from './together.ts'
 
 /** How a store on a server is made, whichever server it is. */
 export interface ServerStoreOptions {
@@ -42,9 +38,6 @@ export interface ServerStoreOptions {
 
 const headsAtOnce = 256
 
-/** Of so many runs it is remembered where they stand, and of twice as many at most: a kilobyte or so each. */
-const rememberedRuns = 8192
-
 /**
  * A store that a server keeps: what all of them do alike. What is decided here is sent with the condition that it was
  * decided for, and the server judges; so any number of processes may share one.
@@ -55,11 +48,8 @@ export class ServerStore implements Store {
   readonly #server: ServerBackend
   readonly #patience: Patience
   readonly #create: boolean
-  readonly #recent = new RecentRows(rememberedRuns)
+  readonly #appends: Appends
   readonly #pending = new Set<Promise<unknown>>()
-  /** With how many writes it sent, names one among all others. */
-  readonly #instance = newInstance()
-  #rounds = 0
   #opened: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -74,22 +64,12 @@ export class ServerStore implements Store {
     this.#server = server
     this.#patience = new Patience(patience)
     this.#create = create
+    this.#appends = new Appends(server, (work, signal) => this.#patiently(work, signal))
   }
 
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
     if (items.length === 0) return this.#ask(options?.signal, async () => [])
-    return this.#run(options?.signal, async () => {
-      const placed = items.map((item, place) => ({ place, item }))
-      for (const item of items) validateItem(item)
-      const outcomes = new Array<AppendOutcome>(items.length)
-      for (let left: Placed[] = placed; left.length > 0; ) {
-        const round = await this.#round(left, outcomes, options?.signal).catch(error => {
-          throw outcomes.some(outcome => outcome?.status === 'appended') ? perhapsDone(error) : error
-        })
-        left = round.later
-      }
-      return outcomes
-    })
+    return this.#run(options?.signal, () => this.#appends.append(items, options?.signal))
   }
 
   read(run: string, options: ReadOptions = {}): ReadableStream<Unit> {
@@ -167,60 +147,8 @@ export class ServerStore implements Store {
     return this.#closing
   }
 
-  /** Judges what can be judged together, and has it written. @param outcomes takes what became of each */
-  async #round(
-    items: readonly Placed[],
-    outcomes: AppendOutcome[],
-    signal: AbortSignal | undefined,
-  ): Promise<ReturnType<Round['settle']>> {
-    await this.#learn(items, signal)
-    const round = new Round(items, run => this.#recent.get(run))
-    const { writes } = round
-    const token = `${this.#instance}${(this.#rounds++).toString(36)}`
-    const { refusals, mayBeDone } = await this.#patience.run(async mayBeDone => {
-      await this.#open()
-      return { refusals: await this.#server.append(writes, token), mayBeDone }
-    }, signal)
-    const forgotten = round.findForgotten(refusals)
-    if (forgotten !== undefined) {
-      throw rolledBack(this.location, `units of run ${forgotten} that it had`, forgotten)
-    }
-    // Not tried again: the server would only say the same.
-    if (mayBeDone) refuseUncertain(writes, refusals)
-    const settled = round.settle(refusals, outcomes)
-    for (const row of settled.rows) this.#recent.set(row)
-    return settled
-  }
-
-  /** Looks up where the runs stand of which that is not known, and whether there is what a fork begins with. */
-  async #learn(items: readonly Placed[], signal: AbortSignal | undefined): Promise<void> {
-    const wanted = new Set<string>()
-    for (const { item } of items) {
-      const { run, expected } = item
-      const fork = forkOf(item)
-      if (expected !== null && this.#recent.get(run)?.revision !== expected.revision) wanted.add(run)
-      if (fork !== undefined && !((this.#recent.get(fork.run)?.seq ?? -1) >= fork.at)) wanted.add(fork.run)
-    }
-    if (wanted.size > 0) {
-      const rows = await this.#patience.run(async () => {
-        await this.#open()
-        return this.#server.rows([...wanted])
-      }, signal)
-      for (const row of rows) this.#recent.set(readRow(row))
-    }
-    for (const { item } of items) {
-      const fork = forkOf(item)
-      if (fork !== undefined && !((this.#recent.get(fork.run)?.seq ?? -1) >= fork.at)) {
-        throw new TypeError(`Expected the run ${fork.run} to have a unit ${fork.at} to fork at; the store has none.`)
-      }
-    }
-  }
-
   async #row(run: string): Promise<RunRow | undefined> {
-    const rows = await this.#patience.run(async () => {
-      await this.#open()
-      return this.#server.rows([run])
-    }, undefined)
+    const rows = await this.#patiently(() => this.#server.rows([run]), undefined)
     return rows[0] && readRow(rows[0])
   }
 
@@ -270,14 +198,17 @@ export class ServerStore implements Store {
     if (signal?.aborted) throw aborted(signal)
   }
 
-  /** One question to the server, asked again while it does not answer. */
+  /** One question to the server. */
   #ask<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    return this.#run(signal, () =>
-      this.#patience.run(async () => {
-        await this.#open()
-        return work()
-      }, signal),
-    )
+    return this.#run(signal, () => this.#patiently(work, signal))
+  }
+
+  /** Asks the server once it is open, and again while it does not answer. @param work is told whether a try before may have been done */
+  #patiently<T>(work: (mayBeDone: boolean) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#patience.run(async mayBeDone => {
+      await this.#open()
+      return work(mayBeDone)
+    }, signal)
   }
 
   /** An operation: refused when closed or aborted; closing waits for it. */
@@ -306,33 +237,7 @@ export class ServerStore implements Store {
   async #close(): Promise<void> {
     this.#patience.end()
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
-    this.#recent.clear()
+    this.#appends.clear()
     await this.#server.close()
   }
-}
-
-function forkOf({ expected, units }: AppendItem): { readonly run: string; readonly at: number } | undefined {
-  return expected === null ? units[0]?.creation?.fork : undefined
-}
-
-/**
- * A try before may have been done, and somebody may have gone on from there since: then what is refused now may have been
- * written, and whoever sent it must look.
- */
-function refuseUncertain(writes: readonly RunWrite[], refusals: readonly (Refused | undefined)[]): void {
-  for (const [at, refused] of refusals.entries()) {
-    const { run, expected } = writes[at]!
-    const isAsking = expected !== null && expected.seq < 0
-    if (isAsking || refused?.row === undefined || refused.row.revision <= (expected?.revision ?? 0)) continue
-    const message = `The answer to an append to run ${run} was lost, and the run has gone on since.`
-    throw new XMachinesError('STORE_OUTCOME_UNKNOWN', `${message} Reopen it and look, or repeat with the same id.`, {
-      details: { run },
-    })
-  }
-}
-
-/** Names an instance among all others of its store. */
-function newInstance(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(9))
-  return btoa(String.fromCharCode(...bytes))
 }
