@@ -12,21 +12,21 @@ import { XMachinesError } from '../../actors/errors.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from '../server/backend.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
 import { together } from '../server/together.ts'
-import { inboxPage } from '../waiting.ts'
 import { AppendCall, readRefusal } from './append.ts'
 import { type Connection, type Script, script } from './connection.ts'
 import { type DueQuery, dueRuns, groupOf } from './due.ts'
 import { storeError } from './failures.ts'
-import { format, freeGroup, type Keys, leaseName, named, ofMember, pinName, unnamed } from './keys.ts'
+import { format, freeGroup, type Keys, leaseName, named } from './keys.ts'
 import { Letters } from './mail.ts'
 import { Mark } from './mark.ts'
+import { Readings } from './readings.ts'
 import type { Replicas } from './replicas.ts'
-import { readLease, readRowText, readUnit } from './row-text.ts'
+import { readLease } from './row-text.ts'
 import { appendScript } from './scripts/append.ts'
 import { claimScript, releaseScript, renewScript } from './scripts/leases.ts'
 import { deliverScript } from './scripts/mail.ts'
 import { openScript } from './scripts/opening.ts'
-import { dueScript, headsScript, unitsScript } from './scripts/reading.ts'
+import { dueScript } from './scripts/reading.ts'
 import { loadScript, saveScript } from './scripts/snapshots.ts'
 
 const scripts = {
@@ -37,26 +37,20 @@ const scripts = {
   renew: script(renewScript),
   deliver: script(deliverScript),
   due: script(dueScript),
-  heads: script(headsScript),
-  units: script(unitsScript),
   save: script(saveScript),
   load: script(loadScript),
 }
 
-/** How many characters of units, and how many of them, are read at once. */
-const unitsText = 1 << 18
-const unitsCount = 1024
 const keptSnapshots = 4
 /** For how long after its end a process is remembered, ms. */
 const processesKept = 30 * 24 * 3_600_000
-/** How many names are looked through at once for those of a namespace. */
-const namesAtOnce = 1024
 
 /** A store's data on Valkey or Redis. */
 export class ValkeyBackend implements ServerBackend {
   readonly location: string
   readonly #connection: Connection
   readonly #keys: Keys
+  readonly #readings: Readings
   readonly #replicas: Replicas | undefined
   readonly #end: () => void
   readonly #mark = new Mark()
@@ -68,6 +62,7 @@ export class ValkeyBackend implements ServerBackend {
     this.location = connection.location
     this.#connection = connection
     this.#keys = keys
+    this.#readings = new Readings(connection, keys)
     this.#replicas = replicas
     this.#end = end
   }
@@ -122,69 +117,28 @@ export class ValkeyBackend implements ServerBackend {
     return refusals
   }
 
-  async rows(runs: readonly string[]): Promise<readonly WrittenRow[]> {
-    const found = await Promise.all(
-      runs.map(
-        run => this.#connection.ask('hmget', [this.#keys.run(run), 'row', 'name']) as Promise<(string | null)[]>,
-      ),
-    )
-    return found.flatMap(([row, name], at) =>
-      row === null || row === undefined ? [] : [readRowText(runs[at]!, row, name!)],
-    )
+  rows(runs: readonly string[]): Promise<readonly WrittenRow[]> {
+    return this.#readings.rows(runs)
   }
 
-  async head(run: string, mail: number): Promise<WrittenHead | undefined> {
-    const [head] = await this.#heads([run], mail)
-    return head
+  head(run: string, mail: number): Promise<WrittenHead | undefined> {
+    return this.#readings.head(run, mail)
   }
 
-  async heads(query: Parameters<ServerBackend['heads']>[0]): Promise<readonly WrittenHead[]> {
-    const { after, inclusive, prefix, namespace, limit } = query
-    const heads: WrittenHead[] = []
-    // A member is a run and what follows it: a line break, which is before all that a longer run could have there.
-    let from = inclusive ? `[${named(after)}` : `(${named(after)}\u000b`
-    while (heads.length < limit) {
-      const count = namespace === undefined ? limit - heads.length : namesAtOnce
-      const page = (await this.#connection.ask('zrangebylex', [
-        this.#keys.runs,
-        from,
-        '+',
-        'limit',
-        0,
-        count,
-      ])) as string[]
-      const members = page.map(ofMember)
-      const end = members.findIndex(({ run }) => !run.startsWith(prefix))
-      const fitting = members
-        .slice(0, end < 0 ? undefined : end)
-        .filter(member => namespace === undefined || member.namespace === namespace)
-        .slice(0, limit - heads.length)
-      heads.push(
-        ...(await this.#heads(
-          fitting.map(({ run }) => run),
-          inboxPage,
-        )),
-      )
-      if (page.length < count || end >= 0) break
-      from = `(${page.at(-1)}`
-    }
-    return heads
+  heads(query: Parameters<ServerBackend['heads']>[0]): Promise<readonly WrittenHead[]> {
+    return this.#readings.heads(query)
   }
 
-  async pinned(namespace: string, key: string): Promise<string | undefined> {
-    const run = await this.#connection.ask('hget', [this.#keys.pins, pinName(namespace, key)])
-    return run === null ? undefined : unnamed(run as string)
+  pinned(namespace: string, key: string): Promise<string | undefined> {
+    return this.#readings.pinned(namespace, key)
   }
 
-  async units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]> {
-    const range = [`${from + 1}-0`, `${to + 1}-0`, unitsText, unitsCount]
-    const entries = await this.#connection.run(scripts.units, [this.#keys.units(run)], () => range)
-    return (entries as [string, [field: string, text: string]][]).map(([entry, [, text]]) => readUnit(entry, text))
+  units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]> {
+    return this.#readings.units(run, from, to)
   }
 
-  async machine(oid: string): Promise<MachineRecord | undefined> {
-    const text = await this.#connection.ask('hget', [this.#keys.machines, oid])
-    return text === null ? undefined : (JSON.parse(text as string) as MachineRecord)
+  machine(oid: string): Promise<MachineRecord | undefined> {
+    return this.#readings.machine(oid)
   }
 
   async saveSnapshot(run: string, snapshot: StoredSnapshot): Promise<void> {
@@ -256,19 +210,6 @@ export class ValkeyBackend implements ServerBackend {
     this.#end()
   }
 
-  async #heads(runs: readonly string[], mail: number): Promise<WrittenHead[]> {
-    if (runs.length === 0) return []
-    const keys = runs.flatMap(run => [this.#keys.run(run), this.#keys.inbox(run)])
-    const found = (await this.#connection.run(scripts.heads, keys, () => [
-      Math.min(mail, Number.MAX_SAFE_INTEGER),
-    ])) as HeadText[]
-    return found.flatMap(([row, name, oldest, waiting], at) => {
-      if (row === undefined) return []
-      const inbox = oldest!.map(text => JSON.parse(text) as Mail)
-      return [{ row: readRowText(runs[at]!, row, name!), inbox, waiting: waiting! }]
-    })
-  }
-
   /**
    * Runs a script that writes, with a mark, and waits for replicas.
    *
@@ -307,8 +248,6 @@ export class ValkeyBackend implements ServerBackend {
     )
   }
 }
-
-type HeadText = [row?: string, name?: string, mail?: string[], waiting?: number]
 
 /** A number as the server's sorted sets write it. */
 function scoreOf(number: number): string {
