@@ -15,6 +15,7 @@ import { RunInspection } from './run-inspection.ts'
 import type { CreationOptions } from './run-options.ts'
 import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
 import { Settlers } from './settlers.ts'
+import { toName } from './source-position.ts'
 import type {
   AnyMachine,
   ApplyOptions,
@@ -125,8 +126,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 
   stop(reason: string): Promise<void> {
-    if (typeof reason !== 'string')
-      throw new TypeError(`Expected \`reason\` to be a string, got \`${String(reason)}\` (${typeof reason}).`)
+    toName('reason', reason)
     const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
       settlement.kind === 'refused' ? reject(settlement.error) : resolve()
     return new Promise<void>((resolve, reject) =>

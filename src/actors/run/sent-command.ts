@@ -5,6 +5,7 @@ import { CheckedCommand } from './checked-command.ts'
 import type { Command, Settlement } from './command.ts'
 import { receiptOf } from './receipt.ts'
 import type { Resident } from './resident.ts'
+import { toName, toSourcePosition } from './source-position.ts'
 import { toTraceContext } from './trace-context.ts'
 import type { ApplyOptions, Receipt } from './types.ts'
 
@@ -40,8 +41,8 @@ export class SentCommand extends CheckedCommand implements Command {
         )
       }
       this.at = options.at
-      this.source = options.source
-      this.requestId = options.id
+      this.source = options.source === undefined ? undefined : toSourcePosition(options.source)
+      this.requestId = options.id === undefined ? undefined : toName('id', options.id)
       this.signal = options.signal
       if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
     }

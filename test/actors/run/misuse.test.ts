@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { openRun } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { counter } from './machines.ts'
+
+const event = { type: 'ADD', by: 1 } as const
+
+/** What a caller without types gives, or with a variable of the environment that is not set. */
+const misused: Readonly<Record<string, object>> = {
+  'a source without a name': { source: { position: 1 } },
+  'a source whose name is a number': { source: { id: 7, position: 1 } },
+  'a source whose name UTF-8 cannot hold': { source: { id: '\ud800', position: 1 } },
+  'a source without a position': { source: { id: 's' } },
+  'a position that is text': { source: { id: 's', position: '1' } },
+  'a position that is no number': { source: { id: 's', position: Number.NaN } },
+  'a position without end': { source: { id: 's', position: Number.POSITIVE_INFINITY } },
+  'no source': { source: null },
+  'an id that is a number': { id: 5 },
+  'an id that UTF-8 cannot hold': { id: '\ud800' },
+}
+
+test.each(Object.entries(misused))('%s is refused at the border: no store could read it back', async (_, options) => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  await expect(run.apply(event, options)).rejects.toThrow(TypeError)
+  expect(await run.apply(event)).toMatchObject({ ok: true, seq: 1 })
+  await run.close()
+})
+
+test('a source is taken as it is at the call', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  const source = { id: 's', position: 1 }
+  const applied = run.apply(event, { source })
+  source.position = 9
+  await applied
+  expect((await store.head(run.id))!.beside.sources).toEqual({ s: 1 })
+  await run.close()
+})
+
+test('a reason that UTF-8 cannot hold is refused: the unit could have no id', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  expect(() => run.stop('\ud800')).toThrow(TypeError)
+  await run.stop('enough')
+  const ids: string[] = []
+  for await (const unit of store.read(run.id)) ids.push(unit.id)
+  expect(ids).toHaveLength(2)
+  await run.close()
+})
