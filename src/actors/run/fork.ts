@@ -84,7 +84,7 @@ export async function forkRun(
     first: { creation, outputs: [], effects: [] },
   })
   residencyOf(store).admit(resident)
-  const fork = handleOf<AnyStateMachine>(resident, at + 1, {})
+  const fork = handleOf<AnyStateMachine>(resident, at + 1)
   await fork.ready
   if (options.replace !== undefined)
     await (fork as unknown as RunHandle).replaceWith(options.replace, replaced?.at ?? parent!.at)

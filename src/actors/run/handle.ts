@@ -12,7 +12,6 @@ import { plain } from './receipt.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Resident } from './resident.ts'
 import { RunInspection } from './run-inspection.ts'
-import type { CreationOptions } from './run-options.ts'
 import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
 import { Settlers } from './settlers.ts'
 import { toName } from './source-position.ts'
@@ -50,7 +49,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   #actorRef: ActorRefFrom<Machine> | undefined
   readonly #listeners = new Set<Observer>()
 
-  constructor(resident: Resident, from: number, limits: EventLimits = defaultEventLimits) {
+  constructor(resident: Resident, from: number, limits: EventLimits) {
     this.#resident = resident
     this.#from = from
     this.#limits = limits
@@ -270,13 +269,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 export function handleOf<TMachine extends AnyMachine>(
   resident: Resident,
   from: number,
-  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
+  limits: EventLimits = defaultEventLimits,
+  inspect?: Inspect,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  const made = new RunHandle(
-    resident,
-    from,
-    limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
-  )
+  const made = new RunHandle(resident, from, limits)
   if (inspect !== undefined) made.inspect(inspect)
   return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

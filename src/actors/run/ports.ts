@@ -21,9 +21,10 @@ export class Ports {
     this.#resident = resident
   }
 
-  /** A further reader. */
+  /** A further reader. @throws TypeError for options that cannot be meant */
   open(name: PortName, { buffer = defaultBuffer, from }: SubscribeOptions): ReadableStream {
     const { run, seq, at, state } = this.#resident
+    checkReading(name, buffer, from)
     switch (name) {
       case 'out': {
         const out = new OutPort(this.#resident, from ?? seq + 1, buffer, () => this.#progressed())
@@ -90,4 +91,15 @@ export class Ports {
   #progressed(): void {
     if (this.#held.length > 0) for (const resolve of this.#held.splice(0)) resolve()
   }
+}
+
+/** @throws TypeError for what would never be reached: a reader that waits for it hangs, or holds `in` back for ever */
+function checkReading(name: PortName, buffer: number, from: number | undefined): void {
+  const least = name === 'out' ? 0 : 1
+  if (typeof buffer !== 'number' || !(buffer >= least))
+    throw new TypeError(
+      `Expected \`buffer\` to be a number from ${least}, got \`${String(buffer)}\` (${typeof buffer}).`,
+    )
+  if (from !== undefined && !(Number.isSafeInteger(from) && from >= 0))
+    throw new TypeError(`Expected \`from\` to be a whole number from 0, got \`${String(from)}\` (${typeof from}).`)
 }

@@ -4,7 +4,7 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import { type EventLimits, limitsOf } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -169,7 +169,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
     backoff,
     maxParked,
     time,
-    limits: { ...defaultEventLimits, ...options.limits },
+    limits: limitsOf(options.limits),
     inspect: options.inspect,
     telemetry: options.telemetry,
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openRun } from 'xmachines'
+import { createRun, forkRun, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { counter } from './machines.ts'
 
@@ -47,4 +47,42 @@ test('a reason that UTF-8 cannot hold is refused: the unit could have no id', as
   for await (const unit of store.read(run.id)) ids.push(unit.id)
   expect(ids).toHaveLength(2)
   await run.close()
+})
+
+test.each([
+  ['out', { from: Number.NaN }],
+  ['out', { from: 1.5 }],
+  ['out', { from: -1 }],
+  ['out', { buffer: Number.NaN }],
+  ['out', { buffer: -1 }],
+  ['err', { buffer: 0 }],
+] as const)('a reader of %s with %o is refused: it would wait for ever', (port, options) => {
+  expect(() => createRun(counter).subscribe(port, options)).toThrow(TypeError)
+})
+
+test('a limit that is `undefined` is the default, and one that is no number is refused', async () => {
+  const run = createRun(counter, { limits: { maxBytes: undefined as never, maxBatch: 2 } })
+  const large = { ...event, text: 'x'.repeat(2_000_000) }
+  expect(await run.apply(large)).toMatchObject({ ok: false, error: { code: 'EVENT_TOO_LARGE' } })
+  expect(await run.apply([event, event, event])).toMatchObject({ ok: false, error: { code: 'EVENT_TOO_LARGE' } })
+  expect(() => createRun(counter, { limits: { maxBytes: Number.NaN } })).toThrow('limits.maxBytes')
+})
+
+test('openRun does not lift the hold of a fork for a word that it does not know', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  await using fork = await forkRun(run, { at: 0 })
+  await expect(openRun(counter, { store, id: fork.id, effects: 'hold' as 'run' })).rejects.toThrow('effects')
+  expect((await store.head(fork.id))!.beside.held).toBe(true)
+  await run.close()
+})
+
+test('what is no machine is named so, also where it is nothing at all', async () => {
+  for (const nothing of [undefined, null, 'order'] as never[]) {
+    expect(() => createRun(nothing)).toThrow(expect.objectContaining({ code: 'MACHINE_INVALID' }))
+    await expect(openRun(nothing, { store: memoryStore(), key: 'a' })).rejects.toMatchObject({
+      code: 'MACHINE_INVALID',
+    })
+  }
+  await expect(openRun(counter, { store: memoryStore(), id: 5 as never })).rejects.toThrow('`id`')
 })
