@@ -39,6 +39,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   /** The first unit that `out` shows. */
   readonly #from: number
   #watching = false
+  /** It was closed, and all that it shows has come to its end. */
+  #left = false
   #closed: Promise<void> | undefined
   #in: WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> | undefined
   #out: ReadableStream | undefined
@@ -75,7 +77,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   get in(): WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> {
     this.#in ??= new WritableStream({
-      write: chunk => this.#write(chunk),
+      start: ({ signal }) => signal.addEventListener('abort', () => this.#ports?.letGo(), { once: true }),
+      write: (chunk, { signal }) => this.#write(chunk, signal),
       close: () => this.close(),
       abort: () => this.close({ timeout: 0 }),
     })
@@ -139,7 +142,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   subscribe<T extends PortName>(port: T, options: SubscribeOptions = {}): ReadableStream<never> {
     this.#watch()
-    this.#ports ??= new Ports(this.#resident)
+    if (this.#ports === undefined) {
+      this.#ports = new Ports(this.#resident)
+      if (this.#left) this.#ports.finish()
+    }
     return this.#ports.open(port, options) as ReadableStream<never>
   }
 
@@ -175,7 +181,6 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   ended(error: XMachinesError | undefined): void {
     for (const listener of this.#listeners) listener.ended(error)
     if (error === undefined) return this.#ports?.finish()
-    this.#ports?.report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
     this.#ports?.fail(error)
     this.#settlers?.done.reject(error)
     void residencyOf(this.#resident.store).forget(this.#resident)
@@ -210,8 +215,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     )
   }
 
-  #write(chunk: unknown): Promise<void> {
-    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk))
+  #write(chunk: unknown, signal: AbortSignal): Promise<void> {
+    // An abort waits for the write under way: what is still held back here must not wait for a reader.
+    if (signal.aborted) return Promise.reject(signal.reason)
+    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk, signal))
     return new Promise((resolve, reject) =>
       this.#submit(new SentCommand(this.#resident, chunk, undefined, this.#limits, resolve, reject)),
     )
@@ -240,13 +247,17 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   async #close(timeout: number): Promise<void> {
     await residencyOf(this.#resident.store).release(this.#resident, timeout)
+    this.#left = true
     this.#ports?.finish()
+    // Where others hold the run, it has not told them.
+    for (const listener of this.#listeners) listener.ended(undefined)
+    this.#listeners.clear()
     this.#settlers?.abandon(this.id)
     if (this.#watching) this.#resident.unwatch(this)
   }
 
   #watch(): void {
-    if (this.#watching) return
+    if (this.#watching || this.#left) return
     this.#watching = true
     this.#resident.watch(this)
   }
