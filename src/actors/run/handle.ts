@@ -107,6 +107,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
         this.#listeners.add(observer)
         return () => this.#listeners.delete(observer)
       },
+      isClosed: () => this.#closed !== undefined,
     })
     return this.#actorRef
   }
