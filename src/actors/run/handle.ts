@@ -1,6 +1,7 @@
 import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
+import { checkName } from '../identity/run-key.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
@@ -14,7 +15,6 @@ import type { Resident } from './resident.ts'
 import { RunInspection } from './run-inspection.ts'
 import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
 import { Settlers } from './settlers.ts'
-import { toName } from './source-position.ts'
 import type {
   AnyMachine,
   ApplyOptions,
@@ -129,7 +129,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 
   stop(reason: string): Promise<void> {
-    toName('reason', reason)
+    checkName('reason', reason)
     const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
       settlement.kind === 'refused' ? reject(settlement.error) : resolve()
     return new Promise<void>((resolve, reject) =>

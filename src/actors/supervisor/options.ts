@@ -4,6 +4,7 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
+import { checkName } from '../identity/run-key.ts'
 import { type EventLimits, limitsOf } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
@@ -130,6 +131,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment):
   if (ordering !== 'key' && ordering !== 'partition') throw misuse('ordering', "'key' or 'partition'", ordering)
   if (tombstones !== 'refuse' && tombstones !== 'stop') throw misuse('tombstones', "'refuse' or 'stop'", tombstones)
   if (time !== 'arrival' && time !== 'source') throw misuse('time', "'arrival' or 'source'", time)
+  if (namespace !== undefined) checkName('namespace', namespace)
   if (namespace !== undefined && consumer.topics.length > 1)
     throw new TypeError(
       `Expected no \`namespace\` with several topics (${consumer.topics.join(', ')}): each topic is its own. Supervise them one by one.`,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { createRun, forkRun, openRun } from 'xmachines'
+import { createHost, createRun, forkRun, openRun, supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { memoryBroker } from 'xmachines/transports/memory'
 import { counter } from './machines.ts'
 
 const event = { type: 'ADD', by: 1 } as const
@@ -86,3 +87,13 @@ test('what is no machine is named so, also where it is nothing at all', async ()
   }
   await expect(openRun(counter, { store: memoryStore(), id: 5 as never })).rejects.toThrow('`id`')
 })
+
+test.each(['\ud800', 5 as never])(
+  'a host or a supervisor of the namespace %o is refused at once, not at its first run',
+  namespace => {
+    const store = memoryStore()
+    const consumer = memoryBroker().consumer({ topic: 't', group: 'g' })
+    expect(() => createHost({ machine: counter, store, namespace })).toThrow('`namespace`')
+    expect(() => supervise({ machine: counter, store, consumer, namespace })).toThrow('`namespace`')
+  },
+)
