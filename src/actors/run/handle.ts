@@ -268,7 +268,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#watch()
     const settlers = (this.#settlers = new Settlers())
     const { created, over, state } = this.#resident
-    this.#resident.whenCreated().then(settlers.ready.resolve, settlers.ready.reject)
+    if (created) settlers.ready.resolve()
+    else this.#resident.whenCreated().then(settlers.ready.resolve, settlers.ready.reject)
     if (over?.error !== undefined) settlers.done.reject(over.error)
     else if (created && state.snapshot.status !== 'active')
       settlers.settle(state.snapshot.status, state.snapshot.output, state.snapshot.error)

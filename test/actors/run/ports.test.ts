@@ -155,6 +155,12 @@ describe('closing', () => {
     expect((await store.head(run.id))!.seq).toBe(10)
   })
 
+  test('a run that was open was ready, also where that is first asked after its close', async () => {
+    const run = await openRun(counter, { store: memoryStore(), key: 'a' })
+    await run.close()
+    await run.ready
+  })
+
   test('ports of a closed handle end, also those first asked for then, though another handle has the run open', async () => {
     const store = memoryStore()
     const run = await openRun(counter, { store, key: 'a' })
