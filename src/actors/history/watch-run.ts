@@ -6,13 +6,13 @@ import { unitBatches, unitStream } from '../unit-stream.ts'
 /** How {@link watchRun} reads. */
 export interface WatchOptions {
   /** First seq, inclusive. @default 0 */
-  readonly from?: number
+  readonly from?: number | undefined
   /** `false`: units that are not asked for their `id` are read faster. @default true */
-  readonly ids?: boolean
+  readonly ids?: boolean | undefined
   /** How long after it was written a unit is seen at the latest, ms: the store is asked again so often. @default 250 */
-  readonly interval?: number
+  readonly interval?: number | undefined
   /** Errors the stream with `ABORTED`. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The first wait after something came, ms: where one unit comes, the next is often near. */

@@ -5,7 +5,7 @@ import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { checkName } from '../identity/run-key.ts'
-import { type EventLimits, limitsOf } from '../json/event-copy.ts'
+import { type EventLimits, type GivenLimits, limitsOf } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -26,11 +26,11 @@ export interface Decoded {
 /** What becomes of a run that cannot be loaded or decided, for a reason that is its own. */
 export interface RestartPolicy {
   /** How often it is tried before it is parked. @default 3 */
-  readonly attempts?: number
+  readonly attempts?: number | undefined
   /** How long to wait after the `attempt`-th failure, counted from 1, ms. @default 100, doubled each time, at most 10_000 */
-  readonly backoff?: Backoff
+  readonly backoff?: Backoff | undefined
   /** More parked runs than this stop their lease. @default 10 */
-  readonly maxParked?: number
+  readonly maxParked?: number | undefined
 }
 
 /** Options of {@link supervise}. */
@@ -79,7 +79,7 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   /** How the runs read time; fixed for each at its creation. @default 'arrival' */
   readonly time?: TimeMode | undefined
   /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
-  readonly limits?: Partial<EventLimits> | undefined
+  readonly limits?: GivenLimits | undefined
   /** Whether units are decided strictly, as for `openRun`; `{ sample }` is a share of them. @default outside production, where `NODE_ENV` is not 'production' */
   readonly strict?: Strictness | undefined
   /** Shows every run that comes into memory to an inspector, as `openRun` does. @default nobody inspects */

@@ -33,9 +33,9 @@ import { perhapsDone } from './together.ts'
 /** How a store on a server is made, whichever server it is. */
 export interface ServerStoreOptions {
   /** The hash of the ids, fixed when the store is made. @default 'sha1' */
-  readonly objectFormat?: ObjectFormat
+  readonly objectFormat?: ObjectFormat | undefined
   /** How long an operation goes on trying while the server does not answer, ms. @default 10_000 */
-  readonly patience?: number
+  readonly patience?: number | undefined
 }
 
 const headsAtOnce = 256
