@@ -14,7 +14,7 @@ export { durableUnits, type UnitSinkOptions, unitSink } from './actors/history/u
 export { type WatchOptions, watchRun } from './actors/history/watch-run.ts'
 export { createHost, type Host, type HostEvent, type HostOptions } from './actors/host/index.ts'
 export { type InvocationInfo, invocation } from './actors/invocation.ts'
-export type { EventLimits } from './actors/json/event-copy.ts'
+export type { EventLimits, GivenLimits } from './actors/json/event-copy.ts'
 export {
   type DefinitionOptions,
   defineMachine,

@@ -237,7 +237,7 @@ export const errorCodes = {
   STORE_UNAVAILABLE: {
     retryable: true,
     when: 'The store could not take the operation; nothing was written.',
-    next: '`cause` says why. Try again when it is reachable.',
+    next: '`cause` says why. Try again when it is reachable; a run that was open is opened again first.',
   },
   STORE_OUTCOME_UNKNOWN: {
     retryable: true,

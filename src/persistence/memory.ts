@@ -25,7 +25,7 @@ import { MemoryRun } from './memory/run.ts'
 /** How {@link memoryStore} is made. */
 export interface MemoryStoreOptions {
   /** The hash of the ids. @default 'sha1' */
-  readonly objectFormat?: ObjectFormat
+  readonly objectFormat?: ObjectFormat | undefined
 }
 
 /** How many units or heads a reader is handed at once. */

@@ -58,6 +58,8 @@ export async function simulate<TMachine extends AnyMachine>(
   const settings = settingsOf(options)
   const { seed, seeds = 100, from = 1 } = options
   checkCount('seeds', seeds)
+  checkCount('from', from, Number.MIN_SAFE_INTEGER)
+  if (seed !== undefined) checkCount('seed', seed, Number.MIN_SAFE_INTEGER)
   const total: Counts = { units: 0, crashes: 0, closes: 0, faults: 0 }
   const first = seed ?? from
   const count = seed === undefined ? seeds : 1

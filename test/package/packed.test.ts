@@ -48,6 +48,15 @@ describe('the packed package', () => {
     expect(onNode).toEqual(['persistence/filesystem', 'persistence/git', 'transports/kafka', 'transports/redpanda'])
   })
 
+  test('declares nothing that TypeScript 5.4 cannot read: typed arrays have parameters from 5.7 on', () => {
+    const newer = pack.files
+      .filter(path => path.endsWith('.d.ts'))
+      .filter(path =>
+        /\b(Uint8Array|Buffer|DataView)</.test(readFileSync(join(pack.folder, 'node_modules/xmachines', path), 'utf8')),
+      )
+    expect(newer).toEqual([])
+  })
+
   test('says how to install a library that is missing', async () => {
     const script = `const { valkeyStore } = await import('xmachines/persistence/valkey')
       const store = valkeyStore({ url: 'redis://localhost' })

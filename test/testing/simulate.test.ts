@@ -277,5 +277,8 @@ test('options that are none are refused', async () => {
   await expect(simulate({} as never)).rejects.toThrow(TypeError)
   await expect(simulate({ ...adding, seeds: 0 })).rejects.toThrow(TypeError)
   await expect(simulate({ ...adding, crashes: -1 })).rejects.toThrow(TypeError)
+  await expect(simulate({ ...adding, seed: 1.5 })).rejects.toThrow('`seed`')
+  await expect(simulate({ ...adding, events: undefined as never })).rejects.toThrow('`events`')
+  await expect(simulate({ ...adding, events: ['ADD' as never] })).rejects.toThrow('"ADD"')
   await expect(simulate({ ...adding, events: [{ run: 'nobody', event: { type: 'ADD' } }] })).rejects.toThrow(TypeError)
 })

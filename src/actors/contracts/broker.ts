@@ -137,11 +137,11 @@ export interface ConsumerOptions {
    * commit, so that 'latest' skips nothing later.
    * @default 'earliest'
    */
-  readonly from?: StartFrom
+  readonly from?: StartFrom | undefined
   /** How long a silent member keeps its partitions, ms. @default 30_000 */
-  readonly sessionTimeout?: number
+  readonly sessionTimeout?: number | undefined
   /** How long a revoked lease may drain before it is lost, ms. @default 30_000 */
-  readonly drainTimeout?: number
+  readonly drainTimeout?: number | undefined
 }
 
 /** A broker, as the core sees it. */

@@ -7,7 +7,7 @@ import { SourceFence } from './source-fence.ts'
 /** How {@link copyStore} copies. */
 export interface CopyOptions {
   /** Stops between two runs: what is copied stays, and the next copy goes on from there. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /**
    * What becomes of the source.
    *
@@ -20,9 +20,9 @@ export interface CopyOptions {
    *
    * @default 'leave'
    */
-  readonly source?: 'leave' | 'quiet' | 'fence'
+  readonly source?: 'leave' | 'quiet' | 'fence' | undefined
   /** Told after each run of each pass: there are several where a source that is fenced was written to meanwhile. */
-  readonly onProgress?: (progress: CopyProgress) => void
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined
 }
 
 /** How far a copy is. */

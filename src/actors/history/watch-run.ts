@@ -6,13 +6,13 @@ import { unitBatches, unitStream } from '../unit-stream.ts'
 /** How {@link watchRun} reads. */
 export interface WatchOptions {
   /** First seq, inclusive. @default 0 */
-  readonly from?: number
+  readonly from?: number | undefined
   /** `false`: units that are not asked for their `id` are read faster. @default true */
-  readonly ids?: boolean
+  readonly ids?: boolean | undefined
   /** How long after it was written a unit is seen at the latest, ms: the store is asked again so often. @default 250 */
-  readonly interval?: number
+  readonly interval?: number | undefined
   /** Errors the stream with `ABORTED`. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The first wait after something came, ms: where one unit comes, the next is often near. */
@@ -27,13 +27,26 @@ const firstWait = 5
 export function watchRun(store: Store, run: string, options: WatchOptions = {}): ReadableStream<Unit> {
   const { from = 0, ids = true, interval = 250, signal } = options
   if (!(interval > 0)) throw new TypeError(`Expected \`interval\` to be milliseconds, more than 0; got ${interval}.`)
-  return unitStream(followed(store, run, { from, ids, interval, signal }))
+  if (!Number.isSafeInteger(from) || from < 0)
+    throw new TypeError(`Expected \`from\` to be a whole number from 0; got ${from}.`)
+  // Who cancels while a read waits ends the waiting: a generator takes a `return` only where it yields.
+  const left = new AbortController()
+  const until = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal])
+  const batches = followed(store, run, { from, ids, interval, signal: until })
+  const iterator: AsyncIterator<readonly Unit[]> = {
+    next: () => batches.next(),
+    return() {
+      left.abort()
+      return batches.return()
+    },
+  }
+  return unitStream({ [Symbol.asyncIterator]: () => iterator })
 }
 
 async function* followed(
   store: Store,
   run: string,
-  { from, ids, interval, signal }: { from: number; ids: boolean; interval: number; signal: AbortSignal | undefined },
+  { from, ids, interval, signal }: { from: number; ids: boolean; interval: number; signal: AbortSignal },
 ): AsyncGenerator<readonly Unit[], void, void> {
   let next = from
   for (let wait = firstWait; ; ) {
@@ -55,16 +68,17 @@ async function* followed(
   }
 }
 
-function pause(time: number, signal: AbortSignal | undefined): Promise<void> {
+function pause(time: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(aborted(signal))
     const abort = (): void => {
       clearTimeout(timer)
-      reject(aborted(signal!))
+      reject(aborted(signal))
     }
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', abort)
       resolve()
     }, time)
-    signal?.addEventListener('abort', abort, { once: true })
+    signal.addEventListener('abort', abort, { once: true })
   })
 }

@@ -2,6 +2,7 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
+import { checkName } from '../identity/run-key.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import { openHeld } from '../run/open.ts'
@@ -74,6 +75,7 @@ export function createHostIn<TMachine extends AnyMachine>(
     throw new TypeError(`Expected \`idle\` to be milliseconds, got \`${String(idle)}\`.`)
   const programs = programsOf(machine, store.objectFormat, strict)
   const namespace = options.namespace ?? programs[0].record.id
+  checkName('namespace', namespace)
   const wards = [{ namespace, programs }, ...childWards(programs, [namespace])]
   const keeper = new HostKeeper({ store, wards, residents, idle, inspect, telemetry }, environment)
   const close = (): Promise<void> => keeper.close()

@@ -38,8 +38,11 @@ export function randomNonce(): string {
   return nonce
 }
 
-/** Stores and brokers keep names as UTF-8: what UTF-8 cannot hold would make two names one. */
-function checkName(what: string, name: unknown): void {
+/**
+ * Stores and brokers keep names as UTF-8: what UTF-8 cannot hold would make two names one, and no id can be made of it.
+ * @throws TypeError for what is no such text
+ */
+export function checkName(what: string, name: unknown): void {
   if (typeof name !== 'string') throw new TypeError(`Expected \`${what}\` to be a string, got ${typeof name}`)
   if (!isWellFormed(name)) throw new TypeError(`Expected \`${what}\` to be well-formed Unicode, got a lone surrogate`)
 }

@@ -14,8 +14,29 @@ export interface EventLimits extends JsonLimits {
   readonly maxBatch: number
 }
 
+/** Limits as a caller gives them: those that are left out are the defaults. */
+export type GivenLimits = { readonly [Name in keyof EventLimits]?: EventLimits[Name] | undefined }
+
 /** The limits that hold unless others are given. */
 export const defaultEventLimits: EventLimits = Object.freeze({ maxBytes: 1_048_576, maxDepth: 64, maxBatch: 10_000 })
+
+/** A caller's limits, complete. @throws TypeError for one that would refuse everything, or nothing */
+export function limitsOf(given: GivenLimits | undefined): EventLimits {
+  if (given === undefined) return defaultEventLimits
+  const { maxBytes, maxDepth, maxBatch } = defaultEventLimits
+  // A limit that is `undefined` is not given: it must not take the place of the default.
+  const limits = {
+    maxBytes: given.maxBytes ?? maxBytes,
+    maxDepth: given.maxDepth ?? maxDepth,
+    maxBatch: given.maxBatch ?? maxBatch,
+  }
+  for (const [name, limit] of Object.entries(limits))
+    if (typeof limit !== 'number' || !(limit >= 1))
+      throw new TypeError(
+        `Expected \`limits.${name}\` to be a number from 1, got \`${String(limit)}\` (${typeof limit}).`,
+      )
+  return limits
+}
 
 /** The event as a history records it: a deep-frozen copy. Whatever JSON text would change or lose is refused with its path. */
 export function copyEvent(value: unknown, limits: EventLimits): RecordedEvent {

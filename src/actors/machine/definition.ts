@@ -21,20 +21,20 @@ export interface DefinitionOptions<
   TMachine extends AnyStateMachine = AnyStateMachine,
 > {
   /** Part of the machine's identity: change it when code changes under an unchanged config. @default '1' */
-  readonly version?: string
+  readonly version?: string | undefined
   /** What may come from outside: checked at the border, once; what it returns is recorded. Replay never runs it. */
-  readonly events?: TSchemas
+  readonly events?: TSchemas | undefined
   /** An event from outside that no transition takes. `'accept'`: recorded, and ignored as XState does. @default 'accept' */
-  readonly unhandled?: 'accept' | 'reject'
+  readonly unhandled?: 'accept' | 'reject' | undefined
   /** A guard or action that throws on an event from outside: `'reject'` refuses the unit, `'fatal'` ends the run. @default 'reject' */
-  readonly errors?: ErrorPolicy | ((error: unknown) => ErrorPolicy)
+  readonly errors?: ErrorPolicy | ((error: unknown) => ErrorPolicy) | undefined
   /**
    * How invocations are carried out: after a crash, and if they fail. By the name of the logic in `setup({ actors })`, whichever
    * machine of the run invokes it. Not part of the machine's identity. @default 'retry' after a crash; one attempt if it fails
    */
-  readonly invocations?: InvocationPolicies<TMachine>
+  readonly invocations?: InvocationPolicies<TMachine> | undefined
   /** How runs of older versions go on with this one. Not part of the machine's identity. @default none: they are refused */
-  readonly migrations?: readonly Migration[]
+  readonly migrations?: readonly Migration[] | undefined
 }
 
 /** An XState machine with what a durable run needs to know of it. Made by {@link defineMachine}. */

@@ -14,25 +14,25 @@ export type CrashPolicy = 'retry' | 'error' | 'at-most-once'
 /** How long to wait before the next attempt: `initial`, multiplied by `factor` each time, at most `max`. */
 export interface RetryBackoff {
   /** After the first attempt, ms. @default 1_000 */
-  readonly initial?: number
+  readonly initial?: number | undefined
   /** @default 2 */
-  readonly factor?: number
+  readonly factor?: number | undefined
   /** @default 60_000, or `initial` where that is more */
-  readonly max?: number
+  readonly max?: number | undefined
 }
 
 /** How the invocations of one name are carried out. */
 export interface InvocationOptions {
   /** After a crash. @default 'retry' */
-  readonly crash?: CrashPolicy
+  readonly crash?: CrashPolicy | undefined
   /** How many attempts there may be, those that a crash ended among them. @default 1 if it fails, any number after crashes */
-  readonly attempts?: number
+  readonly attempts?: number | undefined
   /** Between an attempt that failed and the next one. After a crash, the next one comes at once. */
-  readonly backoff?: RetryBackoff
+  readonly backoff?: RetryBackoff | undefined
   /** How long an attempt may take, ms: one that takes longer is aborted and fails with `INVOCATION_TIMED_OUT`. @default no limit */
-  readonly timeout?: number
+  readonly timeout?: number | undefined
   /** How many may run in a process at a time, under this declaration; the others wait. @default no limit */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
 }
 
 /** What `defineMachine` takes for an invocation: what to do after a crash, or that and more. */

@@ -17,12 +17,12 @@ const strictness = new WeakMap<Program, number>()
 export function programOf(machine: AnyMachine, format: ObjectFormat, strict: Strictness | undefined): Program {
   const share = shareOf(strict)
   const name = `${format} ${share}`
-  let made = programs.get(machine)
-  if (made === undefined) programs.set(machine, (made = new Map()))
-  let program = made.get(name)
+  let program = programs.get(machine)?.get(name)
   if (program === undefined) {
     const definition = toDefinition(machine)
     program = share === 0 ? new Program(definition, format) : new StrictProgram(definition, format, share)
+    let made = programs.get(machine)
+    if (made === undefined) programs.set(machine, (made = new Map()))
     made.set(name, program)
     strictness.set(program, share)
   }

@@ -1,5 +1,7 @@
 import type { ActorRefFrom, AnyStateMachine, EventObject, SnapshotFrom } from 'xstate'
-import { messageOf, XMachinesError } from '../errors.ts'
+import { platform } from '../environment.ts'
+import type { LiveMachineSnapshot } from '../machine/xstate.ts'
+import type { AdoptedUnit } from './command.ts'
 import type { Observer } from './observer.ts'
 import type { Resident } from './resident.ts'
 import type { Run } from './types.ts'
@@ -8,8 +10,18 @@ type Machine = AnyStateMachine
 type Snapshot = SnapshotFrom<Machine>
 
 /** What a subscriber may be, as XState has it. */
-type Listen<T> = ((value: T) => void) | undefined
-type Subscriber = { next?(snapshot: Snapshot): void; error?(error: unknown): void; complete?(): void }
+interface Subscriber {
+  next?: ((snapshot: Snapshot) => void) | undefined
+  error?: ((error: unknown) => void) | undefined
+  complete?: (() => void) | undefined
+}
+
+/** What a reference needs of its handle. */
+export interface WatchedHandle {
+  watch(observer: Observer): () => void
+  /** Whether the handle was closed: it shows nothing any more. */
+  isClosed(): boolean
+}
 
 /**
  * The run as XState's tools read an actor: `useSelector`, `waitFor`, `toPromise`. It shows durable states only, and its
@@ -18,69 +30,115 @@ type Subscriber = { next?(snapshot: Snapshot): void; error?(error: unknown): voi
 export function createActorRef(
   run: Run<Machine, EventObject>,
   resident: Resident,
-  source: { watch(observer: Observer): () => void },
+  handle: WatchedHandle,
 ): ActorRefFrom<Machine> {
-  const watch = (observer: Partial<Observer>): { unsubscribe(): void } => {
-    const ignore = (): void => {}
-    return { unsubscribe: source.watch({ adopted: ignore, refused: ignore, ended: ignore, ...observer }) }
-  }
-  /** What a listener throws is its own: the run goes on. */
-  const tell = <T>(listen: Listen<T>, value: T): void => {
-    try {
-      listen?.(value)
-    } catch (thrown) {
-      const message = `A listener of the run's actorRef threw: ${messageOf(thrown)}`
-      resident.report(resident.seq, new XMachinesError('EFFECT_FAILED', message, { cause: thrown }))
-    }
+  const { machine } = resident.program.definition
+  const subscribe = (subscriber: Subscriber): { unsubscribe(): void } => {
+    const watcher = new Watcher(subscriber)
+    // As an actor of XState's: who comes after the end is told of it at once.
+    if (handle.isClosed() || resident.over !== undefined) watcher.ended(resident.over?.error)
+    else if (resident.created) watcher.end(resident.state.snapshot)
+    return { unsubscribe: watcher.over ? () => {} : handle.watch(watcher) }
   }
   const ref = {
     id: resident.program.record.id,
     sessionId: resident.run,
-    src: resident.program.definition.machine,
+    src: machine,
+    system: resident.system,
     getSnapshot: () => run.getSnapshot(),
+    getPersistedSnapshot: () => machine.getPersistedSnapshot(run.getSnapshot()),
     send: (event: EventObject) => void run.apply(event).catch(() => {}), // what fails is on `err`, which knows more
-    subscribe(observer: Listen<Snapshot> | Subscriber, onError?: Listen<unknown>, onComplete?: Listen<void>) {
-      const { next, error, complete } =
-        typeof observer === 'object'
-          ? {
-              next: observer.next?.bind(observer),
-              error: observer.error?.bind(observer),
-              complete: observer.complete?.bind(observer),
-            }
-          : { next: observer, error: onError, complete: onComplete }
-      let over = false
-      const end = (failed: boolean, cause: unknown): void => {
-        if (over) return
-        over = true
-        if (failed) tell(error, cause)
-        else tell(complete, undefined)
-      }
-      const { status, error: cause } = run.getSnapshot()
-      // It has ended: there is only its end to be heard of, at once.
-      if (status !== 'active') {
-        end(status === 'error', cause)
-        return { unsubscribe() {} }
-      }
-      return watch({
-        adopted(units) {
-          for (const { state } of units) tell(next, state.snapshot as never)
-          const { status, error: cause } = units[units.length - 1]!.state.snapshot
-          if (status !== 'active') end(status === 'error', cause)
-        },
-        ended: cause => end(cause !== undefined, cause),
+    start() {}, // it runs
+    stop() {
+      throw new TypeError(
+        'A run is not stopped by its reference: `run.stop(reason)` ends it, `run.close()` lets go of it.',
+      )
+    },
+    subscribe(
+      subscriber: Subscriber | Subscriber['next'],
+      error?: Subscriber['error'],
+      complete?: Subscriber['complete'],
+    ) {
+      if (typeof subscriber !== 'object') return subscribe({ next: subscriber, error, complete })
+      return subscribe({
+        next: subscriber.next?.bind(subscriber),
+        error: subscriber.error?.bind(subscriber),
+        complete: subscriber.complete?.bind(subscriber),
       })
+    },
+    select<T>(selector: (snapshot: Snapshot) => T, isEqual: (a: T, b: T) => boolean = Object.is) {
+      return {
+        get: () => selector(run.getSnapshot()),
+        subscribe(subscriber: ((value: T) => void) | { next?(value: T): void }) {
+          let last = selector(run.getSnapshot())
+          return ref.subscribe((snapshot: Snapshot) => {
+            const value = selector(snapshot)
+            if (isEqual(last, value)) return
+            last = value
+            if (typeof subscriber === 'function') subscriber(value)
+            else subscriber.next?.(value)
+          })
+        },
+      }
     },
     on(type: string, handler: (event: never) => void) {
-      return watch({
-        adopted(units) {
-          for (const { unit } of units)
-            for (const output of unit.outputs) if (type === '*' || output.type === type) tell(handler, output as never)
-        },
-      })
+      const tell = (output: { readonly type: string }): void => {
+        if (type === '*' || output.type === type) guarded(handler, output as never)
+      }
+      const adopted = (units: readonly AdoptedUnit[]): void => {
+        for (const { unit } of units) unit.outputs.forEach(tell)
+      }
+      return { unsubscribe: handle.watch({ adopted, refused() {}, ended() {} }) }
     },
+    toJSON: () => ({ xstate$$type: 1, id: resident.program.record.id }),
     [observable]: (): unknown => ref,
   }
   return ref as unknown as ActorRefFrom<Machine>
 }
 
-const observable: symbol = (Symbol as { readonly observable?: symbol }).observable ?? Symbol.for('observable')
+/** Tells a subscriber as XState does: states, then its end, once. */
+class Watcher implements Observer {
+  readonly #subscriber: Subscriber
+  over = false
+
+  constructor(subscriber: Subscriber) {
+    this.#subscriber = subscriber
+  }
+
+  adopted(units: readonly AdoptedUnit[]): void {
+    for (const { state } of units) {
+      if (this.over) return
+      if (state.snapshot.status !== 'error') guarded(this.#subscriber.next, state.snapshot as never)
+      this.end(state.snapshot)
+    }
+  }
+  refused(): void {}
+  ended(error: unknown): void {
+    if (this.over) return
+    this.over = true
+    if (error === undefined) guarded(this.#subscriber.complete, undefined)
+    else guarded(this.#subscriber.error, error)
+  }
+
+  /** Where the run came to its end with this. */
+  end({ status, error }: LiveMachineSnapshot): void {
+    if (status === 'active' || this.over) return
+    this.over = true
+    if (status === 'error') guarded(this.#subscriber.error, error)
+    else guarded(this.#subscriber.complete, undefined)
+  }
+}
+
+/** What a listener throws is the platform's to report, as with XState: the run that tells it goes on. */
+function guarded<T>(listener: ((value: T) => void) | undefined, value: T): void {
+  try {
+    listener?.(value)
+  } catch (thrown) {
+    platform.setTimeout(() => {
+      throw thrown
+    }, 0)
+  }
+}
+
+/** As XState and RxJS name it. */
+const observable: symbol | '@@observable' = (Symbol as { readonly observable?: symbol }).observable ?? '@@observable'

@@ -41,8 +41,12 @@ export class Decider {
 
   /** Decides it, or has it wait. */
   take(command: Command): void {
-    if (this.#blocked > 0) this.#waiting.push(command)
-    else if (command.checking !== undefined) this.block([command], () => command.checking!, false)
+    if (command.signal?.aborted) return command.reject(abortedBefore(command.signal))
+    if (this.#blocked > 0) {
+      this.#waiting.push(command)
+      this.#listen(command)
+    } else if (command.checking !== undefined)
+      this.block([command], () => unlessAborted(command.checking!, command.signal), false)
     else if (command.requestId !== undefined && !this.#ahead.remembersRequests)
       this.block([command], () =>
         this.#ahead.rememberRequests(this.#resident.store, this.#resident.created, this.#writer.pending),
@@ -85,6 +89,7 @@ export class Decider {
     this.#blocked++
     if (frozen) this.#frozen++
     this.#waiting = [...again, ...this.#waiting]
+    for (const command of again) this.#listen(command)
     work().then(
       () => {
         this.#blocked--
@@ -101,7 +106,20 @@ export class Decider {
   clear(): readonly Command[] {
     const waiting = this.#waiting
     this.#waiting = []
+    for (const { signal } of waiting) signal?.removeEventListener('abort', this.#dropAborted)
     return waiting
+  }
+
+  /** A caller's signal is heard while its command waits. Listening twice to one signal is listening once. */
+  #listen({ signal }: Command): void {
+    signal?.addEventListener('abort', this.#dropAborted, { once: true })
+  }
+
+  readonly #dropAborted = (): void => {
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ signal }) => signal?.aborted !== true)
+    for (const command of waiting) if (command.signal?.aborted) command.reject(abortedBefore(command.signal))
+    this.#resident.tellDrained()
   }
 
   #decide(command: Command): void {
@@ -117,12 +135,6 @@ export class Decider {
   }
 
   #tryToDecide(command: Command): void {
-    if (command.signal?.aborted)
-      return command.reject(
-        new XMachinesError('ABORTED', 'The caller aborted before the unit was decided.', {
-          cause: command.signal.reason,
-        }),
-      )
     if (command.withdrawn === true) return this.#drop(command)
     for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
       const timer = this.#ahead.decide(due)
@@ -148,4 +160,21 @@ export class Decider {
     const { store, created, seq } = this.#resident
     this.block([command], () => this.#ahead.identify(store, created ? seq : undefined, this.#writer.pending))
   }
+}
+
+function abortedBefore({ reason }: AbortSignal): XMachinesError {
+  return new XMachinesError('ABORTED', 'The caller aborted before the unit was decided.', { cause: reason })
+}
+
+/** What is waited for no longer than until `signal` fires. */
+function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done, { once: true })
+    work.then(done, reject)
+  })
 }

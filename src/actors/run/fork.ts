@@ -85,7 +85,7 @@ export async function forkRun(
     first: { creation, outputs: [], effects: [], exclusive: true },
   })
   residencyOf(store).admit(resident)
-  const fork = handleOf<AnyStateMachine>(resident, at + 1, {})
+  const fork = handleOf<AnyStateMachine>(resident, at + 1)
   // With its creation, in one append.
   const begins = replace.length > 0 ? (fork as unknown as RunHandle).replaceWith(replace, stamp) : undefined
   await Promise.all([fork.ready, begins])

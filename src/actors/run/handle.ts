@@ -1,8 +1,8 @@
 import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
+import { checkName } from '../identity/run-key.ts'
 import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
-import { isWellFormed } from '../json/well-formed.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
@@ -12,7 +12,6 @@ import { plain } from './receipt.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Resident } from './resident.ts'
 import { RunInspection } from './run-inspection.ts'
-import type { CreationOptions } from './run-options.ts'
 import { ApplyCommand, outside, SentCommand } from './sent-command.ts'
 import { Settlers } from './settlers.ts'
 import type {
@@ -39,6 +38,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   /** The first unit that `out` shows. */
   readonly #from: number
   #watching = false
+  /** It was closed, and all that it shows has come to its end. */
+  #left = false
   #closed: Promise<void> | undefined
   #in: WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> | undefined
   #out: ReadableStream | undefined
@@ -49,7 +50,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   #actorRef: ActorRefFrom<Machine> | undefined
   readonly #listeners = new Set<Observer>()
 
-  constructor(resident: Resident, from: number, limits: EventLimits = defaultEventLimits) {
+  constructor(resident: Resident, from: number, limits: EventLimits) {
     this.#resident = resident
     this.#from = from
     this.#limits = limits
@@ -75,7 +76,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   get in(): WritableStream<{ readonly type: string } | readonly { readonly type: string }[]> {
     this.#in ??= new WritableStream({
-      write: chunk => this.#write(chunk),
+      start: ({ signal }) => signal.addEventListener('abort', () => this.#ports?.letGo(), { once: true }),
+      write: (chunk, { signal }) => this.#write(chunk, signal),
       close: () => this.close(),
       abort: () => this.close({ timeout: 0 }),
     })
@@ -104,6 +106,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
         this.#listeners.add(observer)
         return () => this.#listeners.delete(observer)
       },
+      isClosed: () => this.#closed !== undefined,
     })
     return this.#actorRef
   }
@@ -125,13 +128,7 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   }
 
   stop(reason: string): Promise<void> {
-    if (typeof reason !== 'string')
-      throw new TypeError(`Expected \`reason\` to be a string, got \`${String(reason)}\` (${typeof reason}).`)
-    // It becomes a part of the unit's id.
-    if (!isWellFormed(reason))
-      throw new TypeError(
-        'Expected `reason` to be well-formed Unicode, got a lone surrogate. Cut text between characters.',
-      )
+    checkName('reason', reason)
     const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
       settlement.kind === 'refused' ? reject(settlement.error) : resolve()
     return new Promise<void>((resolve, reject) =>
@@ -145,7 +142,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   subscribe<T extends PortName>(port: T, options: SubscribeOptions = {}): ReadableStream<never> {
     this.#watch()
-    this.#ports ??= new Ports(this.#resident)
+    if (this.#ports === undefined) {
+      this.#ports = new Ports(this.#resident)
+      if (this.#left) this.#ports.finish()
+    }
     return this.#ports.open(port, options) as ReadableStream<never>
   }
 
@@ -181,7 +181,6 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
   ended(error: XMachinesError | undefined): void {
     for (const listener of this.#listeners) listener.ended(error)
     if (error === undefined) return this.#ports?.finish()
-    this.#ports?.report({ runId: this.id, seq: this.#resident.seq, events: [], error: plain(error), fatal: true })
     this.#ports?.fail(error)
     this.#settlers?.done.reject(error)
     void residencyOf(this.#resident.store).forget(this.#resident)
@@ -215,8 +214,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     )
   }
 
-  #write(chunk: unknown): Promise<void> {
-    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk))
+  #write(chunk: unknown, signal: AbortSignal): Promise<void> {
+    // An abort waits for the write under way: what is still held back here must not wait for a reader.
+    if (signal.aborted) return Promise.reject(signal.reason)
+    if (this.#ports?.full === true) return this.#ports.progress().then(() => this.#write(chunk, signal))
     return new Promise((resolve, reject) =>
       this.#submit(new SentCommand(this.#resident, chunk, undefined, this.#limits, resolve, reject)),
     )
@@ -245,13 +246,17 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 
   async #close(timeout: number): Promise<void> {
     await residencyOf(this.#resident.store).release(this.#resident, timeout)
+    this.#left = true
     this.#ports?.finish()
+    // Where others hold the run, it has not told them.
+    for (const listener of this.#listeners) listener.ended(undefined)
+    this.#listeners.clear()
     this.#settlers?.abandon(this.id)
     if (this.#watching) this.#resident.unwatch(this)
   }
 
   #watch(): void {
-    if (this.#watching) return
+    if (this.#watching || this.#left) return
     this.#watching = true
     this.#resident.watch(this)
   }
@@ -261,7 +266,8 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     this.#watch()
     const settlers = (this.#settlers = new Settlers())
     const { created, over, state } = this.#resident
-    this.#resident.whenCreated().then(settlers.ready.resolve, settlers.ready.reject)
+    if (created) settlers.ready.resolve()
+    else this.#resident.whenCreated().then(settlers.ready.resolve, settlers.ready.reject)
     if (over?.error !== undefined) settlers.done.reject(over.error)
     else if (created && state.snapshot.status !== 'active')
       settlers.settle(state.snapshot.status, state.snapshot.output, state.snapshot.error)
@@ -274,13 +280,10 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
 export function handleOf<TMachine extends AnyMachine>(
   resident: Resident,
   from: number,
-  { limits, inspect }: Pick<CreationOptions<never>, 'limits' | 'inspect'>,
+  limits: EventLimits = defaultEventLimits,
+  inspect?: Inspect,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  const made = new RunHandle(
-    resident,
-    from,
-    limits === undefined ? defaultEventLimits : { ...defaultEventLimits, ...limits },
-  )
+  const made = new RunHandle(resident, from, limits)
   if (inspect !== undefined) made.inspect(inspect)
   return made as unknown as Run<MachineOf<TMachine>, SentTo<TMachine>>
 }

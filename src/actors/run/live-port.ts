@@ -12,8 +12,11 @@ export class LivePort<T> {
   #waiting: (() => void) | undefined
   #closing = false
 
-  /** @param lost marks the first value after a gap with how many were dropped */
-  constructor(keep: number, first: readonly T[], lost?: (value: T, lost: number) => T) {
+  /**
+   * @param lost marks the first value after a gap with how many were dropped
+   * @param gone called when its reader went away for good
+   */
+  constructor(keep: number, first: readonly T[], lost?: (value: T, lost: number) => T, gone?: () => void) {
     this.#keep = keep
     this.#lost = lost
     this.#values.push(...first)
@@ -26,6 +29,7 @@ export class LivePort<T> {
         cancel: () => {
           this.#closing = true
           this.#values.length = 0
+          gone?.()
         },
       },
       { highWaterMark: 0 },

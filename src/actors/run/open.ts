@@ -1,5 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import { type Environment, platform } from '../environment.ts'
+import { limitsOf } from '../json/event-copy.ts'
 import { creationOf } from './creation.ts'
 import { handleOf } from './handle.ts'
 import { hold, newResident } from './loading.ts'
@@ -23,6 +24,7 @@ export function createRunIn<TMachine extends AnyMachine>(
   environment: Environment = platform,
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
   const program = programsOf(machine, store.objectFormat, options.strict)[0]
+  const limits = limitsOf(options.limits)
   const resident = newResident({
     store,
     program,
@@ -32,7 +34,7 @@ export function createRunIn<TMachine extends AnyMachine>(
     telemetry: options.telemetry,
   })
   if (!residencyOf(store).admit(resident)) resident.beGuest()
-  return handleOf(resident, 0, options)
+  return handleOf(resident, 0, limits, options.inspect)
 }
 
 /**
@@ -69,9 +71,15 @@ export async function openHeld<TMachine extends AnyMachine>(
   const programs = programsOf(machine, store.objectFormat, options.strict)
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')
+  if (options.id !== undefined && typeof options.id !== 'string')
+    throw new TypeError(`Expected \`id\` to be a string, got \`${String(options.id)}\` (${typeof options.id}).`)
+  // What a fork takes, too, would lift the hold that it asks for.
+  if (options.effects !== undefined && options.effects !== 'run')
+    throw new TypeError(`Expected \`effects\` to be 'run' or left out, got \`${String(options.effects)}\`.`)
+  const limits = limitsOf(options.limits)
   const { resident, created } = await hold(store, programs, options, environment, undefined)
   if (options.effects !== undefined) await resident.release()
-  return { run: handleOf(resident, created ? 0 : resident.seq + 1, options), resident }
+  return { run: handleOf(resident, created ? 0 : resident.seq + 1, limits, options.inspect), resident }
 }
 
 export { forkRun } from './fork.ts'

@@ -23,10 +23,10 @@ export class OutPort {
   #controller!: ReadableStreamDefaultController<Output>
   #waiting: (() => void) | undefined
   #closing = false
-  #onProgress: () => void
+  readonly #onProgress: (isGone: boolean) => void
 
-  /** @param onProgress called when a reader took something, or went away */
-  constructor(resident: Resident, from: number, buffer: number, onProgress: () => void) {
+  /** @param onProgress called when a reader took something, or went away for good */
+  constructor(resident: Resident, from: number, buffer: number, onProgress: (isGone: boolean) => void) {
     this.#resident = resident
     this.#next = from
     this.#buffer = buffer
@@ -79,7 +79,7 @@ export class OutPort {
       else await new Promise<void>(resolve => (this.#waiting = resolve))
     }
     this.#controller.enqueue(this.#queue.shift()!)
-    this.#onProgress()
+    this.#onProgress(false)
   }
 
   /** Takes the next outputs from the store, up to where the run is durable now. */
@@ -109,7 +109,7 @@ export class OutPort {
   #close(): void {
     this.#closing = true
     this.#queue.length = 0
-    this.#onProgress()
+    this.#onProgress(true)
   }
 
   #wake(): void {

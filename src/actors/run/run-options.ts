@@ -2,7 +2,7 @@ import type { InputFrom, Snapshot } from 'xstate'
 import type { AbortOptions, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
-import type { EventLimits } from '../json/event-copy.ts'
+import type { GivenLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
 import type { AnyMachine, MachineOf, Machines } from './types.ts'
@@ -18,7 +18,7 @@ export interface CreationOptions<TMachine extends AnyMachine> {
   /** Under `time: 'source'`: the time of the creation, ms. @default 0 */
   readonly at?: number | undefined
   /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
-  readonly limits?: Partial<EventLimits> | undefined
+  readonly limits?: GivenLimits | undefined
   /**
    * Whether units are decided strictly: twice, and compared, with what a replay would not find the same trapped. `{ sample }`
    * is the share of units, from 0 to 1, for production. Handles share a run: the first to bring it into memory decides.

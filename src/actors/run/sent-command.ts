@@ -1,10 +1,12 @@
 import type { AnyStateMachine } from 'xstate'
 import type { Origin, SourcePosition } from '../contracts/unit.ts'
+import { checkName } from '../identity/run-key.ts'
 import type { EventLimits } from '../json/event-copy.ts'
 import { CheckedCommand } from './checked-command.ts'
 import type { Command, Settlement } from './command.ts'
 import { receiptOf } from './receipt.ts'
 import type { Resident } from './resident.ts'
+import { toSourcePosition } from './source-position.ts'
 import { toTraceContext } from './trace-context.ts'
 import type { ApplyOptions, Receipt } from './types.ts'
 
@@ -40,7 +42,8 @@ export class SentCommand extends CheckedCommand implements Command {
         )
       }
       this.at = options.at
-      this.source = options.source
+      this.source = options.source === undefined ? undefined : toSourcePosition(options.source)
+      if (options.id !== undefined) checkName('id', options.id)
       this.requestId = options.id
       this.signal = options.signal
       if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }

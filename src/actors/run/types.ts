@@ -135,7 +135,7 @@ export interface Run<TMachine extends AnyStateMachine = AnyStateMachine, TSent =
   readonly in: WritableStream<TSent | readonly TSent[]>
   /** What the machine emits, each once, in order. Kept by the store, not in memory: an unread port costs nothing. */
   readonly out: ReadableStream<Output<EmittedFrom<TMachine>>>
-  /** Errors, live only; the newest 256 are kept. */
+  /** Errors, live only: from when it is first asked for, the newest 256 are kept. */
   readonly err: ReadableStream<RunError>
   /** The state: the first read gives the current one, later reads wait for a newer one; the latest wins. */
   readonly snapshot: ReadableStream<RunSnapshot<TMachine>>

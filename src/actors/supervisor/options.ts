@@ -4,7 +4,8 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
-import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import { checkName } from '../identity/run-key.ts'
+import { type EventLimits, type GivenLimits, limitsOf } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Program } from '../machine/program.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -25,11 +26,11 @@ export interface Decoded {
 /** What becomes of a run that cannot be loaded or decided, for a reason that is its own. */
 export interface RestartPolicy {
   /** How often it is tried before it is parked. @default 3 */
-  readonly attempts?: number
+  readonly attempts?: number | undefined
   /** How long to wait after the `attempt`-th failure, counted from 1, ms. @default 100, doubled each time, at most 10_000 */
-  readonly backoff?: Backoff
+  readonly backoff?: Backoff | undefined
   /** More parked runs than this stop their lease. @default 10 */
-  readonly maxParked?: number
+  readonly maxParked?: number | undefined
 }
 
 /** Options of {@link supervise}. */
@@ -78,7 +79,7 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   /** How the runs read time; fixed for each at its creation. @default 'arrival' */
   readonly time?: TimeMode | undefined
   /** How large events may be. @default 1 MiB each, 64 levels, 10,000 in a batch */
-  readonly limits?: Partial<EventLimits> | undefined
+  readonly limits?: GivenLimits | undefined
   /** Whether units are decided strictly, as for `openRun`; `{ sample }` is a share of them. @default outside production, where `NODE_ENV` is not 'production' */
   readonly strict?: Strictness | undefined
   /** Shows every run that comes into memory to an inspector, as `openRun` does. @default nobody inspects */
@@ -132,6 +133,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment, 
   if (ordering !== 'key' && ordering !== 'partition') throw misuse('ordering', "'key' or 'partition'", ordering)
   if (tombstones !== 'refuse' && tombstones !== 'stop') throw misuse('tombstones', "'refuse' or 'stop'", tombstones)
   if (time !== 'arrival' && time !== 'source') throw misuse('time', "'arrival' or 'source'", time)
+  if (namespace !== undefined) checkName('namespace', namespace)
   if (namespace !== undefined && consumer.topics.length > 1)
     throw new TypeError(
       `Expected no \`namespace\` with several topics (${consumer.topics.join(', ')}): each topic is its own. Supervise them one by one.`,
@@ -171,7 +173,7 @@ export function settingsOf(options: SuperviseOptions, environment: Environment, 
     backoff,
     maxParked,
     time,
-    limits: { ...defaultEventLimits, ...options.limits },
+    limits: limitsOf(options.limits),
     inspect: options.inspect,
     telemetry: options.telemetry,
     held,

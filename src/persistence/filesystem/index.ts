@@ -9,15 +9,15 @@ export type { StoreWarning } from './layout.ts'
 /** How {@link fileStore} opens a directory. */
 export interface FileStoreOptions {
   /** The hash of the ids, fixed when the store is made. @default 'sha1' */
-  readonly objectFormat?: ObjectFormat
+  readonly objectFormat?: ObjectFormat | undefined
   /** A segment of the log that is so long is followed by another one. @default 67_108_864 (64 MiB) */
-  readonly segmentBytes?: number
+  readonly segmentBytes?: number | undefined
   /** Never writes, takes no lock, and refuses a place without a store. @default false */
-  readonly readOnly?: boolean
+  readonly readOnly?: boolean | undefined
   /** What the store mended or threw away by itself. @default `process.emitWarning` */
-  readonly onWarning?: (warning: StoreWarning) => void
+  readonly onWarning?: ((warning: StoreWarning) => void) | undefined
   /** `false`: appends are not awaited until they are on the disk; a crash of the machine may lose them, or damage the log. @default true */
-  readonly fsync?: boolean
+  readonly fsync?: boolean | undefined
 }
 
 /**

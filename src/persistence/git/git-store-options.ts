@@ -9,15 +9,15 @@ export type GitStoreOptions = RepositoryPlace & {
    * Objects and refs are then files of their own, the journal is read whole at an open, and nobody else may write there.
    * @default Node's own, with locks, packs and a log that is synced; in a browser it has to be given
    */
-  readonly fs?: CallerFs
+  readonly fs?: CallerFs | undefined
   /** The hash of the ids, fixed when the repository is made. @default that of the repository, `'sha1'` for a new one */
-  readonly objectFormat?: ObjectFormat
+  readonly objectFormat?: ObjectFormat | undefined
   /** Time between two flushes of commits at least, ms. @default 1000 */
-  readonly interval?: number
+  readonly interval?: number | undefined
   /** `false`: appends are not awaited until they are on the disk; a crash of the machine may lose them. @default true */
-  readonly fsync?: boolean
+  readonly fsync?: boolean | undefined
   /** What went wrong in the background, and what the store mended by itself. @default `process.emitWarning`, in a browser `console.warn` */
-  readonly onWarning?: OnWarning
+  readonly onWarning?: OnWarning | undefined
 }
 
 /** Told of something that needs nobody's answer. */

@@ -13,17 +13,17 @@ export type { PostgresDurability } from './server-settings.ts'
 /** How {@link postgresStore} finds its server, and what it asks of it. */
 export interface PostgresStoreOptions extends ServerStoreOptions {
   /** A pool of the library `pg`. It stays its owner's: closing the store does not end it. */
-  readonly pool?: PostgresPool
+  readonly pool?: PostgresPool | undefined
   /** In place of a pool: the store makes one of its own, with the library `pg`, and ends it. */
-  readonly connectionString?: string
+  readonly connectionString?: string | undefined
   /** The schema that has the store's tables; made if it is missing. @default 'xmachines' */
-  readonly schema?: string
+  readonly schema?: string | undefined
   /**
    * `'relaxed'`: an append may resolve before the server has it on its disk (`synchronous_commit`, `fsync` or
    * `full_page_writes` may be off); a crash of the server may lose it. `'synchronous'`: such a server is refused.
    * @default 'synchronous'
    */
-  readonly durability?: PostgresDurability
+  readonly durability?: PostgresDurability | undefined
 }
 
 /**

@@ -29,11 +29,11 @@ import { headOf, type RunRow, readRow } from './run-row.ts'
 /** How a store on a server is made, whichever server it is. */
 export interface ServerStoreOptions {
   /** The hash of the ids, fixed when the store is made. @default 'sha1' */
-  readonly objectFormat?: ObjectFormat
+  readonly objectFormat?: ObjectFormat | undefined
   /** How long an operation goes on trying while the server does not answer, ms. @default 10_000 */
-  readonly patience?: number
+  readonly patience?: number | undefined
   /** Whether a store is made where there is none; else operations reject with `STORE_MISSING`. @default true */
-  readonly create?: boolean
+  readonly create?: boolean | undefined
 }
 
 const headsAtOnce = 256

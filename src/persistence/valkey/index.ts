@@ -13,20 +13,20 @@ export type { ValkeyDurability, ValkeyWarning } from './safety.ts'
 /** How {@link valkeyStore} finds its server, and what it asks of it. */
 export interface ValkeyStoreOptions extends ServerStoreOptions {
   /** `redis://`, `rediss://`, `valkey://` or `valkeys://`. The store connects by itself, with the package `iovalkey`. Or give `client`. */
-  readonly url?: string
+  readonly url?: string | undefined
   /** A client of `iovalkey` or `ioredis`, not one of a whole cluster; it stays the caller's to close. Or give `url`. */
-  readonly client?: ValkeyClient
+  readonly client?: ValkeyClient | undefined
   /** Names the store among others on the server: all its keys begin with it in braces. @default 'xmachines' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** What the server must be set to: looked at with every new connection. @default 'always' */
-  readonly durability?: ValkeyDurability
+  readonly durability?: ValkeyDurability | undefined
   /**
    * How many replicas must have a write before it is acknowledged: on their disks, where the server has `WAITAOF` and
    * `durability` is not `'memory'`, or else in their memory. @default 0
    */
-  readonly replicas?: number
+  readonly replicas?: number | undefined
   /** What the store could not make sure of. @default the process's warnings, or else the console's */
-  readonly onWarning?: (warning: ValkeyWarning) => void
+  readonly onWarning?: ((warning: ValkeyWarning) => void) | undefined
 }
 
 /**

@@ -53,13 +53,13 @@ export interface Scenario<TMachine extends AnyMachine = AnyMachine> {
   /** The machine, or a list of its versions: the first makes new runs. */
   readonly machine: Machines<TMachine>
   /** @default one run */
-  readonly runs?: readonly [SimulatedRun, ...SimulatedRun[]]
+  readonly runs?: readonly [SimulatedRun, ...SimulatedRun[]] | undefined
   /** What is sent, to each run in this order: a list, or what makes it from the seed's randomness. */
   readonly events: readonly SimulatedEvent<TMachine>[] | ((random: Random) => readonly SimulatedEvent<TMachine>[])
   /** Checked for every unit of every run: fails by throwing, or by giving `false`. */
-  readonly invariant?: (snapshot: RunSnapshot<MachineOf<TMachine>>, place: SimulatedPlace) => unknown
+  readonly invariant?: ((snapshot: RunSnapshot<MachineOf<TMachine>>, place: SimulatedPlace) => unknown) | undefined
   /** Checked once nothing is left to be done: fails by throwing, or by giving `false`. */
-  readonly atEnd?: (end: SimulationEnd<TMachine>) => unknown
+  readonly atEnd?: ((end: SimulationEnd<TMachine>) => unknown) | undefined
 }
 
 /** The world outside of the machines, for what stands in for it. */

@@ -3,17 +3,23 @@ import type { Delivery } from './sender.ts'
 /**
  * What is to be sent, entry by entry; what names no run is for the first of `runs`.
  * @param keep sends only these, by index
- * @throws a TypeError for an entry that is for no run
+ * @throws a TypeError for what is no script, and an entry that is for no run
  */
 export function deliveriesOf(
   script: readonly unknown[],
   runs: readonly string[],
   keep: readonly number[] | undefined,
 ): readonly Delivery[] {
+  if (!Array.isArray(script))
+    throw new TypeError(
+      `Expected \`events\` to be a list, or to make one of the seed's randomness, got ${typeof script}.`,
+    )
   const deliveries: Delivery[] = []
   for (const [index, entry] of script.entries()) {
     if (keep !== undefined && !keep.includes(index)) continue
-    const addressed = !Array.isArray(entry) && !('type' in (entry as object))
+    if (typeof entry !== 'object' || entry === null)
+      throw new TypeError(`Expected each event to be an object with a \`type\`, got ${JSON.stringify(entry)}.`)
+    const addressed = !Array.isArray(entry) && !('type' in entry)
     const { run, event } = (addressed ? entry : { run: runs[0]!, event: entry }) as { run: string; event: never }
     if (!runs.includes(run))
       throw new TypeError(

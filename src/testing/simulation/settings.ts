@@ -32,5 +32,7 @@ export function settingsOf(options: Simulation): Settings {
 /** @throws a TypeError for what is no whole number, or less than `least` */
 export function checkCount(name: string, value: number, least = 1): void {
   if (!Number.isInteger(value) || value < least)
-    throw new TypeError(`Expected \`${name}\` to be a whole number from ${least}, got \`${String(value)}\`.`)
+    throw new TypeError(
+      `Expected \`${name}\` to be a whole number${least < 0 ? '' : ` from ${least}`}, got \`${String(value)}\`.`,
+    )
 }

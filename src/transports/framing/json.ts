@@ -3,6 +3,9 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { decodeStream } from './decode-stream.ts'
 import { ByteBuffer } from './lines.ts'
 
+/** Bytes as a TextEncoder gives them. Named so, since typed arrays have parameters from TypeScript 5.7 on only. */
+export type Utf8 = ReturnType<InstanceType<typeof TextEncoder>['encode']>
+
 /** How a single JSON value is read. */
 export interface JsonDecodeOptions {
   /** The most bytes of the value. No more than this is ever held. @default 1_048_576 (1 MiB) */
@@ -41,7 +44,7 @@ export function json<T = JsonValue>({ maxBytes = 1_048_576 }: JsonDecodeOptions 
  *
  * Errors: `FRAME_INVALID` for what `JSON.stringify` makes nothing of, for a second value, and for none at all.
  */
-export function jsonEncode<T = JsonValue>(): TransformStream<T, Uint8Array<ArrayBuffer>> {
+export function jsonEncode<T = JsonValue>(): TransformStream<T, Utf8> {
   let values = 0
   return new TransformStream({
     transform(value, controller) {
@@ -57,7 +60,7 @@ export function jsonEncode<T = JsonValue>(): TransformStream<T, Uint8Array<Array
 const encoder = new TextEncoder()
 
 /** The JSON of a value in UTF-8, with `end` after it. Errors: `FRAME_INVALID`. */
-export function encodeJson(value: unknown, end = ''): Uint8Array<ArrayBuffer> {
+export function encodeJson(value: unknown, end = ''): Utf8 {
   let text: string | undefined
   let cause: unknown
   try {

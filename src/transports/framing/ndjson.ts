@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { type ChunkDecoder, decodeStream } from './decode-stream.ts'
-import { encodeJson } from './json.ts'
+import { encodeJson, type Utf8 } from './json.ts'
 import { endsWithLf, type Line, LineSplitter } from './lines.ts'
 
 /** A line that could not be read. */
@@ -31,7 +31,7 @@ export interface NdjsonDecodeOptions {
  * Values become what `JSON.stringify` makes of them. Errors: `FRAME_INVALID` for what it makes nothing of (`undefined`,
  * a function, a bigint, a cycle).
  */
-export function ndjsonEncode<T = JsonValue>(): TransformStream<T, Uint8Array<ArrayBuffer>> {
+export function ndjsonEncode<T = JsonValue>(): TransformStream<T, Utf8> {
   return new TransformStream({
     transform: (value, controller) => controller.enqueue(encodeJson(value, '\n')),
   })

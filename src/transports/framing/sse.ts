@@ -1,5 +1,6 @@
 import { XMachinesError } from '../../actors/errors.ts'
 import { decodeStream } from './decode-stream.ts'
+import type { Utf8 } from './json.ts'
 import { endsWithCrOrLf, type Line, LineSplitter } from './lines.ts'
 
 /** A server-sent event to send. Without `data` nobody is told of it: a heartbeat, a new `retry`, a new `id`. */
@@ -40,7 +41,7 @@ export interface SseDecodeOptions {
  * Errors: `FRAME_INVALID` for what would break the framing: a line break in `event` or `id`, NUL in `id`, a `retry` that
  * is not a whole number, `data` that is not a string.
  */
-export function sseEncode(): TransformStream<SseMessage, Uint8Array<ArrayBuffer>> {
+export function sseEncode(): TransformStream<SseMessage, Utf8> {
   const encoder = new TextEncoder()
   return new TransformStream({
     transform: (message, controller) => controller.enqueue(encoder.encode(write(message))),

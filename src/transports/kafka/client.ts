@@ -11,7 +11,7 @@ import type { Codecs } from './wire/compression.ts'
 const metadataMaxAge = 60_000
 
 /** How a broker behaves, nothing left open. */
-export type Tuning = Required<KafkaTuning>
+export type Tuning = { readonly [Name in keyof KafkaTuning]-?: NonNullable<KafkaTuning[Name]> }
 
 /** A cluster, and who it is. */
 export interface Connected {

@@ -26,21 +26,21 @@ export interface KafkaTuning {
    * Hears what happens between this process and the cluster, kafkajs' own lines included.
    * @default nobody
    */
-  readonly logger?: KafkaLogger
+  readonly logger?: KafkaLogger | undefined
   /** How often a member says that it is alive, ms: also how fast it notices that others come or go. @default 500 */
-  readonly heartbeatInterval?: number
+  readonly heartbeatInterval?: number | undefined
   /** How long a consumer tries to join for the first time, ms, before `leases` errors with `BROKER_UNAVAILABLE`. @default 60_000 */
-  readonly patience?: number
+  readonly patience?: number | undefined
   /** How long a node may wait for new records before it answers a fetch with none, ms. @default 500 */
-  readonly maxWait?: number
+  readonly maxWait?: number | undefined
   /** Most bytes of one answer, and what the leases of a consumer read ahead together, if that is 64 KiB for each. @default 10 MiB */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /** Most bytes that a lease reads ahead of its reader; less where many share `maxBytes`. A larger record passes alone. @default 1 MiB */
-  readonly maxBytesPerPartition?: number
+  readonly maxBytesPerPartition?: number | undefined
   /** Most bytes of one batch of records that are sent; below the topic's `max.message.bytes`. @default 512 KiB */
-  readonly maxBatchBytes?: number
+  readonly maxBatchBytes?: number | undefined
   /** How long a send is tried, ms, before it rejects with `BROKER_UNAVAILABLE`. @default 60_000 */
-  readonly deliveryTimeout?: number
+  readonly deliveryTimeout?: number | undefined
 }
 
 /** A connection of the broker's own. */
@@ -48,11 +48,11 @@ export interface KafkaConnection extends KafkaTuning {
   /** Where the cluster is first asked: `host:port`. */
   readonly brokers: readonly string[]
   /** Shown in the cluster's logs and quotas. @default 'xmachines' */
-  readonly clientId?: string
+  readonly clientId?: string | undefined
   /** TLS, as Node takes it. @default plain text */
-  readonly ssl?: boolean | ConnectionOptions
+  readonly ssl?: boolean | ConnectionOptions | undefined
   /** Who this is. Never shown in errors, logs or the status. @default nobody */
-  readonly sasl?: KafkaSasl
+  readonly sasl?: KafkaSasl | undefined
   readonly kafka?: undefined
 }
 

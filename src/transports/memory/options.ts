@@ -7,17 +7,17 @@ export interface Timers {
 /** What `memoryBroker` takes. */
 export interface MemoryBrokerOptions {
   /** How many partitions a topic has that comes into being by its first use. @default 1 */
-  readonly partitions?: number
+  readonly partitions?: number | undefined
   /**
    * The cluster's id, part of a supervisor's source id. Give one where producers repeat the same records from the start,
    * so that they are recognised.
    * @default random
    */
-  readonly id?: string
+  readonly id?: string | undefined
   /** Stamps records, ms since 1970. @default Date.now */
-  readonly clock?: () => number
+  readonly clock?: (() => number) | undefined
   /** Counts `drainTimeout` and `sessionTimeout`. @default the runtime's own */
-  readonly timers?: Timers
+  readonly timers?: Timers | undefined
 }
 
 /** The runtime's own timers. */

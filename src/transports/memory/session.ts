@@ -1,4 +1,4 @@
-import type { ConsumerOptions } from '../../actors/contracts/broker.ts'
+import type { StartFrom } from '../../actors/contracts/broker.ts'
 import type { LeaseHolder, MemoryLease } from './lease.ts'
 
 /** What a consumer does with the leases of its session. */
@@ -9,7 +9,10 @@ export interface LeaseTaker {
 }
 
 /** How a member behaves in its group. */
-export interface SessionOptions extends Required<Pick<ConsumerOptions, 'from' | 'drainTimeout' | 'sessionTimeout'>> {
+export interface SessionOptions {
+  readonly from: StartFrom
+  readonly drainTimeout: number
+  readonly sessionTimeout: number
   readonly topics: readonly string[]
   /** What all members of the group must have alike, as text. */
   readonly terms: string

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type Unit, unitSink, watchRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
@@ -45,6 +45,21 @@ describe('watchRun', () => {
     expect((await waiting).done).toBe(true)
   })
 
+  test('asks the store no more once it is cancelled, however long it has waited', async () => {
+    const store = memoryStore()
+    const run = await new TestRun('sha1').create(store)
+    const head = vi.spyOn(store, 'head')
+    const reader = watchRun(store, run.id, { interval: 1, signal: new AbortController().signal }).getReader()
+    await reader.read()
+    const waiting = reader.read()
+    await vi.waitFor(() => expect(head.mock.calls.length).toBeGreaterThan(3))
+    await reader.cancel()
+    expect((await waiting).done).toBe(true)
+    const asked = head.mock.calls.length
+    await new Promise(resolve => setTimeout(resolve, 30))
+    expect(head).toHaveBeenCalledTimes(asked)
+  })
+
   test('errors where it is aborted, and where there is no such run', async () => {
     const store = memoryStore()
     const run = await new TestRun('sha1').create(store)
@@ -55,6 +70,7 @@ describe('watchRun', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' })
     await expect(collect(watchRun(store, 'nobody'))).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
     expect(() => watchRun(store, run.id, { interval: 0 })).toThrow(TypeError)
+    for (const from of [-1, 0.5, Number.NaN]) expect(() => watchRun(store, run.id, { from })).toThrow(TypeError)
   })
 })
 

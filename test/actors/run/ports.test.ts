@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createRun, defineMachine, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { toPromise, waitFor } from 'xstate'
+import { bytesInUse } from '../../bytes-in-use.ts'
 import { all, take } from './collect.ts'
 import { counter } from './machines.ts'
 
@@ -139,30 +140,6 @@ describe('actorRef', () => {
     expect(counts).toEqual([1, 2, 3])
   })
 
-  test('what a listener throws is told on err, and hurts nobody', async () => {
-    await using run = createRun(counter)
-    const { actorRef: ref, err } = run
-    const fail = (): never => {
-      throw new Error('the selector')
-    }
-    const seen: string[] = []
-    ref.subscribe({ next: fail, complete: fail })
-    ref.on('COUNT', fail)
-    ref.subscribe(
-      ({ context }) => seen.push(`count ${context.count}`),
-      undefined,
-      () => seen.push('the end'),
-    )
-    expect(await run.apply(add(1))).toMatchObject({ ok: true, seq: 1 })
-    expect(await run.apply({ type: 'END' })).toMatchObject({ ok: true, seq: 2 })
-    expect(await run.done).toEqual({ total: 1 })
-    expect(seen).toEqual(['count 0', 'count 1', 'count 1', 'the end'])
-    for (const { error, fatal } of await take(err, 5)) {
-      expect(error.message).toContain('A listener of the run')
-      expect({ code: error.code, fatal }).toEqual({ code: 'EFFECT_FAILED', fatal: false })
-    }
-  })
-
   test('tells its end once, also whoever comes after it', async () => {
     const run = createRun(counter)
     const ends: string[] = []
@@ -194,6 +171,61 @@ describe('closing', () => {
     await expect(run.apply(add(1))).rejects.toMatchObject({ code: 'RUN_CLOSED' })
     await expect(run.done).rejects.toMatchObject({ code: 'RUN_CLOSED' })
     expect((await store.head(run.id))!.seq).toBe(10)
+  })
+
+  test('a run that was open was ready, also where that is first asked after its close', async () => {
+    const run = await openRun(counter, { store: memoryStore(), key: 'a' })
+    await run.close()
+    await run.ready
+  })
+
+  test('ports of a closed handle end, also those first asked for then, though another handle has the run open', async () => {
+    const store = memoryStore()
+    const run = await openRun(counter, { store, key: 'a' })
+    await using other = await openRun(counter, { store, key: 'a' })
+    await run.apply(add(1))
+    await run.close()
+    await other.apply(add(1))
+    expect(await all(run.subscribe('out', { from: 0 }))).toHaveLength(2)
+    expect(await all(run.err)).toEqual([])
+    expect(await all(run.snapshot)).toMatchObject([{ seq: 2 }])
+  })
+
+  test('what ended a run is on every port, also where it is first asked for then', async () => {
+    const store = memoryStore()
+    await using first = createRun(counter, { store, key: 'a' })
+    await first.ready
+    const run = createRun(counter, { store, key: 'a', input: 1 as never })
+    await expect(run.ready).rejects.toMatchObject({ code: 'RUN_EXISTS' })
+    await expect(run.out.getReader().read()).rejects.toMatchObject({ code: 'RUN_EXISTS' })
+    await expect(run.snapshot.getReader().read()).rejects.toMatchObject({ code: 'RUN_EXISTS' })
+    expect(await all(run.err)).toMatchObject([{ fatal: true, error: { code: 'RUN_EXISTS' } }])
+  })
+
+  test('an abort of `in` does not wait for the reader who holds it back', async () => {
+    const run = createRun(counter)
+    const held = run.subscribe('out', { buffer: 1 }).getReader()
+    const writer = run.in.getWriter()
+    const writes = Promise.allSettled([1, 2, 3, 4].map(by => writer.write(add(by))))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    await writer.abort(new Error('enough'))
+    expect((await writes).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
+    expect(run.getSnapshot().context.count).toBe(3)
+    expect((await held.read()).value?.seq).toBe(1)
+  })
+
+  test('the run knows nothing of a cancelled reader', async () => {
+    const run = createRun(counter)
+    const cancelled: WeakRef<ReadableStream>[] = []
+    const readAndCancel = async (port: 'out' | 'err' | 'snapshot'): Promise<void> => {
+      const stream = run.subscribe(port)
+      cancelled.push(new WeakRef(stream))
+      await stream.cancel()
+    }
+    for (let i = 0; i < 10; i++) for (const port of ['out', 'err', 'snapshot'] as const) await readAndCancel(port)
+    await bytesInUse()
+    expect(cancelled.filter(stream => stream.deref() !== undefined)).toEqual([])
+    expect(run.getSnapshot().status).toBe('active')
   })
 
   test('ready and done cause no unhandled rejection', async () => {

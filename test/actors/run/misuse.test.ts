@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest'
+import { createHost, createRun, forkRun, openRun, supervise } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { memoryBroker } from 'xmachines/transports/memory'
+import { counter } from './machines.ts'
+
+const event = { type: 'ADD', by: 1 } as const
+
+/** What a caller without types gives, or with a variable of the environment that is not set. */
+const misused: Readonly<Record<string, object>> = {
+  'a source without a name': { source: { position: 1 } },
+  'a source whose name is a number': { source: { id: 7, position: 1 } },
+  'a source whose name UTF-8 cannot hold': { source: { id: '\ud800', position: 1 } },
+  'a source without a position': { source: { id: 's' } },
+  'a position that is text': { source: { id: 's', position: '1' } },
+  'a position that is no number': { source: { id: 's', position: Number.NaN } },
+  'a position without end': { source: { id: 's', position: Number.POSITIVE_INFINITY } },
+  'no source': { source: null },
+  'an id that is a number': { id: 5 },
+  'an id that UTF-8 cannot hold': { id: '\ud800' },
+}
+
+test.each(Object.entries(misused))('%s is refused at the border: no store could read it back', async (_, options) => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  await expect(run.apply(event, options)).rejects.toThrow(TypeError)
+  expect(await run.apply(event)).toMatchObject({ ok: true, seq: 1 })
+  await run.close()
+})
+
+test('a source is taken as it is at the call', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  const source = { id: 's', position: 1 }
+  const applied = run.apply(event, { source })
+  source.position = 9
+  await applied
+  expect((await store.head(run.id))!.beside.sources).toEqual({ s: 1 })
+  await run.close()
+})
+
+test('a reason that UTF-8 cannot hold is refused: the unit could have no id', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  expect(() => run.stop('\ud800')).toThrow(TypeError)
+  await run.stop('enough')
+  const ids: string[] = []
+  for await (const unit of store.read(run.id)) ids.push(unit.id)
+  expect(ids).toHaveLength(2)
+  await run.close()
+})
+
+test.each([
+  ['out', { from: Number.NaN }],
+  ['out', { from: 1.5 }],
+  ['out', { from: -1 }],
+  ['out', { buffer: Number.NaN }],
+  ['out', { buffer: -1 }],
+  ['err', { buffer: 0 }],
+] as const)('a reader of %s with %o is refused: it would wait for ever', (port, options) => {
+  expect(() => createRun(counter).subscribe(port, options)).toThrow(TypeError)
+})
+
+test('a limit that is `undefined` is the default, and one that is no number is refused', async () => {
+  const run = createRun(counter, { limits: { maxBytes: undefined as never, maxBatch: 2 } })
+  const large = { ...event, text: 'x'.repeat(2_000_000) }
+  expect(await run.apply(large)).toMatchObject({ ok: false, error: { code: 'EVENT_TOO_LARGE' } })
+  expect(await run.apply([event, event, event])).toMatchObject({ ok: false, error: { code: 'EVENT_TOO_LARGE' } })
+  expect(() => createRun(counter, { limits: { maxBytes: Number.NaN } })).toThrow('limits.maxBytes')
+})
+
+test('openRun does not lift the hold of a fork for a word that it does not know', async () => {
+  const store = memoryStore()
+  const run = await openRun(counter, { store, key: 'a' })
+  await using fork = await forkRun(run, { at: 0 })
+  await expect(openRun(counter, { store, id: fork.id, effects: 'hold' as 'run' })).rejects.toThrow('effects')
+  expect((await store.head(fork.id))!.beside.held).toBe(true)
+  await run.close()
+})
+
+test('what is no machine is named so, also where it is nothing at all', async () => {
+  for (const nothing of [undefined, null, 'order'] as never[]) {
+    expect(() => createRun(nothing)).toThrow(expect.objectContaining({ code: 'MACHINE_INVALID' }))
+    await expect(openRun(nothing, { store: memoryStore(), key: 'a' })).rejects.toMatchObject({
+      code: 'MACHINE_INVALID',
+    })
+  }
+  await expect(openRun(counter, { store: memoryStore(), id: 5 as never })).rejects.toThrow('`id`')
+})
+
+test.each(['\ud800', 5 as never])(
+  'a host or a supervisor of the namespace %o is refused at once, not at its first run',
+  namespace => {
+    const store = memoryStore()
+    const consumer = memoryBroker().consumer({ topic: 't', group: 'g' })
+    expect(() => createHost({ machine: counter, store, namespace })).toThrow('`namespace`')
+    expect(() => supervise({ machine: counter, store, consumer, namespace })).toThrow('`namespace`')
+  },
+)
