@@ -8,6 +8,8 @@ export class Claims {
   readonly #settings: Pick<Settings, 'store' | 'consumer' | 'environment'>
   readonly #key: LeaseKey
   #claiming: Promise<unknown> = Promise.resolve()
+  /** Of the last claim that was answered. */
+  #epoch: number | undefined
 
   constructor(settings: Pick<Settings, 'store' | 'consumer' | 'environment'>, key: LeaseKey) {
     this.#settings = settings
@@ -15,11 +17,14 @@ export class Claims {
   }
 
   /** Takes it over; answers the new epoch. */
-  async claim(): Promise<number> {
+  claim(): Promise<number> {
     const { store, consumer, environment } = this.#settings
-    const claimed = store.claim({ ...this.#key, owner: environment.process, group: consumer.group })
+    const claimed = store
+      .claim({ ...this.#key, owner: environment.process, group: consumer.group })
+      // Known before whoever waits to give it back looks.
+      .then(({ epoch }) => (this.#epoch = epoch))
     this.#claiming = claimed.catch(() => {})
-    return (await claimed).epoch
+    return claimed
   }
 
   /** Why it must not be claimed again: it has an owner of another group. */
@@ -30,10 +35,10 @@ export class Claims {
     return leaseHeld(`${this.#key.namespace}/${this.#key.partition}`, { epoch, owner })
   }
 
-  /** Gives it back, once a claim that is under way is answered. @param epoch asked for then: the claim may bring another one */
-  async release(epoch: () => number | undefined): Promise<void> {
+  /** Gives it back, once a claim that is under way is answered: it may bring another epoch. */
+  async release(): Promise<void> {
     await this.#claiming
-    const held = epoch()
-    if (held !== undefined) await this.#settings.store.release({ ...this.#key, epoch: held }).catch(() => false)
+    const epoch = this.#epoch
+    if (epoch !== undefined) await this.#settings.store.release({ ...this.#key, epoch }).catch(() => false)
   }
 }

@@ -264,6 +264,19 @@ describe('fencing', () => {
   })
 })
 
+test('closed while its claim is under way, it gives back what the claim brings', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const claim = store.faults.plan('claim.late')
+  const { supervisor } = world.supervise()
+  await claim.met
+  const closed = supervisor.close()
+  await settled()
+  claim.release()
+  await closed
+  expect(await store.lease(lease)).toMatchObject({ epoch: 1, owner: null })
+})
+
 describe('a store or a broker that fails', () => {
   test.each(['append.before', 'append.after', 'append.torn'] as const)('%s: it stalls, and goes on', async point => {
     const store = faultyStore(memoryStore())
