@@ -83,6 +83,18 @@ describe('time', () => {
     expect(supervisor.status().leases).toMatchObject([{ oldestAge: undefined, timeLag: undefined }])
   })
 
+  test('of a record that was not stamped, only since it was handed over', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor } = world.supervise()
+    const held = store.faults.plan('append.late')
+    await world.send(['a', add(1), { timestamp: -1 }])
+    await held.met
+    await world.environment.advance(700)
+    expect(supervisor.status().leases).toMatchObject([{ oldestAge: 700, timeLag: undefined }])
+    held.release()
+  })
+
   test('of a record that is handed over after a pause, from then on', async () => {
     const store = faultyStore(memoryStore())
     const world = new World({ store })
