@@ -208,6 +208,8 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSe
     this.#halt()
     this.#end(leaseOver(this, 'was given back'))
     await this.#claims.release()
+    // Taken away meanwhile, it has ended so.
+    if (this.#broker.signal.aborted) return
     this.#released = true
     await this.#broker.release()
     this.tell({ type: 'released', drainTime, unsettled })

@@ -1,6 +1,8 @@
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { defineMachine } from 'xmachines'
+import { defineMachine, supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { memoryBroker } from 'xmachines/transports/memory'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { counter } from '../run/machines.ts'
 import { settled } from './virtual-environment.ts'
@@ -262,6 +264,23 @@ describe('fencing', () => {
     await second.supervisor.caughtUp()
     expect(await world.added('a')).toEqual([1])
   })
+})
+
+test('a drain that may take for ever is not given up at once', async () => {
+  const store = faultyStore(memoryStore())
+  const broker = memoryBroker()
+  const endless = Number.POSITIVE_INFINITY
+  const consumer = broker.consumer({ topic: 't', group: 'g', drainTimeout: endless })
+  const supervisor = supervise({ machine: counter, store, consumer, drain: endless })
+  const held = store.faults.plan('append.late')
+  await broker.producer({ topic: 't' }).send([{ key: 'a', value: JSON.stringify(add(1)) }])
+  await held.met
+  const closed = supervisor.close()
+  await setTimeout(20)
+  expect(supervisor.status().leases).toMatchObject([{ state: 'draining' }])
+  held.release()
+  await closed
+  expect(supervisor.status().leasesLost).toBe(0)
 })
 
 test('closed while its claim is under way, it gives back what the claim brings', async () => {
