@@ -266,6 +266,42 @@ describe('fencing', () => {
   })
 })
 
+test('fenced when a run goes out of memory, it is told, and what the run sends is not sent again and again', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const { event, supervisor, happened } = world.supervise({ sends: true, idle: 0 })
+  const sending = world.broker.faults.failSends({ topic: 'r' })
+  await world.send(['a', add(1)])
+  await event('stalled')
+  sending.assertFired()
+  // A process that was stopped meanwhile: others have claimed it, and are gone.
+  await store.claim({ ...lease, owner: 'other', group: 'g' })
+  await world.environment.advance(1000)
+  expect(happened.map(({ type }) => type)).toEqual(['claimed', 'stalled', 'fenced', 'claimed'])
+  await supervisor.caughtUp()
+  expect(supervisor.status().fencedAppends).toBe(1)
+  expect((await world.topic('r')).length).toBe(2)
+})
+
+test.each(['append.before', 'append.torn'] as const)(
+  '%s when a run goes out of memory: it stalls, with backoff',
+  async point => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor, happened } = world.supervise({ sends: true, idle: 0 })
+    world.broker.faults.failSends({ topic: 'r' })
+    await world.send(['a', add(1)])
+    await settled()
+    store.faults.plan(point, { times: 3 })
+    await world.environment.advance(1000)
+    await supervisor.caughtUp()
+    store.faults.assertAllFired()
+    const start = happened[0]!.at
+    expect(happened.flatMap(({ type, at }) => (type === 'stalled' ? [at - start] : []))).toEqual([0, 100, 200, 400])
+    expect((await world.topic('r')).length).toBe(4)
+  },
+)
+
 test('a drain that may take for ever is not given up at once', async () => {
   const store = faultyStore(memoryStore())
   const broker = memoryBroker()
