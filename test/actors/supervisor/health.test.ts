@@ -211,6 +211,21 @@ describe('what the store and the group take away', () => {
     expect(supervisor.status().fencedAppends).toBe(1)
   })
 
+  test('a lease that is lost while it is given back ends once', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store, partitions: 2 })
+    const { event, happened } = world.supervise()
+    await event('claimed', 2)
+    const held = store.faults.plan('release.delay')
+    world.supervise({ store: otherProcess(store) })
+    await held.met
+    await world.environment.advance(30_000)
+    await event('lost')
+    held.release()
+    await settled()
+    expect(happened.map(({ type }) => type)).toEqual(['claimed', 'claimed', 'revoked', 'lost'])
+  })
+
   test('leases that were lost are counted', async () => {
     const world = new World()
     const { supervisor, event } = world.supervise()
