@@ -1,17 +1,24 @@
 import type { LeaseKey } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 import { leaseHeld } from '../run/run-errors.ts'
+import { mayPass } from './failures.ts'
 import type { Settings } from './options.ts'
+
+/** How often a claim is given back to a store that fails: an owner that stays is ended by hand. */
+const tries = 4
+
+/** What claims need of the settings. */
+type ClaimSettings = Pick<Settings, 'store' | 'consumer' | 'environment' | 'backoff'>
 
 /** The row of a partition in the store, as a supervisor claims it and gives it back. */
 export class Claims {
-  readonly #settings: Pick<Settings, 'store' | 'consumer' | 'environment'>
+  readonly #settings: ClaimSettings
   readonly #key: LeaseKey
   #claiming: Promise<unknown> = Promise.resolve()
   /** Of the last claim that was answered. */
   #epoch: number | undefined
 
-  constructor(settings: Pick<Settings, 'store' | 'consumer' | 'environment'>, key: LeaseKey) {
+  constructor(settings: ClaimSettings, key: LeaseKey) {
     this.#settings = settings
     this.#key = key
   }
@@ -39,6 +46,16 @@ export class Claims {
   async release(): Promise<void> {
     await this.#claiming
     const epoch = this.#epoch
-    if (epoch !== undefined) await this.#settings.store.release({ ...this.#key, epoch }).catch(() => false)
+    if (epoch === undefined) return
+    const { store, environment, backoff } = this.#settings
+    for (let attempt = 1; attempt <= tries; attempt++) {
+      try {
+        await store.release({ ...this.#key, epoch })
+        return
+      } catch (thrown) {
+        if (!mayPass(thrown)) return
+        await new Promise<void>(resolve => environment.setTimeout(resolve, backoff(attempt)))
+      }
+    }
   }
 }

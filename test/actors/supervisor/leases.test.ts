@@ -266,6 +266,19 @@ describe('fencing', () => {
   })
 })
 
+test.each(['release.before', 'release.after'] as const)('%s: a lease is given back all the same', async point => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const { supervisor, event } = world.supervise()
+  await event('claimed')
+  store.faults.plan(point, { times: 3 })
+  const closed = supervisor.close()
+  await world.environment.advance(700)
+  await closed
+  store.faults.assertAllFired()
+  expect(await store.lease(lease)).toMatchObject({ owner: null })
+})
+
 test('fenced when a run goes out of memory, it is told, and what the run sends is not sent again and again', async () => {
   const store = faultyStore(memoryStore())
   const world = new World({ store })
