@@ -15,10 +15,13 @@ export interface Environment {
   hand?(invocation: string, over: () => void): void
 }
 
+/** The longest time that a platform's timer takes, ms: 24 days. What is longer rings at once there. */
+export const longestTimeout = 2_147_483_647
+
 /** The platform's own. */
 export const platform: Environment = {
   now: () => Date.now(),
-  setTimeout: (work, ms) => globalThis.setTimeout(work, ms),
+  setTimeout: (work, ms) => globalThis.setTimeout(work, Math.min(longestTimeout, ms)),
   clearTimeout: handle => globalThis.clearTimeout(handle),
   process: randomNonce(),
 }

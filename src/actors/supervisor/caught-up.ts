@@ -78,7 +78,7 @@ async function flushed(home: CaughtUpHome, signal: AbortSignal | undefined): Pro
     if (signal?.aborted) throw aborted(signal)
     home.check()
     if (done) return
-    await Promise.race([flushing, home.progress()])
+    await orAborted(Promise.race([flushing, home.progress()]), signal)
   }
 }
 
@@ -134,11 +134,21 @@ async function until(
       await home.pauses.wait(wait, progress)
       continue
     }
-    if (here()) await Promise.race([progress, fires(signal)])
+    if (here()) await orAborted(progress, signal)
     else await home.pauses.wait(wait, progress)
   }
 }
 
-function fires(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise(resolve => signal?.addEventListener('abort', () => resolve(), { once: true }))
+/** Resolves as `waited` does, or when the signal fires, which the caller looks for; nothing is left at the signal. */
+async function orAborted(waited: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return waited
+  if (signal.aborted) return
+  let fired!: () => void
+  const abort = new Promise<void>(resolve => (fired = resolve))
+  signal.addEventListener('abort', fired)
+  try {
+    await Promise.race([waited, abort])
+  } finally {
+    signal.removeEventListener('abort', fired)
+  }
 }

@@ -1,25 +1,37 @@
 import type { LeaseKey } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
 import { leaseHeld } from '../run/run-errors.ts'
+import { mayPass } from './failures.ts'
 import type { Settings } from './options.ts'
+
+/** How often a claim is given back to a store that fails: an owner that stays is ended by hand. */
+const tries = 4
+
+/** What claims need of the settings. */
+type ClaimSettings = Pick<Settings, 'store' | 'consumer' | 'environment' | 'backoff'>
 
 /** The row of a partition in the store, as a supervisor claims it and gives it back. */
 export class Claims {
-  readonly #settings: Pick<Settings, 'store' | 'consumer' | 'environment'>
+  readonly #settings: ClaimSettings
   readonly #key: LeaseKey
   #claiming: Promise<unknown> = Promise.resolve()
+  /** Of the last claim that was answered. */
+  #epoch: number | undefined
 
-  constructor(settings: Pick<Settings, 'store' | 'consumer' | 'environment'>, key: LeaseKey) {
+  constructor(settings: ClaimSettings, key: LeaseKey) {
     this.#settings = settings
     this.#key = key
   }
 
   /** Takes it over; answers the new epoch. */
-  async claim(): Promise<number> {
+  claim(): Promise<number> {
     const { store, consumer, environment } = this.#settings
-    const claimed = store.claim({ ...this.#key, owner: environment.process, group: consumer.group })
+    const claimed = store
+      .claim({ ...this.#key, owner: environment.process, group: consumer.group })
+      // Known before whoever waits to give it back looks.
+      .then(({ epoch }) => (this.#epoch = epoch))
     this.#claiming = claimed.catch(() => {})
-    return (await claimed).epoch
+    return claimed
   }
 
   /** Why it must not be claimed again: it has an owner of another group. */
@@ -30,10 +42,20 @@ export class Claims {
     return leaseHeld(`${this.#key.namespace}/${this.#key.partition}`, { epoch, owner })
   }
 
-  /** Gives it back, once a claim that is under way is answered. @param epoch asked for then: the claim may bring another one */
-  async release(epoch: () => number | undefined): Promise<void> {
+  /** Gives it back, once a claim that is under way is answered: it may bring another epoch. */
+  async release(): Promise<void> {
     await this.#claiming
-    const held = epoch()
-    if (held !== undefined) await this.#settings.store.release({ ...this.#key, epoch: held }).catch(() => false)
+    const epoch = this.#epoch
+    if (epoch === undefined) return
+    const { store, environment, backoff } = this.#settings
+    for (let attempt = 1; attempt <= tries; attempt++) {
+      try {
+        await store.release({ ...this.#key, epoch })
+        return
+      } catch (thrown) {
+        if (!mayPass(thrown)) return
+        await new Promise<void>(resolve => environment.setTimeout(resolve, backoff(attempt)))
+      }
+    }
   }
 }

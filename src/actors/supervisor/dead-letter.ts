@@ -126,7 +126,8 @@ export function readDeadLetter({ key, value, headers }: BrokerRecord): DeadLette
     .slice(own, own + names.length)
     .map(([, bytes]) => utf8.decode(bytes))
   const [partition, offset, timestamp] = numbers.map(Number)
-  if (![partition, offset, timestamp].every(Number.isSafeInteger)) return undefined
+  // A time may be beyond what is exact: of a producer that counts in nanoseconds, say.
+  if (![partition, offset].every(Number.isSafeInteger) || !Number.isFinite(timestamp)) return undefined
   return {
     id: id!,
     error: { code: code!, message: message! },

@@ -16,6 +16,11 @@ export function keyOf(record: BrokerRecord): string {
   }
 }
 
+/** The time of a record; `undefined` for one that was not stamped, which Kafka says as -1. */
+export function timeOf({ timestamp }: Pick<BrokerRecord, 'timestamp'>): number | undefined {
+  return timestamp >= 0 && timestamp < Number.POSITIVE_INFINITY ? timestamp : undefined
+}
+
 /** The value of a record as JSON in UTF-8. @throws `RECORD_UNDECODABLE` */
 export function jsonOf(record: BrokerRecord): unknown {
   if (record.value === null) throw undecodable(record, 'it has no value')

@@ -5,10 +5,10 @@ import type { Driver } from '../run/loading.ts'
 import type { Leased } from '../run/resident-start.ts'
 import { runClosed } from '../run/run-errors.ts'
 import { Outbox, type OutboxHome } from './outbox.ts'
-import type { Sender } from './sender.ts'
+import type { ParcelOwner, Sender } from './sender.ts'
 
 /** What is counted and told of what runs send out. */
-export interface EpochHome {
+export interface EpochHome extends ParcelOwner {
   readonly store: Store
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
@@ -63,6 +63,9 @@ export class Epoch implements Driver, OutboxHome {
 
   // OutboxHome
 
+  get owner(): ParcelOwner {
+    return this.#home
+  }
   letterOf(refusal: Refusal): OutgoingRecord {
     return this.#home.letterOf(refusal)
   }

@@ -27,7 +27,7 @@ interface OfRun extends OfLease {
  * - `fenced`: the store refused an append: somebody else has claimed the partition. It is claimed again, or stops; where
  *   it drains already, what is in hand comes again elsewhere.
  * - `stopped`: the lease stands until a person did what `error` says.
- * - `stalled`: the store or the broker failed; it is tried again for ever.
+ * - `stalled`: the store or the broker failed, or the topic of its results or dead letters; it is tried again for ever.
  * - `restarted`: a run could not be loaded or decided, and is tried again. `parked`: not any more.
  * - `ended`: a record ended its run with an error. It is recorded, and no dead letter.
  * - `dead-lettered`: a refused record is in the dead-letter topic.

@@ -1,6 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { BrokerRecord } from '../contracts/broker.ts'
-import { decodedBy, jsonOf, keyOf } from './decode.ts'
+import { decodedBy, jsonOf, keyOf, timeOf } from './decode.ts'
 import type { Expiry } from './expiry.ts'
 import type { Lanes } from './lanes.ts'
 import type { OffsetWindow } from './offset-window.ts'
@@ -85,7 +85,7 @@ export class Intake {
     const stops = settings.tombstones === 'stop' && record.value === null
     const place = window.begin(record, now)
     try {
-      let at = record.timestamp
+      let at = timeOf(record)
       let lane = decode === undefined && record.key !== null ? lanes.find(record.key) : undefined
       let events: unknown
       if (decode !== undefined) {

@@ -153,11 +153,11 @@ export class Lane implements LaneRecordsHome, Observer, Resting {
     this.#leaving = this.#leave(resident, outbox).then(() => {
       this.#leaving = undefined
       residents.leave(true)
-      if (this.#hasWork) return this.#come()
+      // It ended before the store knew all that was done: that counts as it would have before, or it would come back at once, for ever.
+      this.#broken = resident.over?.error
+      if (this.#broken !== undefined || this.#hasWork) return this.#come()
       this.lease.remove(this)
-      // It ended before the store knew all that was done.
-      if (resident.over?.error !== undefined) this.lease.lookAgain(resident.run)
-      else this.lease.left(resident.run)
+      this.lease.left(resident.run)
     })
   }
 

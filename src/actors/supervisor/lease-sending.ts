@@ -64,6 +64,9 @@ export class LeaseSending implements EpochHome, UnkeptLettersHome {
   appendFenced(): void {
     this.#supervisor.counts.fenced(this.#home)
   }
+  sendStalled(error: XMachinesError): void {
+    this.#home.tell({ type: 'stalled', error })
+  }
   sendFailed(error: XMachinesError): void {
     this.#home.sendFailed(error)
   }

@@ -1,3 +1,4 @@
+import { timeOf } from './decode.ts'
 import type { GroupOffsets } from './group-offsets.ts'
 import { lagsOf } from './lags.ts'
 import type { LeaseLife } from './lease.ts'
@@ -10,6 +11,7 @@ export function standingOf(lease: LeaseLife, life: unknown, offsets: GroupOffset
   const known = offsets.committed(topic, partition)
   const committed = records.committedTo === undefined ? known : Math.max(records.committedTo, known ?? 0)
   const now = settings.environment.now()
+  const stamped = oldest && timeOf(oldest)
   return {
     topic,
     partition,
@@ -20,7 +22,7 @@ export function standingOf(lease: LeaseLife, life: unknown, offsets: GroupOffset
     ...lagsOf(committed, position, offsets.end(topic, partition)),
     unsettled: open,
     oldestAge: oldest && Math.max(0, now - oldest.begun),
-    timeLag: oldest && Math.max(0, now - oldest.timestamp),
+    timeLag: stamped === undefined ? undefined : Math.max(0, now - stamped),
     paused: records.paused.time,
     drainTime: lease.draining?.time,
     error: lease.error,

@@ -207,7 +207,9 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSe
     if (draining !== undefined) this.#home.counts.drained(this, drainTime)
     this.#halt()
     this.#end(leaseOver(this, 'was given back'))
-    await this.#claims.release(() => this.epoch?.lease.epoch)
+    await this.#claims.release()
+    // Taken away meanwhile, it has ended so.
+    if (this.#broker.signal.aborted) return
     this.#released = true
     await this.#broker.release()
     this.tell({ type: 'released', drainTime, unsettled })

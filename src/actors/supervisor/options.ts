@@ -19,7 +19,7 @@ export interface Decoded {
   readonly key: string
   /** An event, or an array of them: a batch. Checked at the border, as every event from outside. */
   readonly events: unknown
-  /** When it happened, ms; of meaning under `time: 'source'`. @default the record's timestamp */
+  /** When it happened, ms; of meaning under `time: 'source'`. @default the record's timestamp; without one, the run's last time */
   readonly at?: number | undefined
 }
 

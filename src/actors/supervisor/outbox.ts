@@ -4,7 +4,7 @@ import type { NewUnit, SourcePosition } from '../contracts/unit.ts'
 import type { XMachinesError } from '../errors.ts'
 import type { AdoptedUnit } from '../run/command.ts'
 import type { BesideDraft, RunOutbox } from '../run/outbox.ts'
-import type { Parcel, Sender } from './sender.ts'
+import type { Parcel, ParcelOwner, Sender } from './sender.ts'
 import { UnsentOutputs } from './unsent-outputs.ts'
 
 /** What an outbox needs of its lease. */
@@ -13,6 +13,8 @@ export interface OutboxHome {
   /** Where outputs go, if they do. */
   readonly results: Sender | undefined
   readonly deadLetters: Sender | undefined
+  /** Whose parcels it sends. */
+  readonly owner: ParcelOwner
   /** The dead letter of a refused record. */
   letterOf(refusal: Refusal): OutgoingRecord
   /** Something is to be written of this outbox, without haste. */
@@ -211,6 +213,10 @@ export class Outbox implements RunOutbox {
 
   // Parcel of outputs.
 
+  get owner(): ParcelOwner {
+    return this.#home.owner
+  }
+
   isOver(): boolean {
     return this.#over
   }
@@ -282,6 +288,10 @@ class DeadLetter implements Parcel {
   constructor(outbox: Outbox, outstanding: Outstanding) {
     this.#outbox = outbox
     this.#outstanding = outstanding
+  }
+
+  get owner(): ParcelOwner {
+    return this.#outbox.owner
   }
 
   isOver(): boolean {

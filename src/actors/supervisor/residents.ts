@@ -1,4 +1,4 @@
-import type { Environment, TimeoutHandle } from '../environment.ts'
+import { type Environment, longestTimeout, type TimeoutHandle } from '../environment.ts'
 
 /** A run in memory, as {@link Residents} sees it. */
 export interface Resting {
@@ -16,8 +16,6 @@ export interface Resting {
 const looks = 64
 /** How long one that is kept by its effects is not looked at again, ms, however soon it should go. */
 const patience = 100
-/** The longest time that a platform's timer takes. */
-const longest = 2_147_483_647
 
 /** Which runs are in memory: at most `limit`, the least recently used go first; nobody stays longer than `idle` without a record. */
 export class Residents {
@@ -144,7 +142,7 @@ export class Residents {
   #arm(least = 0): void {
     const since = this.#first?.restingSince
     if (since === undefined || this.#idle === Number.POSITIVE_INFINITY) return
-    const wait = Math.min(longest, Math.max(least, since + this.#idle - this.#environment.now()))
+    const wait = Math.min(longestTimeout, Math.max(least, since + this.#idle - this.#environment.now()))
     this.#timer = this.#environment.setTimeout(() => this.#sweep(), wait)
   }
 

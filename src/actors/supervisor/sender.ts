@@ -3,8 +3,15 @@ import type { XMachinesError } from '../errors.ts'
 import type { Backoff, Pauses } from './backoff.ts'
 import { asError, mayPass } from './failures.ts'
 
+/** Whose parcels are sent. */
+export interface ParcelOwner {
+  /** The topic, or the store that has what is to be sent, fails; it is tried again for ever. */
+  sendStalled(error: XMachinesError): void
+}
+
 /** Records that are sent together, in order. */
 export interface Parcel {
+  readonly owner: ParcelOwner
   /** Nobody waits for it any more: it is not sent. */
   isOver(): boolean
   /** What is to be sent. Asked again where the sending failed. */
@@ -21,8 +28,12 @@ export interface Parcel {
 export interface SenderHome {
   readonly pauses: Pauses
   readonly backoff: Backoff
-  /** The broker does not take it now; it is tried again. */
-  stalled(error: XMachinesError): void
+}
+
+/** A parcel with what it holds. */
+interface Packed {
+  readonly parcel: Parcel
+  readonly records: readonly OutgoingRecord[]
 }
 
 /** Records of one send. */
@@ -63,17 +74,16 @@ export class Sender {
 
   /** Sends some of `queue` from `from` on; answers where to go on. */
   async #send(queue: readonly Parcel[], from: number): Promise<number> {
-    const parcels: Parcel[] = []
-    const records: OutgoingRecord[] = []
+    const packed: Packed[] = []
     let next = from
-    for (; next < queue.length && records.length < batchSize; next++) {
+    for (let count = 0; next < queue.length && count < batchSize; next++) {
       const parcel = queue[next]!
-      const made = await this.#recordsOf(parcel)
-      if (made === undefined) continue
-      parcels.push(parcel)
-      for (const record of made) records.push(record)
+      const records = await this.#recordsOf(parcel)
+      if (records === undefined || records.length === 0) continue
+      packed.push({ parcel, records })
+      count += records.length
     }
-    if (records.length > 0) await this.#deliver(parcels, records)
+    if (packed.length > 0) await this.#deliver(packed)
     return next
   }
 
@@ -88,13 +98,15 @@ export class Sender {
           parcel.unreadable(error)
           return undefined
         }
-        await this.#pause(error, attempt)
+        await this.#pause([parcel], error, attempt)
       }
     }
     return undefined
   }
 
-  async #deliver(parcels: readonly Parcel[], records: readonly OutgoingRecord[]): Promise<void> {
+  async #deliver(packed: readonly Packed[]): Promise<void> {
+    const parcels = packed.map(({ parcel }) => parcel)
+    const records = packed.flatMap(each => each.records)
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#producer.send(records)
@@ -102,18 +114,22 @@ export class Sender {
         return
       } catch (thrown) {
         const error = asError(thrown, 'BROKER_UNAVAILABLE')
-        if (!mayPass(thrown)) {
-          for (const parcel of parcels) parcel.failed(error)
-          return
-        }
-        await this.#pause(error, attempt)
+        if (!mayPass(thrown)) return this.#refused(packed, error)
+        await this.#pause(parcels, error, attempt)
         if (parcels.every(parcel => parcel.isOver())) return
       }
     }
   }
 
-  #pause(error: XMachinesError, attempt: number): Promise<void> {
-    this.#home.stalled(error)
+  /** The topic may have refused one of them for what it is: each fails, or arrives, by itself. */
+  async #refused(packed: readonly Packed[], error: XMachinesError): Promise<void> {
+    if (packed.length === 1) return packed[0]!.parcel.failed(error)
+    for (const each of packed) if (!each.parcel.isOver()) await this.#deliver([each])
+  }
+
+  #pause(parcels: readonly Parcel[], error: XMachinesError, attempt: number): Promise<void> {
+    const waiting = parcels.filter(parcel => !parcel.isOver())
+    for (const owner of new Set(waiting.map(parcel => parcel.owner))) owner.sendStalled(error)
     return this.#home.pauses.wait(this.#home.backoff(attempt))
   }
 }

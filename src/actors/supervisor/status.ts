@@ -34,7 +34,8 @@ export interface LeaseStatus {
   readonly oldestAge: number | undefined
   /**
    * How long ago the oldest unsettled record was stamped, ms: how late the runs are. Of meaning where producers stamp what they send with
-   * the time of the sending; of records that are sent again with their old times it says how old those are.
+   * the time of the sending; of records that are sent again with their old times it says how old those are. `undefined` where it was
+   * not stamped.
    */
   readonly timeLag: number | undefined
   /** How long nothing more was handed over because `window` records were unsettled, ms, in all since the broker gave the lease. */

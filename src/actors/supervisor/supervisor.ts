@@ -88,7 +88,7 @@ export class GroupSupervisor implements Supervisor, SupervisorWork, LeaseHome {
     this.residents = new Residents(settings.residents, settings.idle, environment)
     this.#events = new EventLog(environment)
     this.#pauses = new Pauses(environment)
-    const sending = { pauses: this.#pauses, backoff, stalled: () => {} }
+    const sending = { pauses: this.#pauses, backoff }
     this.results = results && new Sender(results, sending)
     this.deadLetters = deadLetters && new Sender(deadLetters, sending)
     this.#unmeasured = settings.telemetry?.leases(() => this.#measure())

@@ -1,10 +1,10 @@
 import type { OutgoingRecord } from '../contracts/broker.ts'
 import type { Refusal } from '../contracts/store.ts'
 import type { XMachinesError } from '../errors.ts'
-import type { Sender } from './sender.ts'
+import type { ParcelOwner, Sender } from './sender.ts'
 
 /** What becomes of dead letters that no run keeps. */
-export interface UnkeptLettersHome {
+export interface UnkeptLettersHome extends ParcelOwner {
   readonly deadLetters: Sender | undefined
   letterOf(refusal: Refusal): OutgoingRecord
   deadLettered(key: string | undefined, refusal: Refusal): void
@@ -28,6 +28,7 @@ export class UnkeptLetters {
       }
       this.#waiting.add(done)
       this.#home.deadLetters?.push({
+        owner: this.#home,
         isOver: () => !this.#waiting.has(done),
         records: () => [this.#home.letterOf(refusal)],
         sent: () => {

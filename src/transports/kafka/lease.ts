@@ -1,6 +1,7 @@
 import { batchStream } from '../../actors/batch-stream.ts'
 import type { BrokerRecord, PartitionLease } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
+import { longestTimeout } from '../../actors/environment.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { Bell } from '../broker/bell.ts'
 import { Slabs } from '../broker/slabs.ts'
@@ -135,7 +136,8 @@ export class KafkaLease implements PartitionLease {
   /** The group wants the partition back. */
   revoke(drainTimeout: number): void {
     if (this.signal.aborted || this.revoked.aborted) return
-    this.#drain = setTimeout(() => this.lose('it was not released within `drainTimeout`.'), drainTimeout)
+    const late = () => this.lose('it was not released within `drainTimeout`.')
+    this.#drain = setTimeout(late, Math.min(longestTimeout, drainTimeout))
     this.#stopReading()
     this.#revoking.abort()
   }

@@ -1,3 +1,5 @@
+import { longestTimeout } from '../../actors/environment.ts'
+
 /** Where timeouts come from. XState's clocks, the simulated one too, have this shape. */
 export interface Timers {
   setTimeout(callback: () => void, ms: number): unknown
@@ -22,6 +24,6 @@ export interface MemoryBrokerOptions {
 
 /** The runtime's own timers. */
 export const runtimeTimers: Timers = {
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  setTimeout: (callback, ms) => setTimeout(callback, Math.min(longestTimeout, ms)),
   clearTimeout: timer => clearTimeout(timer as number),
 }

@@ -77,6 +77,18 @@ test('K3: every run gets its records in the order of the partition, batches whol
   }
 })
 
+test('K3: a record without a time has the last one of its run, under source time; a run that begins with it, 0', async () => {
+  const world = new World()
+  const { supervisor } = world.supervise({ time: 'source' })
+  const stamps = { a: [-1, 5, -1], b: [7, Number.NaN, 9] }
+  for (const [key, times] of Object.entries(stamps))
+    await world.send(...times.map(timestamp => [key, add(1), { timestamp }] as const))
+  await supervisor.caughtUp()
+  expect((await world.units('a')).map(({ at }) => at)).toEqual([0, 0, 5, 5])
+  expect((await world.units('b')).map(({ at }) => at)).toEqual([7, 7, 7, 9])
+  expect(supervisor.status().deadLettered).toBe(0)
+})
+
 test("K3: ordering 'partition' hands over nothing before what came before it is settled", async () => {
   const store = faultyStore(memoryStore())
   const world = new World({ store })

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { settled, VirtualEnvironment } from './virtual-environment.ts'
@@ -140,6 +140,36 @@ describe('caughtUp', () => {
     await expect(supervisor.caughtUp()).rejects.toMatchObject({
       code: expect.stringMatching(/SUPERVISOR_STOPPED|BROKER_CLOSED/),
     })
+  })
+
+  test('rejects when the caller aborts while results cannot be sent', async () => {
+    const world = new World()
+    world.broker.faults.failSends({ topic: 'r', times: Number.POSITIVE_INFINITY })
+    const { supervisor } = world.supervise({ sends: true })
+    await world.send(['a', add(1)])
+    await settled()
+    const aborting = new AbortController()
+    const rejected = expect(supervisor.caughtUp({ signal: aborting.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await settled()
+    aborting.abort()
+    await rejected
+  })
+
+  test('leaves nothing at the signal of the caller', async () => {
+    const world = new World()
+    const delay = world.broker.faults.delayCommits({ topic: 't', partition: 0 })
+    const { supervisor } = world.supervise()
+    await world.send(['a', add(1)])
+    await settled()
+    const { signal } = new AbortController()
+    const listening = vi.spyOn(signal, 'addEventListener')
+    const left = vi.spyOn(signal, 'removeEventListener')
+    const caughtUp = supervisor.caughtUp({ signal })
+    await settled()
+    expect(listening).toHaveBeenCalled()
+    delay.release()
+    await caughtUp
+    expect(left).toHaveBeenCalledTimes(listening.mock.calls.length)
   })
 
   test('a broker that cannot be reached for a while only delays it', async () => {

@@ -83,6 +83,18 @@ describe('time', () => {
     expect(supervisor.status().leases).toMatchObject([{ oldestAge: undefined, timeLag: undefined }])
   })
 
+  test('of a record that was not stamped, only since it was handed over', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor } = world.supervise()
+    const held = store.faults.plan('append.late')
+    await world.send(['a', add(1), { timestamp: -1 }])
+    await held.met
+    await world.environment.advance(700)
+    expect(supervisor.status().leases).toMatchObject([{ oldestAge: 700, timeLag: undefined }])
+    held.release()
+  })
+
   test('of a record that is handed over after a pause, from then on', async () => {
     const store = faultyStore(memoryStore())
     const world = new World({ store })
@@ -197,6 +209,21 @@ describe('what the store and the group take away', () => {
       { type: 'released', unsettled: 1 },
     ])
     expect(supervisor.status().fencedAppends).toBe(1)
+  })
+
+  test('a lease that is lost while it is given back ends once', async () => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store, partitions: 2 })
+    const { event, happened } = world.supervise()
+    await event('claimed', 2)
+    const held = store.faults.plan('release.delay')
+    world.supervise({ store: otherProcess(store) })
+    await held.met
+    await world.environment.advance(30_000)
+    await event('lost')
+    held.release()
+    await settled()
+    expect(happened.map(({ type }) => type)).toEqual(['claimed', 'claimed', 'revoked', 'lost'])
   })
 
   test('leases that were lost are counted', async () => {

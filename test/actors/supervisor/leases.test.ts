@@ -1,6 +1,8 @@
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { defineMachine } from 'xmachines'
+import { defineMachine, supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
+import { memoryBroker } from 'xmachines/transports/memory'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { counter } from '../run/machines.ts'
 import { settled } from './virtual-environment.ts'
@@ -262,6 +264,85 @@ describe('fencing', () => {
     await second.supervisor.caughtUp()
     expect(await world.added('a')).toEqual([1])
   })
+})
+
+test.each(['release.before', 'release.after'] as const)('%s: a lease is given back all the same', async point => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const { supervisor, event } = world.supervise()
+  await event('claimed')
+  store.faults.plan(point, { times: 3 })
+  const closed = supervisor.close()
+  await world.environment.advance(700)
+  await closed
+  store.faults.assertAllFired()
+  expect(await store.lease(lease)).toMatchObject({ owner: null })
+})
+
+test('fenced when a run goes out of memory, it is told, and what the run sends is not sent again and again', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const { event, supervisor, happened } = world.supervise({ sends: true, idle: 0 })
+  const sending = world.broker.faults.failSends({ topic: 'r' })
+  await world.send(['a', add(1)])
+  await event('stalled')
+  sending.assertFired()
+  // A process that was stopped meanwhile: others have claimed it, and are gone.
+  await store.claim({ ...lease, owner: 'other', group: 'g' })
+  await world.environment.advance(1000)
+  expect(happened.map(({ type }) => type)).toEqual(['claimed', 'stalled', 'fenced', 'claimed'])
+  await supervisor.caughtUp()
+  expect(supervisor.status().fencedAppends).toBe(1)
+  expect((await world.topic('r')).length).toBe(2)
+})
+
+test.each(['append.before', 'append.torn'] as const)(
+  '%s when a run goes out of memory: it stalls, with backoff',
+  async point => {
+    const store = faultyStore(memoryStore())
+    const world = new World({ store })
+    const { supervisor, happened } = world.supervise({ sends: true, idle: 0 })
+    world.broker.faults.failSends({ topic: 'r' })
+    await world.send(['a', add(1)])
+    await settled()
+    store.faults.plan(point, { times: 3 })
+    await world.environment.advance(1000)
+    await supervisor.caughtUp()
+    store.faults.assertAllFired()
+    const start = happened[0]!.at
+    expect(happened.flatMap(({ type, at }) => (type === 'stalled' ? [at - start] : []))).toEqual([0, 100, 200, 400])
+    expect((await world.topic('r')).length).toBe(4)
+  },
+)
+
+test('a drain that may take for ever is not given up at once', async () => {
+  const store = faultyStore(memoryStore())
+  const broker = memoryBroker()
+  const endless = Number.POSITIVE_INFINITY
+  const consumer = broker.consumer({ topic: 't', group: 'g', drainTimeout: endless })
+  const supervisor = supervise({ machine: counter, store, consumer, drain: endless })
+  const held = store.faults.plan('append.late')
+  await broker.producer({ topic: 't' }).send([{ key: 'a', value: JSON.stringify(add(1)) }])
+  await held.met
+  const closed = supervisor.close()
+  await setTimeout(20)
+  expect(supervisor.status().leases).toMatchObject([{ state: 'draining' }])
+  held.release()
+  await closed
+  expect(supervisor.status().leasesLost).toBe(0)
+})
+
+test('closed while its claim is under way, it gives back what the claim brings', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  const claim = store.faults.plan('claim.late')
+  const { supervisor } = world.supervise()
+  await claim.met
+  const closed = supervisor.close()
+  await settled()
+  claim.release()
+  await closed
+  expect(await store.lease(lease)).toMatchObject({ epoch: 1, owner: null })
 })
 
 describe('a store or a broker that fails', () => {

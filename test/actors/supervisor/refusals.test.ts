@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { defineMachine, type EventSchema } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { z } from 'zod'
+import { readDeadLetter } from '../../../src/actors/supervisor/dead-letter.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { counter } from '../run/machines.ts'
 import { settled } from './virtual-environment.ts'
@@ -99,6 +100,16 @@ describe('poison messages', () => {
       'xmachines-offset': '1',
       'xmachines-timestamp': '123',
     })
+  })
+
+  test('a dead letter is read as one, also of a record that is stamped in nanoseconds, or not at all', async () => {
+    const world = new World()
+    const { supervisor } = world.supervise()
+    const times = [-1, 1.79e18]
+    await world.send(...times.map(timestamp => ['a', 'no event', { timestamp }] as const))
+    await supervisor.caughtUp()
+    const letters = (await world.topic('d')).map(readDeadLetter)
+    expect(letters.map(letter => letter?.timestamp)).toEqual(times)
   })
 
   test('a `decode` of the caller that throws, or says nothing usable, refuses the record', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openRun } from 'xmachines'
+import { type BrokerProducer, type OutgoingRecord, openRun, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, emit, setup } from 'xstate'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
@@ -193,6 +193,49 @@ test('a result topic that is gone for good stops the leases', async () => {
   const second = world.supervise({ sends: true })
   await second.supervisor.caughtUp()
   expect(await ids(world)).toEqual(await idsOf(world, 'a', 1))
+})
+
+test('what the result topic refuses for what it is stops its own lease, and no other', async () => {
+  const world = new World({ partitions: 2 })
+  const inner = world.broker.producer({ topic: 'r' })
+  const isLarge = ({ value }: OutgoingRecord): boolean => String(value).includes('"count":999')
+  // As Kafka does: what was sent around it arrives.
+  const results: BrokerProducer = {
+    topic: 'r',
+    close: () => inner.close(),
+    async send(records) {
+      const places = await inner.send(records.filter(record => !isLarge(record)))
+      if (records.some(isLarge)) throw new XMachinesError('RECORD_TOO_LARGE', 'It is over the limit.')
+      return places
+    },
+  }
+  const { supervisor, event } = world.supervise({ results })
+  await event('claimed', 2)
+  const at = (partition: number) => ({ partition })
+  await world.send(['a', add(999), at(0)], ['b', add(1), at(1)])
+  expect(await event('stopped')).toMatchObject({ partition: 0, error: { cause: { code: 'RECORD_TOO_LARGE' } } })
+  await world.send(['b', add(2), at(1)])
+  await settled()
+  expect(supervisor.status().leases.map(({ state }) => state)).toEqual(['stopped', 'running'])
+  expect(await ids(world, true)).toEqual(await idsOf(world, 'b', 2))
+})
+
+test('a topic that takes nothing for a while is told, by each lease that waits for it', async () => {
+  const world = new World({ partitions: 3 })
+  const failures = ['r', 'd'].map(topic => world.broker.faults.failSends({ topic, times: 2 }))
+  const { supervisor, event, happened } = world.supervise({ sends: true })
+  await event('claimed', 3)
+  await world.send(
+    ['a', add(1), { partition: 0 }],
+    ['b', add(1), { partition: 0 }],
+    ['c', 'no event', { partition: 1 }],
+  )
+  await settled()
+  await world.environment.advance(1000)
+  await supervisor.caughtUp()
+  const stalled = happened.flatMap(each => (each.type === 'stalled' ? [[each.partition, each.error.code]] : []))
+  expect(stalled.sort()).toEqual([0, 0, 1, 1].map(partition => [partition, 'BROKER_UNAVAILABLE']))
+  for (const failure of failures) failure.assertFired()
 })
 
 test('results drive other runs: a supervisor reads what another one sends', async () => {
