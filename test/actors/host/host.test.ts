@@ -1,10 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createHost, type Host, openRun, type Store } from 'xmachines'
+import { createHost, type Host, openRun, type Store, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, fromPromise, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { override } from '../../persistence/store-door.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { otherProcess } from '../supervisor/world.ts'
 
@@ -273,3 +274,34 @@ test('a run that ends while the host makes room for it does not keep the host fr
   expect(await (await host.open({ key: 'b' })).apply({ type: 'TOUCH' })).toMatchObject({ ok: true, seq: 2 })
   store.faults.assertAllFired()
 })
+
+test.each([[0], [1000]])(
+  'a store that takes nothing for a while is asked with growing pauses, where runs stay %i ms; then all is done, once',
+  async idle => {
+    const environment = new VirtualEnvironment()
+    const memory = memoryStore()
+    let fails = false
+    let tries = 0
+    const append: Store['append'] = async (items, options) => {
+      if (!fails) return memory.append(items, options)
+      // Without pauses time would never pass.
+      if (++tries > 500) return new Promise(() => {})
+      throw new XMachinesError('STORE_UNAVAILABLE', 'The disk takes nothing.')
+    }
+    const store = override(memory, { append })
+    const host = hosted(store, environment, { idle })
+    for (const key of ['a', 'b']) {
+      const run = await host.open({ key })
+      await run.apply({ type: 'SET' })
+      await run.close()
+    }
+    await environment.advance(hour - 1000)
+    fails = true
+    await environment.advance(600_000)
+    expect(tries).toBeGreaterThan(2)
+    expect(tries).toBeLessThan(200)
+    fails = false
+    await environment.advance(300_000)
+    for (const key of ['a', 'b']) expect(await rungOf(host, key)).toBe(1)
+  },
+)
