@@ -226,7 +226,8 @@ export class FileStore implements Store {
 
   #becomeWriter(): Promise<Writer> {
     if (this.#opening !== undefined) return this.#opening
-    this.#opening = Writer.open(this.#reader, this.location, this.#settings, () => this.#refresh())
+    // Who asked may stop waiting: `close` waits all the same, or the lock would be left held.
+    this.#opening = this.#track(Writer.open(this.#reader, this.location, this.#settings, () => this.#refresh()))
     // The first of those that wait: nobody who calls later comes before those who called meanwhile.
     this.#opening.then(
       writer => {
