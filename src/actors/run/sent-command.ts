@@ -40,7 +40,9 @@ export class SentCommand extends CheckedCommand implements Command {
         )
       }
       this.at = options.at
-      this.source = options.source
+      this.source = options.source && toSource(options.source)
+      if (options.id !== undefined && typeof options.id !== 'string')
+        throw new TypeError(`Expected \`id\` to be text, got \`${String(options.id)}\`.`)
       this.requestId = options.id
       this.signal = options.signal
       if (options.trace !== undefined) this.beside = { trace: toTraceContext(options.trace) }
@@ -75,6 +77,15 @@ export class ApplyCommand extends SentCommand {
   override settle(settlement: Settlement): void {
     this.#receive(receiptOf(this.#run, settlement))
   }
+}
+
+/** A caller's position, copied. @throws TypeError when it is none: it would be kept for ever, and compared with */
+function toSource({ id, position }: SourcePosition): SourcePosition {
+  if (typeof id === 'string' && (typeof position === 'bigint' || Number.isFinite(position)))
+    return Object.freeze({ id, position })
+  throw new TypeError(
+    `Expected \`source\` to be { id: text, position: a bigint or a finite number }, got \`${String(id)}\`, \`${String(position)}\`.`,
+  )
 }
 
 function nothing(): void {}

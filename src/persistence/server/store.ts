@@ -19,7 +19,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { validateItem } from '../judge.ts'
+import { validateItem, validateRenewal } from '../misuse.ts'
 import { inboxPage } from '../waiting.ts'
 import { type Placed, Round } from './append.ts'
 import type { Refused, RunWrite, ServerBackend, WrittenHead } from './backend.ts'
@@ -155,7 +155,10 @@ export class ServerStore implements Store {
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
-    return this.#ask(options?.signal, () => this.#server.renew(process, until))
+    return this.#ask(options?.signal, async () => {
+      validateRenewal(process, until)
+      await this.#server.renew(process, until)
+    })
   }
 
   livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
