@@ -167,6 +167,30 @@ describe('damage', () => {
     expect(error).toMatchObject({ code: 'STORE_DAMAGED', details: { file: path, offset } })
     await store.close()
   })
+
+  test('of the place that a line names never shows the unit of another run', async () => {
+    const two = join(place, 'two')
+    const first = openStore(two, { checkpointBytes: 0 })
+    const [one, other] = [new TestRun('sha1'), new TestRun('sha1')]
+    for (const made of [one, other]) await made.create(first.store)
+    for (let seq = 1; seq < 4; seq++) for (const made of [one, other]) await made.goOn(first.store)
+    await first.store.close()
+    const path = join(two, 'log-00000001.ndjson')
+    const bytes = readFileSync(path)
+    const lineOf = (made: TestRun, seq: number): number =>
+      bytes.lastIndexOf(10, bytes.indexOf(`"run":"${made.id}","seq":${`${seq}`.padStart(10)}`)) + 1
+    const named = bytes.indexOf(String(1e10 + lineOf(one, 2)), lineOf(one, 3))
+    bytes.write(String(1e10 + lineOf(other, 2)), named)
+    writeFileSync(path, bytes)
+    const { store } = openStore(two)
+    for (const options of [{ from: 2, to: 2, ids: false }, { to: 2 }, {}]) {
+      await expect(collect(store.read(one.id, options))).rejects.toMatchObject({
+        code: 'STORE_DAMAGED',
+        details: { file: path },
+      })
+    }
+    await store.close()
+  })
 })
 
 describe('a place that is something else', () => {
