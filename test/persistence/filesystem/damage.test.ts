@@ -168,6 +168,24 @@ describe('damage', () => {
     await store.close()
   })
 
+  test('of the blanks in front of a length is noticed', async () => {
+    const padded = join(place, 'padded')
+    const first = openStore(padded, { checkpointBytes: 0 })
+    const made = await new TestRun('sha1').create(first.store)
+    await first.store.close()
+    const path = join(padded, 'log-00000001.ndjson')
+    const bytes = readFileSync(path)
+    const offset = bytes.lastIndexOf(10, bytes.indexOf('"machine":')) + 1
+    bytes.write('0', bytes.toString('latin1').slice(offset).search(/ \d+,/) + offset)
+    writeFileSync(path, bytes)
+    const { store } = openStore(padded)
+    await expect(store.machine(made.machine.oid)).rejects.toMatchObject({
+      code: 'STORE_DAMAGED',
+      details: { file: path, offset },
+    })
+    await store.close()
+  })
+
   test('of the place that a line names never shows the unit of another run', async () => {
     const two = join(place, 'two')
     const first = openStore(two, { checkpointBytes: 0 })
