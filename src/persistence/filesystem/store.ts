@@ -109,7 +109,12 @@ export class FileStore implements Store {
     const load = (): StoredSnapshot | undefined =>
       this.#reader.snapshots.load(run, options?.atMost ?? Number.POSITIVE_INFINITY)
     if (this.#writer !== undefined) return this.#look(options?.signal, load)
-    return this.#look(options?.signal, () => this.#reader.snapshots.scan().then(load))
+    return this.#look(options?.signal, async () => {
+      await this.#reader.snapshots.scan()
+      // What a writer kept meanwhile is of units that it wrote meanwhile.
+      await this.#refresh()
+      return load()
+    })
   }
 
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
