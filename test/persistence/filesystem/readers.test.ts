@@ -117,7 +117,7 @@ test('a snapshot of units that were written while it was looked for is found, an
   const reader = openStore(dir, { readOnly: true })
   expect((await reader.store.head(run.id))?.seq).toBe(0)
   await run.goOn(writer.store, 3)
-  const snapshot = { seq: 3, machine: run.machine.oid, format: 'f', state: { n: 3 } }
+  const snapshot = { seq: 3, machine: run.machine.oid, format: 1, state: { n: 3 } }
   await writer.store.saveSnapshot(run.id, snapshot)
   const loading = reader.store.loadSnapshot(run.id)
   for (const name of ['log-00000001.ndjson', 'snapshots-00000001.ndjson'])
