@@ -10,7 +10,7 @@ const onNode = '^src/(transports/(node|kafka)|persistence/(filesystem|git)|cli|d
 
 /** What all stores are built of. */
 const sharedByStores =
-  '^src/persistence/(judge|attention|waiting|deep-freeze|unit-text|stored-unit|beside-text)\\.ts$|^src/persistence/server/'
+  '^src/persistence/(judge|misuse|attention|waiting|deep-freeze|unit-text|stored-unit|beside-text)\\.ts$|^src/persistence/server/'
 
 /** What all brokers are built of. */
 const sharedByBrokers = '^src/transports/broker/'

@@ -19,8 +19,9 @@ import type {
 import type { ObjectFormat, Unit } from '../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../actors/errors.ts'
 import { AttentionIndex, type DueQuery, partitionName } from './attention.ts'
-import { judge, judgeMail, mailId, validateItem } from './judge.ts'
+import { judge, judgeMail, mailId } from './judge.ts'
 import { MemoryRun } from './memory/run.ts'
+import { validateItem, validateRenewal } from './misuse.ts'
 
 /** How {@link memoryStore} is made. */
 export interface MemoryStoreOptions {
@@ -148,7 +149,10 @@ class MemoryStore implements Store {
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
-    return this.#do(options?.signal, () => this.#attention.renew(process, until))
+    return this.#do(options?.signal, () => {
+      validateRenewal(process, until)
+      this.#attention.renew(process, until)
+    })
   }
 
   livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {

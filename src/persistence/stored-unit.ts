@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../actors/contracts/json.ts'
 import type { Creation, Origin, Sent, SourcePosition, TraceContext, Unit } from '../actors/contracts/unit.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { deepFreeze } from './deep-freeze.ts'
-import { parseRest, readPositions, type WrittenRest } from './unit-text.ts'
+import { parseRest, readPositions, type WrittenRest, withPosition } from './unit-text.ts'
 
 const outside: Origin = Object.freeze({ kind: 'outside' })
 const none: readonly never[] = Object.freeze([])
@@ -115,8 +115,8 @@ class StoredUnit {
     const { run, seq, at, events, origin, outputs, mail, sources, requestId, trace, attempts } = this
     const { state, creation, machine, epoch } = this
     const id = this.#ids === undefined ? undefined : this.id
-    const content = { run, seq, id, at, events, origin, outputs, mail, sources, requestId, trace, attempts }
-    return { ...content, state, creation, machine, epoch }
+    const content = { run, seq, id, at, events, origin, outputs, mail, requestId, trace, attempts }
+    return { ...content, sources: sources?.map(withPosition), state, creation, machine, epoch }
   }
 
   #read(): WrittenRest {

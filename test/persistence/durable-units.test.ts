@@ -66,6 +66,14 @@ describe('durableUnits', () => {
     const written = source.read(run.id).pipeTo(writable)
     await expect(collect(readable)).rejects.toMatchObject({ code: 'IMPORT_DIFFERS', details: { seq: 1 } })
     await expect(written).rejects.toMatchObject({ code: 'IMPORT_DIFFERS' })
+    await twin.goOn(target, 2)
+    const passed: Unit[] = []
+    const longer = source
+      .read(run.id)
+      .pipeThrough(durableUnits(target, run.id))
+      .pipeTo(new WritableStream({ write: unit => void passed.push(unit) }))
+    await expect(longer).rejects.toMatchObject({ code: 'IMPORT_DIFFERS', details: { seq: 1 } })
+    expect(passed.filter(({ seq }) => seq > 0)).toEqual([])
     const failing = faultyStore(memoryStore())
     failing.faults.plan('append.before')
     const machine = (oid: string) => source.machine(oid)

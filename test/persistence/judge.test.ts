@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AppendItem, AppendOutcome, LeaseKey, LeaseRow } from '../../src/actors/contracts/store.ts'
-import { type JudgedRun, judge, judgeMail, validateItem } from '../../src/persistence/judge.ts'
+import { type JudgedRun, judge, judgeMail } from '../../src/persistence/judge.ts'
+import { validateItem } from '../../src/persistence/misuse.ts'
 import { deepFreeze, TestRun, testMachine, testUnit } from '../../src/testing/store-conformance/test-run.ts'
 
 const partitions: readonly LeaseKey[] = [
@@ -170,6 +171,27 @@ describe('validateItem', () => {
     'a second creation': [run.goesOn([{ ...run.beginning, seq: 5 }]), /exists already/],
     'a migration without its machine': [run.goesOn([migration]), /machine\.oid/],
     'a machine for nothing': [run.goesOn(1, { machine }), /machine\.oid/],
+    'a time that is no number': [run.goesOn([testUnit(5, { at: Number.NaN })]), /with at/],
+    'an endless due time': [
+      run.goesOn(1, { due: Number.POSITIVE_INFINITY }),
+      /`due` .* to be a time or null; got Infinity/,
+    ],
+    'a position of a unit that is no number': [
+      run.goesOn([testUnit(5, { sources: [{ id: 's', position: Number.NaN }] })]),
+      /`position` of source s .* got NaN/,
+    ],
+    'a position of a source without a name': [
+      run.goesOn([testUnit(5, { sources: [{ position: 1 } as never] })]),
+      /`id` of a source/,
+    ],
+    'an endless position beside': [
+      run.goesOn(0, { beside: { sources: [{ id: 's', position: Number.NEGATIVE_INFINITY }] } }),
+      /got -Infinity/,
+    ],
+    'a refusal at no position': [
+      run.goesOn(0, { beside: { refused: [{ id: 's', position: undefined } as never] } }),
+      /got undefined/,
+    ],
   }
   for (const [what, [item, text]] of Object.entries(wrong)) {
     test(`refuses ${what}`, () => {

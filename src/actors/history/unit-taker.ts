@@ -14,6 +14,9 @@ export class UnitTaker {
   #units: NewUnit[] = []
   #expected: AppendItem['expected'] = null
   #next: number | undefined
+  /** The last unit that the store had at first; −1: none. */
+  #last = -1
+  #stored: AsyncIterator<Unit> | undefined
   #flushing: Promise<void> = Promise.resolve()
 
   constructor(store: Store, run: string, machine: (oid: string) => Promise<MachineRecord | undefined>) {
@@ -33,9 +36,7 @@ export class UnitTaker {
       )
     }
     this.#next++
-    const { seq } = this.#expected ?? { seq: -1 }
-    if (unit.seq < seq) return
-    if (unit.seq === seq) return this.#compare(unit)
+    if (unit.seq <= this.#last) return this.#compare(unit)
     // An item brings one machine.
     if (unit.machine !== undefined) await this.flush()
     this.#units.push(plainUnit(unit))
@@ -72,7 +73,11 @@ export class UnitTaker {
 
   async #begin({ seq }: Unit): Promise<void> {
     const head = await this.#store.head(this.#run)
-    if (head !== undefined) this.#expected = { seq: head.seq, revision: head.revision }
+    if (head !== undefined) {
+      this.#expected = { seq: head.seq, revision: head.revision }
+      this.#last = head.seq
+      this.#stored = this.#store.read(this.#run, { from: seq, to: head.seq })[Symbol.asyncIterator]()
+    }
     if (seq > (head?.seq ?? -1) + 1) {
       throw this.#refused(
         'IMPORT_INVALID',
@@ -83,11 +88,11 @@ export class UnitTaker {
     this.#next = seq
   }
 
-  /** The last unit that the store has: if it is the same, all before it are. */
+  /** Each one that the store has: the last may never come, and whoever stands behind is handed none that it has not got. */
   async #compare({ seq, id }: Unit): Promise<void> {
-    for await (const known of this.#store.read(this.#run, { from: seq, to: seq })) {
-      if (known.id !== id) throw this.#refused('IMPORT_DIFFERS', seq, `its unit ${seq} is ${known.id}, and ${id} came`)
-    }
+    const { value: stored } = await this.#stored!.next()
+    if (stored?.id === id) return
+    throw this.#refused('IMPORT_DIFFERS', seq, `its unit ${seq} is ${stored?.id}, and ${id} came`)
   }
 
   async #known(oid: string, seq: number): Promise<MachineRecord> {

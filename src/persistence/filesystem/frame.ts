@@ -70,7 +70,12 @@ export function frameHolds(bytes: Buffer, at: number, header: FrameHeader): bool
 }
 
 function sumOf(bytes: Buffer, start: number, end: number): number {
-  return crc32(bytes.subarray(start + frameHeaderLength, end), crc32(bytes.subarray(start, start + ends.sum)))
+  return crc32(bytes.subarray(start + frameHeaderLength, end), headerSumOf(bytes, start))
+}
+
+/** With what the checksum of a frame begins: that of its first line, which what follows is added to. */
+export function headerSumOf(bytes: Buffer, start: number): number {
+  return crc32(bytes.subarray(start, start + ends.sum))
 }
 
 /** How long a frame was at some time. */

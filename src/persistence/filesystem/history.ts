@@ -32,12 +32,14 @@ export class OwnUnits {
   readonly #windows: Windows
   readonly #columns: Columns
   readonly #row: Row
+  readonly #run: Buffer
   readonly #ids: UnitIds | undefined
 
   constructor(segments: Segments, format: ObjectFormat, row: Row, ids: UnitIds | undefined) {
     this.#windows = new Windows(segments)
     this.#columns = columnsOf(format)
     this.#row = row
+    this.#run = Buffer.from(row.run, 'latin1')
     this.#ids = ids
   }
 
@@ -117,6 +119,9 @@ export class OwnUnits {
     const { bytes, start, end } = line
     const columns = this.#columns
     if (bytes[start + kindAt + 1] !== letterR || bytes[start + kindAt + 2] !== letterU)
+      throw this.#windows.damage(position)
+    // The lines that led here were not verified: one damaged digit of a place may name the unit of another run.
+    if (this.#run.compare(bytes, start + columns.run, start + columns.runEnd) !== 0)
       throw this.#windows.damage(position)
     const seq = this.#column(line, columns.seq, widths.seq)
     const atEnd = bytes.indexOf(44, start + columns.at)

@@ -50,7 +50,8 @@ export function putNumber(bytes: Buffer, end: number, value: number): void {
 export function numberAt(bytes: Buffer, start: number, end: number): number {
   let at = start
   while (bytes[at] === blank) at++
-  if (at >= end) return Number.NaN
+  // A zero in front is a damaged blank, and no JSON.
+  if (at >= end || (bytes[at] === zero && at < end - 1)) return Number.NaN
   let value = 0
   for (; at < end; at++) {
     const digit = bytes[at]! - zero

@@ -76,7 +76,8 @@ async function takeSocket(dir: string): Promise<WriterLock> {
         view.remove(own)
         for (const dead of view.generations()) if (dead < generation) view.remove(lockName(dead))
         writeNote(dir)
-        return { release: () => releaseSocket(dir, server, generation) }
+        const { ino } = fs.statSync(join(dir, lockName(generation)))
+        return { release: () => releaseSocket(dir, server, generation, ino) }
       }
     } catch (error) {
       await closeServer(server)
@@ -88,13 +89,19 @@ async function takeSocket(dir: string): Promise<WriterLock> {
   }
 }
 
-/** First something that does not answer takes the number, then the socket ends: the number is never free. */
-async function releaseSocket(dir: string, server: Server, generation: number): Promise<void> {
+/**
+ * First something that does not answer takes the number, then the socket ends: the number is never free. Where the directory
+ * was removed and made again meanwhile, the number is another writer's.
+ */
+async function releaseSocket(dir: string, server: Server, generation: number, ino: number): Promise<void> {
   const temporary = join(dir, `.${lockName(generation)}`)
+  const lock = join(dir, lockName(generation))
   try {
-    fs.writeFileSync(temporary, '')
-    fs.renameSync(temporary, join(dir, lockName(generation)))
-    fs.rmSync(join(dir, writerNote), { force: true })
+    if (fs.statSync(lock).ino === ino) {
+      fs.writeFileSync(temporary, '')
+      fs.renameSync(temporary, lock)
+      fs.rmSync(join(dir, writerNote), { force: true })
+    }
   } catch {
     // A dead socket says the same as the file would.
   }

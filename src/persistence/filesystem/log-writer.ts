@@ -1,7 +1,8 @@
+import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { writeFailure } from './failures.ts'
+import { damaged, writeFailure } from './failures.ts'
 import { type LogFiles, readFully } from './files.ts'
 import type { FrameBuffer } from './frame.ts'
 import type { LogEnd } from './layout.ts'
@@ -31,6 +32,8 @@ export class LogWriter {
   readonly #options: LogWriterOptions
   #end: LogEnd
   #descriptor = -1
+  /** The number by which the system knows the file that is open. */
+  #inode = 0
   /** Whether the file may hold more than the log: to be mended before the next write. */
   #broken = false
 
@@ -60,9 +63,9 @@ export class LogWriter {
     try {
       if (frame.segment !== this.#end.segment) this.#beginSegment()
       this.#mend()
+      this.#refuseGone()
       this.#writeAll(bytes)
     } catch (error) {
-      this.#cutBack()
       setImmediate(done, writeFailure(error, 'write', this.#path))
       return end
     }
@@ -91,9 +94,28 @@ export class LogWriter {
 
   #writeAll(bytes: Buffer): void {
     const { files } = this.#options
-    for (let done = 0; done < bytes.length; ) {
-      done += files.writeSync(this.#descriptor, bytes, done, bytes.length - done, this.#end.offset + done)
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += files.writeSync(this.#descriptor, bytes, done, bytes.length - done, this.#end.offset + done)
+      }
+    } catch (error) {
+      this.#cutBack()
+      throw error
     }
+  }
+
+  /**
+   * Somebody may remove, replace or cut the file under the one that writes. What was written to it would be acknowledged, and gone.
+   *
+   * @throws STORE_DAMAGED
+   */
+  #refuseGone(): void {
+    const path = this.#path
+    const { offset } = this.#end
+    const now = fs.statSync(path, { throwIfNoEntry: false })
+    if (now === undefined) throw damaged(path, 0, 'the file is missing')
+    if (now.ino !== this.#inode) throw damaged(path, 0, 'it is another file than the one that is written to')
+    if (now.size < offset) throw damaged(path, now.size, `it ends there, and ${offset} bytes were written`)
   }
 
   /** Takes away what a write left that failed. */
@@ -146,6 +168,7 @@ export class LogWriter {
       throw error
     }
     this.#descriptor = descriptor
+    this.#inode = files.fstatSync(descriptor).ino
     this.#broken = false
   }
 

@@ -1,7 +1,8 @@
+import { crc32 } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { damaged } from './failures.ts'
 import type { Segments } from './files.ts'
-import { type FrameHeader, frameHeaderLength, frameHolds, frameStart, readFrameHeader } from './frame.ts'
+import { type FrameHeader, frameHeaderLength, frameHolds, frameStart, headerSumOf, readFrameHeader } from './frame.ts'
 import { type LogEnd, offsetAt, positionOf, segmentAt } from './layout.ts'
 import { readSegmentHeader } from './segment.ts'
 import type { Work } from './turns.ts'
@@ -127,18 +128,39 @@ class SegmentScan {
     throw damaged(path, end.offset, `flush ${flush} stands where flush ${end.flush + 1} belongs`, { flush: end.flush })
   }
 
-  /** Looks for a whole frame behind the bad one at `offset`. */
+  /** Looks for a whole frame behind the bad one at `offset`. A piece at a time: the system may have made a tail of any length. */
   #refuseWholeAfter(offset: number): void {
-    const bytes = Buffer.allocUnsafe(this.#size - offset)
-    const rest = bytes.subarray(0, this.#segments.read(this.#segment, offset, bytes.length, bytes))
-    for (let at = rest.indexOf(frameStart, 1); at > 0; at = rest.indexOf(frameStart, at + 1)) {
-      const header = rest[at - 1] === 10 ? readFrameHeader(rest, at) : undefined
-      if (header === undefined || !frameHolds(rest, at, header)) continue
-      const path = this.#segments.path(this.#segment)
-      throw damaged(path, offset, `no whole flush begins there, but flush ${header.flush} stands behind it`, {
-        flush: header.flush,
-      })
+    const bytes = Buffer.allocUnsafe(Math.min(window, this.#size - offset))
+    // A first line that a piece cuts, or that begins it, is whole and behind something in the next or the last.
+    for (let from = offset; from < this.#size; from += window - frameHeaderLength - 1) {
+      const rest = bytes.subarray(0, this.#read(from, bytes))
+      for (let at = rest.indexOf(frameStart, 1); at > 0; at = rest.indexOf(frameStart, at + 1)) {
+        const header = rest[at - 1] === 10 ? readFrameHeader(rest, at) : undefined
+        if (header === undefined || !this.#holds(from + at, header, headerSumOf(rest, at))) continue
+        const path = this.#segments.path(this.#segment)
+        throw damaged(path, offset, `no whole flush begins there, but flush ${header.flush} stands behind it`, {
+          flush: header.flush,
+        })
+      }
     }
+  }
+
+  /** Whether the frame at `offset` is what was written. @param sum what {@link headerSumOf} says */
+  #holds(offset: number, { length, sum: wanted }: FrameHeader, sum: number): boolean {
+    const end = offset + length
+    if (end > this.#size) return false
+    const bytes = Buffer.allocUnsafe(Math.min(window, length))
+    let found = sum
+    for (let at = offset + frameHeaderLength; at < end; at += bytes.length) {
+      const count = this.#read(at, bytes)
+      found = crc32(bytes.subarray(0, Math.min(count, end - at)), found)
+    }
+    return found === wanted
+  }
+
+  /** Reads from `offset` on, up to the size that the file had. Returns how many bytes there are. */
+  #read(offset: number, into: Buffer): number {
+    return this.#segments.read(this.#segment, offset, Math.min(into.length, this.#size - offset), into)
   }
 }
 

@@ -109,7 +109,12 @@ export class FileStore implements Store {
     const load = (): StoredSnapshot | undefined =>
       this.#reader.snapshots.load(run, options?.atMost ?? Number.POSITIVE_INFINITY)
     if (this.#writer !== undefined) return this.#look(options?.signal, load)
-    return this.#look(options?.signal, () => this.#reader.snapshots.scan().then(load))
+    return this.#look(options?.signal, async () => {
+      await this.#reader.snapshots.scan()
+      // What a writer kept meanwhile is of units that it wrote meanwhile.
+      await this.#refresh()
+      return load()
+    })
   }
 
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
@@ -226,7 +231,8 @@ export class FileStore implements Store {
 
   #becomeWriter(): Promise<Writer> {
     if (this.#opening !== undefined) return this.#opening
-    this.#opening = Writer.open(this.#reader, this.location, this.#settings, () => this.#refresh())
+    // Who asked may stop waiting: `close` waits all the same, or the lock would be left held.
+    this.#opening = this.#track(Writer.open(this.#reader, this.location, this.#settings, () => this.#refresh()))
     // The first of those that wait: nobody who calls later comes before those who called meanwhile.
     this.#opening.then(
       writer => {

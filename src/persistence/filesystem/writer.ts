@@ -2,7 +2,8 @@ import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { AppendItem, AppendOutcome, Claim, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
-import { judge, judgeMail, validateItem } from '../judge.ts'
+import { judge, judgeMail } from '../judge.ts'
+import { validateItem, validateRenewal } from '../misuse.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import { Committer } from './committer.ts'
 import { type Draft, mailedOf } from './draft.ts'
@@ -121,6 +122,7 @@ export class Writer {
   }
 
   renew(process: string, until: number): Promise<void> {
+    validateRenewal(process, until)
     const { draft, frame } = this.#committer
     const renewal = { process, until, holder }
     frame.putLine(renewalText(renewal))

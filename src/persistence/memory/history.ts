@@ -11,7 +11,7 @@ import type {
 } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type UnitChain, unitChain } from '../../actors/identity/index.ts'
-import { epochOf } from '../unit-text.ts'
+import { epochOf, withPosition } from '../unit-text.ts'
 
 /** The units of one run in memory. Ids are computed when one is asked for, and kept. */
 export class History {
@@ -119,6 +119,11 @@ class MemoryUnit implements Unit {
   }
 
   toJSON(): object {
-    return this.#history === undefined ? { ...this } : { ...this, id: this.id }
+    const { sources } = this
+    return {
+      ...this,
+      ...(sources && { sources: sources.map(withPosition) }),
+      ...(this.#history && { id: this.id }),
+    }
   }
 }

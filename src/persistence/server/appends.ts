@@ -1,6 +1,6 @@
 import type { AppendItem, AppendOutcome } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { validateItem } from '../judge.ts'
+import { validateItem } from '../misuse.ts'
 import type { Refused, RunWrite, ServerBackend } from './backend.ts'
 import { RecentRows } from './recent-rows.ts'
 import { rolledBack } from './rolled-back.ts'

@@ -19,6 +19,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
+import { validateRenewal } from '../misuse.ts'
 import { inboxPage } from '../waiting.ts'
 import { Appends } from './appends.ts'
 import type { ServerBackend, WrittenHead } from './backend.ts'
@@ -135,7 +136,10 @@ export class ServerStore implements Store {
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
-    return this.#ask(options?.signal, () => this.#server.renew(process, until))
+    return this.#ask(options?.signal, async () => {
+      validateRenewal(process, until)
+      await this.#server.renew(process, until)
+    })
   }
 
   livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {

@@ -71,6 +71,24 @@ export const appendChecks: readonly StoreCheck[] = [
     equal(await store.head(run.id), undefined, 'the head')
   }),
 
+  on('append: a number that JSON cannot hold is a TypeError, and nothing of the call is written', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const unit = testUnit(1)
+    for (const number of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const source = { id: 's', position: number }
+      const wrong = [
+        run.goesOn([{ ...unit, at: number }]),
+        run.goesOn([{ ...unit, sources: [source] }]),
+        run.goesOn(1, { due: number }),
+        run.goesOn(0, { beside: { sources: [source] } }),
+      ]
+      for (const item of wrong) await rejects(store.append([run.goesOn(), item]), 'misuse', 'the append')
+      await rejects(store.renew('p', number), 'misuse', 'the renewal')
+    }
+    await showsHistory(store, run)
+    await run.goOn(store)
+  }),
+
   on(
     'append: a gap, an overlap or a second creation is a TypeError, and nothing of the call is written',
     async store => {

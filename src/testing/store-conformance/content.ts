@@ -51,6 +51,24 @@ export const contentChecks: readonly StoreCheck[] = [
     await showsHistory(store, run)
   }),
 
+  on('content: a unit is JSON, and a position that is a bigint its digits in it', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const sources = [
+      { id: 's', position: 2n ** 64n },
+      { id: 't', position: 1 },
+    ]
+    await run.goOn(store, [testUnit(1, { sources })])
+    for (const ids of [true, false]) {
+      const [unit] = await collect(store.read(run.id, { from: 1, ids }))
+      equal(unit?.sources, sources, 'the positions')
+      const json: unknown = JSON.parse(JSON.stringify(unit))
+      const written = { seq: 1, sources: [{ id: 's', position: '18446744073709551616' }, sources[1]] }
+      const { seq, sources: found, id } = json as Record<string, unknown>
+      equal({ seq, sources: found }, written, 'the unit as JSON')
+      equal(id, ids ? unit?.id : undefined, 'its id')
+    }
+  }),
+
   on('content: odd numbers come back', async store => {
     await comesBack(store, [{ type: 'N', numbers: oddNumbers }])
   }),

@@ -97,6 +97,14 @@ describe('unitSink', () => {
       code: 'IMPORT_DIFFERS',
       details: { seq: 1 },
     })
+    const longer = [1, 2, 3, 4].map(seq => testUnit(seq, { events: [{ type: 'OTHER', seq }] }))
+    const ahead = memoryStore()
+    await new TestRun('sha1', { key: 'a' }).create(ahead).then(twin => twin.goOn(ahead, longer))
+    await expect(from.read(run.id).pipeTo(unitSink(ahead, run.id))).rejects.toMatchObject({
+      code: 'IMPORT_DIFFERS',
+      details: { seq: 1 },
+    })
+    await from.read(run.id, { to: 0 }).pipeTo(unitSink(ahead, run.id))
     const other = await new TestRun('sha1', { key: 'b' }).create(from, {}, 3)
     const late = from.read(other.id, { from: 2 })
     await expect(late.pipeTo(unitSink(to, other.id))).rejects.toMatchObject({ code: 'IMPORT_INVALID' })

@@ -278,6 +278,17 @@ describe('completion (R10)', () => {
 })
 
 describe('duplicates (semantics 18, 19)', () => {
+  test('a source or an id that is none is a TypeError, and nothing is applied', async () => {
+    const store = memoryStore()
+    const run = createRun(counter, { store, key: 'a' })
+    const source = { id: 's', position: 1 }
+    const wrong = [Number.NaN, Infinity, undefined, null, '5'].map(position => ({ source: { ...source, position } }))
+    for (const options of [...wrong, { source: { position: 1 } }, { id: 5 }])
+      await expect(run.apply({ type: 'ADD', by: 1 }, options as never)).rejects.toThrow(TypeError)
+    expect(await run.apply({ type: 'ADD', by: 1 }, { source, id: '' })).toMatchObject({ ok: true, seq: 1 })
+    await run.close()
+  })
+
   test('a source position at or below the last one changes nothing', async () => {
     const store = memoryStore()
     const run = createRun(counter, { store, key: 'a' })

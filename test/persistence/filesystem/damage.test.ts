@@ -1,8 +1,18 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ErrorCode, XMachinesError } from '../../../src/actors/errors.ts'
+import { frameHeaderLength } from '../../../src/persistence/filesystem/frame.ts'
 import { fileStore } from '../../../src/persistence/filesystem/index.ts'
 import { collect, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { temporaryDirectory } from './directory.ts'
@@ -165,6 +175,86 @@ describe('damage', () => {
     const error: unknown = await collect(store.read(other.id)).catch(error => error)
     const offset = bytes.lastIndexOf(10, at) + 1
     expect(error).toMatchObject({ code: 'STORE_DAMAGED', details: { file: path, offset } })
+    await store.close()
+  })
+
+  test('of a long flush is noticed wherever the whole one behind it begins', async () => {
+    const piece = 1 << 20
+    const padded = join(place, 'long')
+    let least = 0
+    for (const off of [0, -1, 0, 1, 2, 60, frameHeaderLength, frameHeaderLength + 1, frameHeaderLength + 2]) {
+      rmSync(padded, { recursive: true, force: true })
+      const { store } = openStore(padded, { checkpointBytes: 1 << 30 })
+      const made = await new TestRun('sha1').create(store)
+      const pad = least === 0 ? '' : 'x'.repeat(piece - least - off)
+      await made.goOn(store, [testUnit(1, { events: [{ type: 'E', pad }] })])
+      await made.goOn(store)
+      await store.close()
+      const path = join(padded, 'log-00000001.ndjson')
+      const bytes = readFileSync(path)
+      const starts = [...bytes.toString('latin1').matchAll(/^\{"flush":/gm)].map(match => match.index)
+      if (least === 0) least = starts[2]! - starts[1]!
+      else expect(starts[2]! - starts[1]!).toBe(piece - off)
+      bytes[starts[1]! + 300]! ^= 1
+      writeFileSync(path, bytes)
+      const { store: reader } = openStore(padded, { readOnly: true })
+      await expect(reader.head(made.id)).rejects.toMatchObject({ details: { file: path, offset: starts[1] } })
+      await reader.close()
+    }
+  })
+
+  test('is none where the system made the file longer, however much', async () => {
+    const path = join(place, 'longer', 'log-00000001.ndjson')
+    const first = openStore(join(path, '..'))
+    const made = await new TestRun('sha1').create(first.store)
+    await first.store.close()
+    const { size } = statSync(path)
+    truncateSync(path, 2 ** 31 + 5000)
+    const { store, warnings } = openStore(join(path, '..'))
+    await made.goOn(store)
+    expect(warnings).toMatchObject([{ code: 'TAIL_CUT', offset: size, bytes: 2 ** 31 + 5000 - size }])
+    await store.close()
+  })
+
+  test('of the blanks in front of a length is noticed', async () => {
+    const padded = join(place, 'padded')
+    const first = openStore(padded, { checkpointBytes: 0 })
+    const made = await new TestRun('sha1').create(first.store)
+    await first.store.close()
+    const path = join(padded, 'log-00000001.ndjson')
+    const bytes = readFileSync(path)
+    const offset = bytes.lastIndexOf(10, bytes.indexOf('"machine":')) + 1
+    bytes.write('0', bytes.toString('latin1').slice(offset).search(/ \d+,/) + offset)
+    writeFileSync(path, bytes)
+    const { store } = openStore(padded)
+    await expect(store.machine(made.machine.oid)).rejects.toMatchObject({
+      code: 'STORE_DAMAGED',
+      details: { file: path, offset },
+    })
+    await store.close()
+  })
+
+  test('of the place that a line names never shows the unit of another run', async () => {
+    const two = join(place, 'two')
+    const first = openStore(two, { checkpointBytes: 0 })
+    const [one, other] = [new TestRun('sha1'), new TestRun('sha1')]
+    for (const made of [one, other]) await made.create(first.store)
+    for (let seq = 1; seq < 4; seq++) for (const made of [one, other]) await made.goOn(first.store)
+    await first.store.close()
+    const path = join(two, 'log-00000001.ndjson')
+    const bytes = readFileSync(path)
+    const lineOf = (made: TestRun, seq: number): number =>
+      bytes.lastIndexOf(10, bytes.indexOf(`"run":"${made.id}","seq":${`${seq}`.padStart(10)}`)) + 1
+    const named = bytes.indexOf(String(1e10 + lineOf(one, 2)), lineOf(one, 3))
+    bytes.write(String(1e10 + lineOf(other, 2)), named)
+    writeFileSync(path, bytes)
+    const { store } = openStore(two)
+    for (const options of [{ from: 2, to: 2, ids: false }, { to: 2 }, {}]) {
+      await expect(collect(store.read(one.id, options))).rejects.toMatchObject({
+        code: 'STORE_DAMAGED',
+        details: { file: path },
+      })
+    }
     await store.close()
   })
 })

@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemFiles } from '../../../src/persistence/filesystem/files.ts'
@@ -106,6 +115,30 @@ describe('a write that fails', () => {
       await again.store.close()
     }
   })
+})
+
+test.each<[string, (log: string) => void]>([
+  ['removed', log => rmSync(log)],
+  ['removed with its directory', log => rmSync(join(log, '..'), { recursive: true })],
+  ['cut', log => truncateSync(log, statSync(log).size - 10)],
+  [
+    'replaced',
+    log => {
+      copyFileSync(log, `${log}.copy`)
+      renameSync(`${log}.copy`, log)
+    },
+  ],
+])('a log that is %s under the one that writes is told, and acknowledges nothing', async (_, change) => {
+  const { store } = openStore(dir)
+  const run = await new TestRun('sha1').create(store)
+  const log = join(dir, 'log-00000001.ndjson')
+  change(log)
+  const left = existsSync(log) && readFileSync(log, 'latin1')
+  for (let time = 0; time < 2; time++) {
+    await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_DAMAGED', details: { file: log } })
+  }
+  await store.close()
+  expect(existsSync(log) && readFileSync(log, 'latin1')).toBe(left)
 })
 
 test('a unit that no line can hold is refused, with all of its call', async () => {

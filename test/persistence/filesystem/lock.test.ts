@@ -103,6 +103,30 @@ describe('the lock of the writer', () => {
     await second.store.close()
   })
 
+  test('is free after the close of a store whose first write was aborted while the lock was taken', async () => {
+    const { store } = openStore(dir)
+    const aborting = new AbortController()
+    const write = store.renew('p', 1, { signal: aborting.signal })
+    aborting.abort()
+    await expect(write).rejects.toMatchObject({ code: 'ABORTED' })
+    await store.close()
+    const next = openStore(dir)
+    await new TestRun('sha1').create(next.store)
+    await next.store.close()
+  })
+
+  test('stays with who made the store anew, when the writer of the one that was removed closes', async () => {
+    const removed = openStore(dir)
+    await removed.store.renew('p', 1)
+    rmSync(dir, { recursive: true })
+    const writer = openStore(dir)
+    const run = await new TestRun('sha1').create(writer.store)
+    await removed.store.close()
+    await expect(openStore(dir).store.renew('p', 1)).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+    await run.goOn(writer.store)
+    await writer.store.close()
+  })
+
   test('is not taken by who reads, and not held by a store that wrote nothing', async () => {
     const first = openStore(dir)
     const run = await new TestRun('sha1').create(first.store)

@@ -109,6 +109,24 @@ test('another store in the same place is noticed', async () => {
   await reader.store.close()
 })
 
+test('a snapshot of units that were written while it was looked for is found, and no cause to warn', async () => {
+  const origin = `${dir}-origin`
+  const writer = openStore(origin)
+  const run = await new TestRun('sha1').create(writer.store)
+  copyStore(origin, dir)
+  const reader = openStore(dir, { readOnly: true })
+  expect((await reader.store.head(run.id))?.seq).toBe(0)
+  await run.goOn(writer.store, 3)
+  const snapshot = { seq: 3, machine: run.machine.oid, format: 1, state: { n: 3 } }
+  await writer.store.saveSnapshot(run.id, snapshot)
+  const loading = reader.store.loadSnapshot(run.id)
+  for (const name of ['log-00000001.ndjson', 'snapshots-00000001.ndjson'])
+    writeFileSync(join(dir, name), readFileSync(join(origin, name)))
+  expect(await loading).toEqual(snapshot)
+  expect(reader.warnings).toEqual([])
+  for (const { store } of [writer, reader]) await store.close()
+})
+
 test('units tell all they know also when their store is closed', async () => {
   const { store } = openStore(dir)
   const run = await new TestRun('sha1', { key: 'a' }).create(store, {}, 20)

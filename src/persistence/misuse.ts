@@ -1,0 +1,80 @@
+import type { AppendItem } from '../actors/contracts/store.ts'
+import type { SourcePosition } from '../actors/contracts/unit.ts'
+
+/*
+ * What no caller may hand in to any store. A number that JSON cannot hold is among it: what is written with one could not
+ * be read again, and with it all that the same log keeps.
+ */
+
+/**
+ * Refuses what no correct caller hands in: a gap between the units, a creation that is not one, a machine that is missing.
+ *
+ * @throws TypeError that names the run, what was expected and what came
+ */
+export function validateItem(item: AppendItem): void {
+  const { run, expected, units } = item
+  if (typeof run !== 'string' || run === '') throw misuse(run, '`run`', 'the id of a run', run)
+  if (!Array.isArray(units)) throw misuse(run, '`units`', 'an array', units)
+  const first = units[0]
+  const creation = first?.creation
+  if (expected === null) {
+    if (creation === undefined) throw misuse(run, '`units[0].creation`', 'there, as `expected` is null', creation)
+    if (item.machine?.oid !== (machineAfter(item) ?? creation.machine)) {
+      throw misuse(run, '`machine.oid`', `${creation.machine}, as the creation says`, item.machine?.oid)
+    }
+  } else {
+    if (typeof expected?.seq !== 'number' || typeof expected.revision !== 'number') {
+      throw misuse(run, '`expected`', 'null or { seq, revision }', expected)
+    }
+    const machine = machineAfter(item)
+    if (item.machine?.oid !== machine) throw misuse(run, '`machine.oid`', `${machine}`, item.machine?.oid)
+  }
+  const start = expected === null ? (creation?.fork?.at ?? 0) : expected.seq + 1
+  for (let index = 0; index < units.length; index++) {
+    const unit = units[index]!
+    if (unit.seq !== start + index) throw misuse(run, `\`units[${index}].seq\``, `${start + index}`, unit.seq)
+    if (!Number.isFinite(unit.at) || !Array.isArray(unit.events) || !Array.isArray(unit.outputs) || !unit.origin) {
+      throw misuse(run, `\`units[${index}]\``, 'a unit with at, events, origin and outputs', unit)
+    }
+    if (unit.creation !== undefined && (index > 0 || expected !== null)) {
+      throw misuse(run, `\`units[${index}].creation\``, 'absent: the run exists already', 'a creation')
+    }
+    if (unit.sources !== undefined) for (const source of unit.sources) refuseOtherPosition(run, source)
+  }
+  if (typeof item.due === 'number' && !Number.isFinite(item.due)) throw misuse(run, '`due`', 'a time or null', item.due)
+  for (const source of item.beside?.sources ?? []) refuseOtherPosition(run, source)
+  for (const source of item.beside?.refused ?? []) refuseOtherPosition(run, source)
+}
+
+/**
+ * Refuses a time that no store could keep.
+ *
+ * @throws TypeError
+ */
+export function validateRenewal(process: string, until: number): void {
+  if (!Number.isFinite(until)) {
+    throw new TypeError(`Expected \`until\` of process ${process} to be milliseconds since 1970, got ${until}.`)
+  }
+}
+
+function refuseOtherPosition(run: string, { id, position }: SourcePosition): void {
+  if (typeof id !== 'string') throw misuse(run, '`id` of a source', 'text', id)
+  if (typeof position !== 'bigint' && !Number.isFinite(position))
+    throw misuse(run, `\`position\` of source ${id}`, 'a bigint or a finite number', position)
+}
+
+/** The machine that the item's units go over to, if they do. */
+function machineAfter(item: AppendItem): string | undefined {
+  for (let index = item.units.length - 1; index >= 0; index--) {
+    const machine = item.units[index]!.machine
+    if (machine !== undefined) return machine
+  }
+  return undefined
+}
+
+function misuse(run: unknown, place: string, wanted: string, got: unknown): TypeError {
+  const shown = typeof got === 'object' && got !== null ? 'an object' : String(got)
+  return new TypeError(
+    `Expected ${place} of the item for run ${String(run)} to be ${wanted}; got ${shown} (${typeof got}).`,
+  )
+}
