@@ -1,11 +1,11 @@
 import type { AppendItem, Beside, MachineRecord, RunHead, Store } from '../actors/contracts/store.ts'
-import type { Creation, NewUnit } from '../actors/contracts/unit.ts'
+import type { Creation, NewUnit, SourcePosition } from '../actors/contracts/unit.ts'
 import type { AppendQueue } from '../actors/copy/append-queue.ts'
 import type { XMachinesError } from '../actors/errors.ts'
 import { runId, type UnitChain, unitChain } from '../actors/identity/index.ts'
 import { copyJson } from '../actors/json/json-copy.ts'
 import { differs, foreign, invalid, refused } from './import-refusals.ts'
-import { type BesideLine, readPosition, type UnitLine } from './unit-line.ts'
+import { type BesideLine, readPosition, type UnitLine, type WrittenPosition } from './unit-line.ts'
 
 /** What became of a run that was imported. */
 export interface ImportOutcome {
@@ -123,7 +123,7 @@ export class RunImport {
         beside: {
           held: true,
           process: null,
-          sources: Object.entries(sources).map(([id, position]) => ({ id, position: readPosition(position) })),
+          sources: Object.entries(sources).map(([id, position]) => positionIn(this.run, this.#last, { id, position })),
           attempts: attempts as Beside['attempts'],
           ...(published === null ? {} : { published }),
           parked,
@@ -202,15 +202,20 @@ function unitOf(line: UnitLine, creation: Creation | undefined): NewUnit {
     ...json,
     seq,
     at,
-    ...(sources === undefined
-      ? {}
-      : { sources: sources.map(({ id, position }) => ({ id, position: readPosition(position) })) }),
+    ...(sources === undefined ? {} : { sources: sources.map(source => positionIn(run, seq, source)) }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(attempts === undefined ? {} : { attempts }),
     ...(state === undefined ? {} : { state }),
     ...(machine === undefined ? {} : { machine }),
     epoch,
   }
+}
+
+/** @throws IMPORT_INVALID */
+function positionIn(run: string, seq: number, { id, position }: WrittenPosition): SourcePosition {
+  const read = readPosition(position)
+  if (read === undefined) throw invalid(run, seq, `Its position ${JSON.stringify(position)} of source '${id}' is none`)
+  return { id, position: read }
 }
 
 /** A fork shares units of a run that must be there already, the same ones. */

@@ -79,7 +79,8 @@ function writtenPosition(position: bigint | number): number | string {
   return typeof position === 'bigint' ? String(position) : position
 }
 
-/** A position as it was before it was written. */
-export function readPosition(position: number | string): bigint | number {
-  return typeof position === 'string' ? BigInt(position) : position
+/** A position as it was before it was written; `undefined`: it is none. */
+export function readPosition(position: unknown): bigint | number | undefined {
+  if (typeof position === 'string') return /^-?\d+$/.test(position) ? BigInt(position) : undefined
+  return typeof position === 'number' && Number.isFinite(position) ? position : undefined
 }

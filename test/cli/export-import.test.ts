@@ -192,6 +192,12 @@ describe('xmachines import', () => {
     expect(orphan).toMatchObject({ code: 1, outcomes: [{ error: { code: 'IMPORT_DIFFERS' } }] })
     const reserved = await importInto(space.path('target'), textOf(k2).replace('"by":', '"__proto__":'))
     expect(reserved).toMatchObject({ code: 1, outcomes: [{ error: { code: 'IMPORT_INVALID' } }] })
+    for (const position of [null, 'x', '']) {
+      const placed = k2.map(line => (line.seq === 2 ? { ...line, sources: [{ id: 's', position }] } : line))
+      const refused = await importInto(space.path('target'), textOf(placed))
+      expect(refused).toMatchObject({ code: 1, outcomes: [{ error: { code: 'IMPORT_INVALID', details: { seq: 2 } } }] })
+      expect(refused.stderr).toContain(`position ${JSON.stringify(position)} of source 's'`)
+    }
   })
 
   it('refuses a creation at another time, where there is no unit yet that would show it', async () => {
