@@ -5,6 +5,13 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { entries } from './entries.ts'
 import { ClosingReport } from './test/closing-report.ts'
+import { memoryDisk } from './test/memory-disk.ts'
+
+// Whatever the tests start has it from here. The long form writes more than should be in memory.
+if (process.env.TMPDIR === undefined && process.env.XM_LONG !== '1') {
+  const disk = memoryDisk()
+  if (disk !== undefined) process.env.TMPDIR = disk
+}
 
 /** Tests import the public doors by their published names; here these resolve to the sources. Longest name first, or `xmachines` would swallow its subpaths. */
 const doors = Object.entries(entries).map(([door, source]) => ({

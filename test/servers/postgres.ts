@@ -134,7 +134,9 @@ export class PostgresServer {
 
   /** Resolves to whether it answers: not while processes of the one before are left. */
   async #start(): Promise<boolean> {
-    const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: this.#dir, ...this.#settings }
+    const place = { listen_addresses: '127.0.0.1', unix_socket_directories: this.#dir }
+    // In its folder, which is removed: what is killed leaves the system's own behind.
+    const settings = { ...place, dynamic_shared_memory_type: 'mmap', ...this.#settings }
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const { uid, gid } = user()
     const child = spawn(join(this.#bin, 'postgres'), ['-D', join(this.#dir, 'data'), '-p', `${this.port}`, ...args], {
