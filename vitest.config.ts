@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
@@ -10,6 +10,8 @@ import { memoryDisk } from './test/memory-disk.ts'
 // Whatever the tests start has it from here. The long form writes more than should be in memory.
 if (process.env.TMPDIR === undefined && process.env.XM_LONG !== '1') {
   const disk = memoryDisk()
+  // What is kept from one run to the next stays where it was.
+  process.env.XM_KEPT_DIR = tmpdir()
   if (disk !== undefined) process.env.TMPDIR = disk
 }
 

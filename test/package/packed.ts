@@ -26,6 +26,8 @@ const beside = [
 ]
 
 const folderPrefix = 'xmachines-packed-'
+/** Not in memory, where the other files of the tests may be: it stays until the next run. */
+const keptIn = process.env.XM_KEPT_DIR ?? tmpdir()
 
 /** The package as a user gets it. */
 export interface Packed {
@@ -42,7 +44,7 @@ export function packed(): Promise<Packed> {
     if (!isBuilt()) await succeed('npm', ['run', 'build'], { cwd: root })
     const { tarball, files } = await pack()
     const digest = createHash('sha256').update(readFileSync(tarball)).digest('hex').slice(0, 16)
-    const folder = join(tmpdir(), `${folderPrefix}${digest}`)
+    const folder = join(keptIn, `${folderPrefix}${digest}`)
     if (!existsSync(join(folder, 'installed'))) await install(folder, tarball)
     return { tarball, files, folder }
   })
@@ -114,8 +116,8 @@ async function install(folder: string, tarball: string): Promise<void> {
 /** Removes what earlier builds left, once nobody can be using it any more. */
 function sweep(): void {
   const yesterday = Date.now() - 86_400_000
-  for (const name of readdirSync(tmpdir()).filter(name => name.startsWith(folderPrefix))) {
-    const folder = join(tmpdir(), name)
+  for (const name of readdirSync(keptIn).filter(name => name.startsWith(folderPrefix))) {
+    const folder = join(keptIn, name)
     if (statSync(folder).mtimeMs < yesterday) rmSync(folder, { recursive: true, force: true })
   }
 }
