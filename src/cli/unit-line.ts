@@ -1,6 +1,7 @@
 import type { JsonValue } from '../actors/contracts/json.ts'
 import type { Beside, MachineRecord, RunHead } from '../actors/contracts/store.ts'
 import type { NewUnit, SourcePosition, Unit } from '../actors/contracts/unit.ts'
+import { writtenPosition } from '../persistence/unit-text.ts'
 
 /** A position as JSON holds it: a bigint as its digits in a string. */
 export interface WrittenPosition {
@@ -73,10 +74,6 @@ export function besideLine({ run, status, value, due, lease, beside }: RunHead):
 
 function written({ id, position }: SourcePosition): WrittenPosition {
   return { id, position: writtenPosition(position) }
-}
-
-function writtenPosition(position: bigint | number): number | string {
-  return typeof position === 'bigint' ? String(position) : position
 }
 
 /** A position as it was before it was written; `undefined`: it is none. */
