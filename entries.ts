@@ -22,3 +22,8 @@ export const browserEntries: Readonly<Record<string, string>> = {
 
 /** Built, but not importable: the command line. */
 export const binaries: Readonly<Record<string, string>> = { cli: 'src/cli/main.ts' }
+
+/** Built, but not importable: what threads of ours run, beside the chunks that start them. */
+export const threads: Readonly<Record<string, string>> = {
+  'git-packing-worker': 'src/persistence/git/packing-worker.ts',
+}

@@ -1,5 +1,5 @@
 import { defineConfig } from 'tsup'
-import { binaries, browserEntries, entries } from './entries.ts'
+import { binaries, browserEntries, entries, threads } from './entries.ts'
 
 /** The native compiler has written these; to bundle them takes a tenth of what it takes to make them with the old one. */
 const declarations = Object.fromEntries(
@@ -7,7 +7,7 @@ const declarations = Object.fromEntries(
 )
 
 export default defineConfig({
-  entry: { ...entries, ...browserEntries, ...binaries },
+  entry: { ...entries, ...browserEntries, ...binaries, ...threads },
   format: ['esm'],
   target: 'node20.19',
   platform: 'neutral',

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { binaries, browserEntries, entries } from '../../entries.ts'
+import { binaries, browserEntries, entries, threads } from '../../entries.ts'
 import { succeed } from './command.ts'
 import { exclusively } from './lock.ts'
 
@@ -53,7 +53,7 @@ export function packed(): Promise<Packed> {
 function isBuilt(): boolean {
   const built = [
     ...Object.keys(entries).flatMap(door => [`dist/${door}.js`, `dist/${door}.d.ts`]),
-    ...Object.keys({ ...browserEntries, ...binaries }).map(name => `dist/${name}.js`),
+    ...Object.keys({ ...browserEntries, ...binaries, ...threads }).map(name => `dist/${name}.js`),
   ]
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(path => join('src', path))
   const newest = Math.max(

@@ -3,11 +3,13 @@ import type { Store } from '../../actors/contracts/store.ts'
 import type { XMachinesError } from '../../actors/errors.ts'
 import { takeLock, type WriterLock } from '../filesystem/lock.ts'
 import { Archiver } from './archiver.ts'
+import type { Depot } from './depot.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
 import { MovedRuns, type UnitSource } from './moved-runs.ts'
 import { packDepot } from './pack-depot.ts'
+import type { PackingThread } from './packing-thread.ts'
 import type { RepositoryPlace } from './place.ts'
 import { gitdirOf, initRepository, type NodeRepository, openRepository } from './repository.ts'
 import { checkFormat } from './repository-config.ts'
@@ -118,23 +120,27 @@ interface WriterOptions {
   readonly files?: GitFiles
   /** Whether all branches are known to be ours: else each is looked at. */
   readonly areOurs?: (repository: NodeRepository) => boolean
+  /** Where large packs are made. */
+  readonly thread?: PackingThread
 }
 
 /** The one of our processes that writes to a repository. */
 export class RepositoryWriter {
   readonly repository: NodeRepository
   readonly archiver: Archiver
+  readonly #depot: Depot
   readonly #lock: WriterLock
 
-  private constructor(repository: NodeRepository, archiver: Archiver, lock: WriterLock) {
+  private constructor(repository: NodeRepository, archiver: Archiver, depot: Depot, lock: WriterLock) {
     this.repository = repository
     this.archiver = archiver
+    this.#depot = depot
     this.#lock = lock
   }
 
   /** Makes the repository if there is none. @throws STORE_LOCKED, STORE_FOREIGN, OBJECT_FORMAT_MISMATCH */
   static async open(gitdir: string, options: WriterOptions): Promise<RepositoryWriter> {
-    const { bare, source, files = systemFiles, areOurs = () => false } = options
+    const { bare, source, files = systemFiles, areOurs = () => false, thread } = options
     const { objectFormat } = source
     await initRepository(gitdir, { bare, objectFormat }, files)
     const repository = openRepository(gitdir, { files })
@@ -143,10 +149,11 @@ export class RepositoryWriter {
     await files.makeFolder(folder)
     const lock = await takeLock(folder)
     try {
-      const archiver = new Archiver(repository, packDepot(repository, repository.refs, files))
+      const depot = packDepot(repository, repository.refs, files, thread)
+      const archiver = new Archiver(repository, depot)
       await archiver.begin({ areOurs: areOurs(repository) })
       await safeguard(gitdir, files)
-      return new RepositoryWriter(repository, archiver, lock)
+      return new RepositoryWriter(repository, archiver, depot, lock)
     } catch (error) {
       await lock.release()
       throw error
@@ -155,6 +162,7 @@ export class RepositoryWriter {
 
   async close(): Promise<void> {
     this.repository.objects.close()
+    await this.#depot.close()
     await this.#lock.release()
   }
 }

@@ -1,7 +1,7 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import type { NewUnit, Unit } from '../../actors/contracts/unit.ts'
-import { machineCommit, runCommit, writeUnit } from '../../actors/identity/index.ts'
+import { machineCommit, runCommit } from '../../actors/identity/index.ts'
 import { Turns } from '../filesystem/turns.ts'
 import { type BranchHead, readHead } from './branch.ts'
 import { checkBranches } from './branch-names.ts'
@@ -23,7 +23,7 @@ export interface ArchiveCounts {
   flushes: number
 }
 
-/** Where a run stands in the repository, with what is in hand. */
+/** Where a run stands: commit and machine as they are in the repository, the rest with what is in hand. */
 interface Known extends BranchHead {
   /** The creation's time, where it is known. */
   readonly created: number | undefined
@@ -118,8 +118,10 @@ export class Archiver {
     if (flush.isEmpty) return
     this.#flush = new Flush(this.#repository, this.#depot)
     try {
-      this.counts.units += await flush.publish()
+      const { units, tips } = await flush.publish()
+      this.counts.units += units
       this.counts.flushes++
+      for (const [run, tip] of tips) this.#known.set(run, { ...this.#known.get(run)!, ...tip })
     } catch (error) {
       this.forget()
       throw error instanceof RefMoved ? error : writeFailure(error, this.#repository.gitdir)
@@ -158,6 +160,7 @@ export class Archiver {
   forget(): void {
     this.#drops++
     this.#doubts = true
+    this.#flush.drop()
     this.#flush = new Flush(this.#repository, this.#depot)
     this.#known.clear()
     this.#revisions.clear()
@@ -212,25 +215,17 @@ export class Archiver {
 
   async #units(store: Store, head: RunHead, from: Known, batch: readonly Unit[]): Promise<Known> {
     const { run } = head
-    const format = this.#repository.objectFormat
-    let { oid, seq, machine, at, created } = from
     // The creation's time is part of the first commit after it.
-    if (oid === run) created ??= await createdOf(store, head)
-    for (const unit of batch) {
-      if (unit.machine !== undefined) await this.#machine(store, unit.machine)
-      machine = unit.machine ?? machine
-      const content = { parent: oid, machine, unit, created: oid === run ? created : undefined }
-      oid = writeUnit(format, content, this.#flush.object)
-      seq = unit.seq
-      at = unit.at
-      if (this.#turns.areDue) await this.#turns.give()
-    }
-    this.#flush.set(runPrefix + run, from.oid, oid)
-    this.#flush.units(run, batch)
-    const known = { oid, seq, machine, at, created, compared: true }
-    this.#keep(run, known)
+    const created = from.created ?? (from.oid === run ? await createdOf(store, head) : undefined)
+    for (const { machine } of batch) if (machine !== undefined) await this.#machine(store, machine)
+    const { seq, at } = batch[batch.length - 1]!
+    this.#keep(run, { ...from, seq, at, created, compared: true })
+    await this.#flush.units(run, { oid: from.oid, machine: from.machine, created }, batch).catch(error => {
+      throw writeFailure(error, this.#repository.gitdir)
+    })
+    if (this.#turns.areDue) await this.#turns.give()
     if (this.#flush.size >= longestPack) await this.commit()
-    return known
+    return this.#known.get(run)!
   }
 
   async #machine(store: Store, oid: string): Promise<void> {

@@ -16,6 +16,16 @@ export interface Pack {
   readonly objects: number
 }
 
+/** A pack in the making, as it goes over to another thread. */
+export interface PackDraft {
+  readonly format: ObjectFormat
+  readonly bytes: Uint8Array
+  readonly end: number
+  readonly idBytes: Uint8Array
+  readonly offsets: number[]
+  readonly sums: number[]
+}
+
 const types: Readonly<Record<GitObjectType, number>> = { commit: 1, tree: 2, blob: 3 }
 const firstRoom = 1 << 20
 const headerLength = 12
@@ -34,12 +44,31 @@ export class PackWriter {
   readonly #ids = new Set<string>()
   /** The same as bytes, one behind the other. */
   #idBytes: Buffer = Buffer.allocUnsafe(firstRoom >> 4)
-  readonly #offsets: number[] = []
-  readonly #sums: number[] = []
+  #offsets: number[] = []
+  #sums: number[] = []
 
   constructor(format: ObjectFormat) {
     this.#format = format
     this.#idLength = format === 'sha1' ? 20 : 32
+  }
+
+  /** Goes on with a pack that another thread began. */
+  static resume({ format, bytes, end, idBytes, offsets, sums }: PackDraft): PackWriter {
+    const writer = new PackWriter(format)
+    writer.#bytes = bufferOver(bytes)
+    writer.#end = end
+    writer.#idBytes = bufferOver(idBytes)
+    writer.#offsets = offsets
+    writer.#sums = sums
+    for (const at of offsets.keys())
+      writer.#ids.add(writer.#idBytes.toString('hex', at * writer.#idLength, (at + 1) * writer.#idLength))
+    return writer
+  }
+
+  /** What it has so far, for `resume`. Its bytes are its own no more. */
+  draft(): PackDraft {
+    const [offsets, sums] = [this.#offsets, this.#sums]
+    return { format: this.#format, bytes: this.#bytes, end: this.#end, idBytes: this.#idBytes, offsets, sums }
   }
 
   /** How many objects it has. */
@@ -92,6 +121,10 @@ export class PackWriter {
     if (this.#end + more <= this.#bytes.length) return
     this.#bytes = grown(this.#bytes, Math.max(this.#bytes.length * 2, this.#end + more))
   }
+}
+
+function bufferOver({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 function grown(bytes: Buffer, length: number): Buffer {

@@ -1,9 +1,12 @@
+import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
 import type { GitObject } from '../../../actors/identity/index.ts'
+import { inTurns } from '../../filesystem/turns.ts'
 import { parseCommit, parseTree } from '../commit.ts'
 import type { Depot, ObjectBatch } from '../depot.ts'
 import { cutRefs } from '../failures.ts'
 import { digitsOf, runPrefix } from '../layout.ts'
 import { type RefChange, RefMoved } from '../ref-change.ts'
+import { type CommitBase, type CommittedUnit, RunCommits, type Tip } from '../run-commits.ts'
 import type { FsFiles } from './caller-fs.ts'
 import type { LooseObjects } from './loose-objects.ts'
 
@@ -67,11 +70,28 @@ const together = 32
 class Batch implements ObjectBatch {
   readonly objects = new Map<string, GitObject>()
   size = 0
+  readonly #commits: RunCommits
+
+  constructor(format: ObjectFormat) {
+    this.#commits = new RunCommits(format, object => this.add(object))
+  }
 
   add(object: GitObject): void {
     if (this.objects.has(object.oid)) return
     this.objects.set(object.oid, { ...object, bytes: object.bytes.slice() })
     this.size += object.bytes.length
+  }
+
+  commit(run: string, base: CommitBase, units: readonly CommittedUnit[]): Promise<void> {
+    return inTurns(this.#commits.commit(run, base, units))
+  }
+
+  async tips(): Promise<ReadonlyMap<string, Tip>> {
+    return this.#commits.tips
+  }
+
+  drop(): void {
+    this.objects.clear()
   }
 }
 
@@ -79,7 +99,7 @@ class Batch implements ObjectBatch {
 export function fsDepot(files: FsFiles, refs: FsRefs, objects: LooseObjects): Depot {
   return {
     begin: async () => {},
-    batch: () => new Batch(),
+    batch: () => new Batch(objects.format),
     async publish(batch, changes) {
       const { objects: fresh } = batch as Batch
       const left = fresh.values()
@@ -94,6 +114,7 @@ export function fsDepot(files: FsFiles, refs: FsRefs, objects: LooseObjects): De
       for (const { name, to } of changes) if (name.startsWith(runPrefix)) objects.keep(commitWith(fresh, to, objects))
     },
     tidy: async () => {},
+    close: async () => {},
   }
 }
 
