@@ -21,7 +21,7 @@ import { aborted, XMachinesError } from '../actors/errors.ts'
 import { AttentionIndex, type DueQuery, partitionName } from './attention.ts'
 import { judge, judgeMail, mailId } from './judge.ts'
 import { MemoryRun } from './memory/run.ts'
-import { validateItem, validateRenewal } from './misuse.ts'
+import { validateItem, validateRange, validateRenewal } from './misuse.ts'
 
 /** How {@link memoryStore} is made. */
 export interface MemoryStoreOptions {
@@ -233,6 +233,7 @@ class MemoryStore implements Store {
 
   async *#units(id: string, run: MemoryRun | undefined, head: number, options: ReadOptions): AsyncGenerator<Unit[]> {
     const { from = 0, to = head, ids = true, signal } = options
+    validateRange(id, options)
     this.#admit(signal)
     if (run === undefined) {
       throw new XMachinesError('RUN_UNKNOWN', `The memory store has no run ${id}. Check the id.`, {

@@ -1,4 +1,4 @@
-import type { AppendItem } from '../actors/contracts/store.ts'
+import type { AppendItem, ReadOptions } from '../actors/contracts/store.ts'
 import type { SourcePosition } from '../actors/contracts/unit.ts'
 
 /*
@@ -54,6 +54,18 @@ export function validateItem(item: AppendItem): void {
 export function validateRenewal(process: string, until: number): void {
   if (!Number.isFinite(until)) {
     throw new TypeError(`Expected \`until\` of process ${process} to be milliseconds since 1970, got ${until}.`)
+  }
+}
+
+/**
+ * Refuses a range that names no units, and would give none without a word.
+ *
+ * @throws TypeError
+ */
+export function validateRange(run: string, { from, to }: ReadOptions): void {
+  for (const [name, seq] of Object.entries({ from, to })) {
+    if (seq !== undefined && seq !== Number.POSITIVE_INFINITY && !Number.isInteger(seq))
+      throw new TypeError(`Expected \`${name}\` of a reading of run ${run} to be a whole number, got ${String(seq)}.`)
   }
 }
 

@@ -281,7 +281,7 @@ export interface HeadOptions extends AbortOptions {
 
 /** Which units of a run. */
 export interface ReadOptions extends AbortOptions {
-  /** First seq, inclusive. @default 0 */
+  /** First seq, inclusive; `from` and `to` are whole numbers, and a TypeError else. @default 0 */
   readonly from?: number | undefined
   /** Last seq, inclusive. @default the head at the call */
   readonly to?: number | undefined

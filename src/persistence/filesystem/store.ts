@@ -20,6 +20,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
+import { validateRange } from '../misuse.ts'
 import { readFailure } from './failures.ts'
 import { isLocked } from './lock.ts'
 import { LogReader } from './log-reader.ts'
@@ -254,6 +255,7 @@ export class FileStore implements Store {
 
   async *#units(run: string, atCall: Row | undefined, options: ReadOptions): AsyncGenerator<Unit[]> {
     const { from = 0, ids = true, signal } = options
+    validateRange(run, options)
     await this.#look(signal, () => {})
     const row = atCall ?? this.#reader.row(run)
     if (row === undefined) {

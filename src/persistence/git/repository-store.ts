@@ -10,6 +10,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { nextTurn } from '../filesystem/turns.ts'
+import { validateRange } from '../misuse.ts'
 import { readHead } from './branch.ts'
 import { isId } from './layout.ts'
 import { readMachine } from './machine-commit.ts'
@@ -192,7 +193,9 @@ export class RepositoryStore implements Store {
     yield heads
   }
 
-  async *#units(run: string, { from = 0, to, signal }: ReadOptions): AsyncGenerator<Unit[]> {
+  async *#units(run: string, options: ReadOptions): AsyncGenerator<Unit[]> {
+    const { from = 0, to, signal } = options
+    validateRange(run, options)
     const oid = this.#admit(signal).get(run)
     if (oid === undefined) {
       throw new XMachinesError('RUN_UNKNOWN', `The repository ${this.location} has no run ${run}. Check the id.`, {

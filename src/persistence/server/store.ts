@@ -19,7 +19,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { validateRenewal } from '../misuse.ts'
+import { validateRange, validateRenewal } from '../misuse.ts'
 import { inboxPage } from '../waiting.ts'
 import { Appends } from './appends.ts'
 import type { ServerBackend, WrittenHead } from './backend.ts'
@@ -163,6 +163,7 @@ export class ServerStore implements Store {
   async *#units(run: string, atCall: Promise<RunRow | undefined>, options: ReadOptions): AsyncGenerator<Unit[]> {
     const { from = 0, ids = true, signal } = options
     const row = await atCall
+    validateRange(run, options)
     this.#admit(signal)
     if (row === undefined) {
       throw new XMachinesError('RUN_UNKNOWN', `The store ${this.location} has no run ${run}. Check the id.`, {

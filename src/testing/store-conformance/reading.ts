@@ -20,6 +20,13 @@ export const readingChecks: readonly StoreCheck[] = [
     equal(await collect(store.read(run.id, { from: 5, to: 4 })), [], 'a range that ends before it begins')
   }),
 
+  on('read: a range that names no units is a TypeError', async store => {
+    const run = await new TestRun('sha1').create(store, {}, 3)
+    for (const range of [{ from: Number.NaN }, { from: 1.5 }, { to: Number.NaN }, { to: 2.5 }])
+      await rejects(collect(store.read(run.id, range)), 'misuse', `reading ${JSON.stringify(range)}`)
+    await showsHistory(store, run, { to: Number.POSITIVE_INFINITY })
+  }),
+
   on('read: a run that the store has not got errors with RUN_UNKNOWN', async store => {
     await new TestRun('sha1').create(store)
     await rejects(collect(store.read('f'.repeat(40))), 'RUN_UNKNOWN', 'reading it')
