@@ -281,4 +281,5 @@ test('options that are none are refused', async () => {
   await expect(simulate({ ...adding, events: undefined as never })).rejects.toThrow('`events`')
   await expect(simulate({ ...adding, events: ['ADD' as never] })).rejects.toThrow('"ADD"')
   await expect(simulate({ ...adding, events: [{ run: 'nobody', event: { type: 'ADD' } }] })).rejects.toThrow(TypeError)
+  await expect(simulate({ ...adding, seed: 1, keep: [99] })).rejects.toThrow('got 99')
 })

@@ -3,7 +3,7 @@ import type { Delivery } from './sender.ts'
 /**
  * What is to be sent, entry by entry; what names no run is for the first of `runs`.
  * @param keep sends only these, by index
- * @throws a TypeError for what is no script, and an entry that is for no run
+ * @throws a TypeError for what is no script, an entry that is for no run, and an index that no entry has
  */
 export function deliveriesOf(
   script: readonly unknown[],
@@ -14,6 +14,10 @@ export function deliveriesOf(
     throw new TypeError(
       `Expected \`events\` to be a list, or to make one of the seed's randomness, got ${typeof script}.`,
     )
+  // Without it, nothing is sent, and whatever was to be seen again passes.
+  const missing = keep?.find(index => !Object.hasOwn(script, index))
+  if (missing !== undefined)
+    throw new TypeError(`Expected \`keep\` to name events of the script, which has ${script.length}; got ${missing}.`)
   const deliveries: Delivery[] = []
   for (const [index, entry] of script.entries()) {
     if (keep !== undefined && !keep.includes(index)) continue
