@@ -52,6 +52,14 @@ describe('a repository that `xmachines git init` made', () => {
     expect(fsck(server)).toBe('')
   })
 
+  it('says of a shallow clone why it takes nothing from it', () => {
+    const shallow = space.path('shallow')
+    git(space.dir, 'clone', '-q', '--bare', '--depth=2', '--no-single-branch', `file://${work}`, shallow)
+    const { code, said } = push(shallow, '--all')
+    expect(code).toBe(1)
+    expect(said).toMatch(/COMMIT_DAMAGED: .*shallow \(git fetch --unshallow\)/)
+  })
+
   it('takes runs that replay, with what was recorded and without', async () => {
     const [first, ...others] = runs
     expect(push(work, `r/${first!.run}`)).toMatchObject({ code: 0 })

@@ -52,9 +52,15 @@ export function cutRefs(file: string, offset: number): XMachinesError {
   )
 }
 
+/** Why objects may not be there that commits name: a partial clone, or a push, which a shallow one may have made. */
+export type Gaps = 'partial' | 'pushed' | undefined
+
 /** What is wrong with an object that is not there. */
-export function absence({ isPartial }: { readonly isPartial: boolean }): string {
-  return isPartial ? 'is not in this clone, which is partial (made with --filter)' : 'is missing'
+export function absence({ gaps }: { readonly gaps: Gaps }): string {
+  if (gaps === 'partial') return 'is not in this clone, which is partial (made with --filter)'
+  if (gaps === 'pushed')
+    return 'is neither here nor in what was pushed, as where the clone is shallow (git fetch --unshallow)'
+  return 'is missing'
 }
 
 /** A commit of a run, or what it stands on, is not what its id says. */

@@ -4,7 +4,7 @@ import { inflateSync } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
 import { bytesIfThere, textIfThere } from './existing-file.ts'
-import { errnoOf } from './failures.ts'
+import { errnoOf, type Gaps } from './failures.ts'
 import { putHex } from './hex.ts'
 import { listedPaths } from './listed-paths.ts'
 import { entryTypes, type FoundObject } from './object-types.ts'
@@ -20,8 +20,7 @@ const keptBytes = 32 << 20
  */
 export class Objects {
   readonly format: ObjectFormat
-  /** Whether objects are left out that the commits name: `git clone --filter`. */
-  readonly isPartial: boolean
+  readonly gaps: Gaps
   readonly #width: number
   readonly #dirs: readonly string[]
   #packs: PackFile[] = []
@@ -33,9 +32,9 @@ export class Objects {
   #keptBytes = 0
 
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
-  constructor(dirs: readonly string[], format: ObjectFormat, isPartial = false) {
+  constructor(dirs: readonly string[], format: ObjectFormat, gaps?: Gaps) {
     this.format = format
-    this.isPartial = isPartial
+    this.gaps = gaps
     this.#width = format === 'sha1' ? 20 : 32
     this.#dirs = withAlternates(dirs)
     this.#id = new Uint8Array(this.#width)

@@ -15,7 +15,7 @@ export interface Repository {
   readonly gitdir: string
   readonly objectFormat: ObjectFormat
   readonly refs: Pick<Refs, 'all' | 'get'>
-  readonly objects: Pick<Objects, 'format' | 'isPartial' | 'read' | 'close'>
+  readonly objects: Pick<Objects, 'format' | 'gaps' | 'read' | 'close'>
   /** Commits at which a shallow clone was cut off. */
   readonly shallow: ReadonlySet<string>
   /** Whether its configuration says that we write to it. */
@@ -76,11 +76,12 @@ export function openRepository(gitdir: string, options: OpenRepositoryOptions = 
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
   const { objectFormat, ours, isPartial } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
+  const gaps = isPartial ? 'partial' : quarantine.length > 0 ? 'pushed' : undefined
   return {
     gitdir,
     objectFormat,
     refs: new Refs(gitdir, files),
-    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat, isPartial),
+    objects: new Objects([...quarantine, join(gitdir, 'objects')], objectFormat, gaps),
     shallow: new Set((textIfThere(join(gitdir, 'shallow')) ?? '').split('\n').filter(line => line !== '')),
     ours,
   }

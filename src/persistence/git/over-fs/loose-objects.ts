@@ -13,7 +13,7 @@ import type { CallerFs, FsFiles } from './caller-fs.ts'
  */
 export class LooseObjects {
   readonly format: ObjectFormat
-  readonly isPartial = false
+  readonly gaps = undefined
   readonly #files: FsFiles
   readonly #fs: CallerFs
   readonly #known = new Map<string, FoundObject>()
