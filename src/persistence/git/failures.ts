@@ -52,6 +52,15 @@ export function cutRefs(file: string, offset: number): XMachinesError {
   )
 }
 
+/** A ref of ours that is a file says nothing, as a crash may leave it. */
+export function namelessRef(file: string, ref: string): XMachinesError {
+  return new XMachinesError(
+    'STORE_DAMAGED',
+    `${file} names no commit. Remove this file, and fetch the branch from a clone that has it.`,
+    { details: { file, ref } },
+  )
+}
+
 /** Why objects may not be there that commits name: a partial clone, or a push, which a shallow one may have made. */
 export type Gaps = 'partial' | 'pushed' | undefined
 

@@ -2,7 +2,7 @@ import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { XMachinesError } from '../../actors/errors.ts'
-import { errnoOf, writeFailure } from './failures.ts'
+import { errnoOf, namelessRef, writeFailure } from './failures.ts'
 import type { GitFiles } from './files.ts'
 import { ownFolder, ownRef } from './layout.ts'
 import { identityOf, PackedRefs } from './packed-refs.ts'
@@ -204,11 +204,7 @@ function readLoose(gitdir: string, name: string): string | undefined {
   if (text === undefined) return undefined
   if (/^[0-9a-f]{40,64}$/.test(text)) return text
   if (text.startsWith('ref:') || ownRef(name) === undefined) return undefined
-  throw new XMachinesError(
-    'STORE_DAMAGED',
-    `${path} names no commit. Remove this file, and fetch the branch from a clone that has it.`,
-    { details: { file: path, ref: name } },
-  )
+  throw namelessRef(path, name)
 }
 
 function textIfThere(path: string): string | undefined {

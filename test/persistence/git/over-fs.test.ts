@@ -179,14 +179,11 @@ test('an ordinary clone, which has its runs from a remote only, has them here to
   expect(fsck(clone)).toBe('')
 })
 
-test('what cannot be read here is told: refs that were cut off, objects that are borrowed', async () => {
+test('what cannot be read here is told: refs that were cut off or say nothing, objects that are borrowed', async () => {
   const { dir, remove } = temporaryDirectory()
   ends.push(remove)
-  const [one, cut, borrowing] = ['one.git', 'cut.git', 'borrowing.git'].map(name => join(dir, name)) as [
-    string,
-    string,
-    string,
-  ]
+  const place = (name: string): string => join(dir, name)
+  const [one, cut, nameless, borrowing] = [place('one.git'), place('cut.git'), place('nameless.git'), place('b.git')]
   const first = gitStore({ gitdir: one, fsync: false })
   const run = await new TestRun('sha1', { key: 'k' }).create(first, {}, 5)
   await first.close()
@@ -194,6 +191,10 @@ test('what cannot be read here is told: refs that were cut off, objects that are
   git(one, 'clone', '-q', '--bare', '--shared', one, borrowing)
   writeFileSync(join(cut, 'packed-refs'), '')
   await expect(gitStore({ gitdir: cut, fs: nodeFs }).append([])).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  git(one, 'clone', '-q', '--bare', one, nameless)
+  mkdirSync(join(nameless, 'refs/heads/r'), { recursive: true })
+  writeFileSync(join(nameless, `refs/heads/r/${run.id}`), '')
+  await expect(gitStore({ gitdir: nameless, fs: nodeFs }).append([])).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
   await expect(gitStore({ gitdir: borrowing, fs: nodeFs }).append([])).rejects.toMatchObject({
     code: 'STORE_UNSUPPORTED',
     message: expect.stringContaining('git repack -ad'),

@@ -3,8 +3,8 @@ import type { GitObject } from '../../../actors/identity/index.ts'
 import { inTurns } from '../../filesystem/turns.ts'
 import { parseCommit, parseTree } from '../commit.ts'
 import type { Depot, ObjectBatch } from '../depot.ts'
-import { cutRefs } from '../failures.ts'
-import { digitsOf, runPrefix } from '../layout.ts'
+import { cutRefs, namelessRef } from '../failures.ts'
+import { digitsOf, ownRef, runPrefix } from '../layout.ts'
 import { type RefChange, RefMoved } from '../ref-change.ts'
 import { type CommitBase, type CommittedUnit, RunCommits, type Tip } from '../run-commits.ts'
 import type { FsFiles } from './caller-fs.ts'
@@ -59,7 +59,10 @@ export class FsRefs {
       const inside = `${path}/${name}`
       const text = await this.#files.text(inside)
       if (text === undefined) await this.#folder(inside)
-      else if (/^[0-9a-f]{40,64}\s*$/.test(text) && !name.endsWith('.new')) this.#refs.set(inside, text.trim())
+      else if (name.endsWith('.new')) continue
+      else if (/^[0-9a-f]{40,64}\s*$/.test(text)) this.#refs.set(inside, text.trim())
+      else if (ownRef(inside) !== undefined && !text.startsWith('ref:'))
+        throw namelessRef(`${this.#files.gitdir}/${inside}`, inside)
     }
   }
 }
