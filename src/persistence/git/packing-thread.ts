@@ -70,6 +70,8 @@ export class PackingThread {
   #start(): Worker {
     const worker = new Worker(workerFile, {
       name: 'xmachines-git',
+      // What a process loads before all else, as for tracing, would be loaded there, too.
+      env: {},
       execArgv: isSource ? ['--import', 'jiti/register'] : [],
     })
     worker.on('message', ({ value, error }: { readonly value?: Answer; readonly error?: unknown }) => {
