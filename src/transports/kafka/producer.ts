@@ -88,7 +88,8 @@ function encode(
 }
 
 function bytesOf(value: Uint8Array | string): Uint8Array {
-  return typeof value === 'string' ? encoder.encode(value) : value.slice()
+  // A `slice` of a `Buffer` would be a view.
+  return typeof value === 'string' ? encoder.encode(value) : new Uint8Array(value)
 }
 
 function noPartition(topic: string, partition: number, partitions: number): XMachinesError {
