@@ -103,6 +103,25 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(broker, lease)
   })
 
+  test('a record that the topic refuses for what it is: coded, and those around it are sent, in order', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const config = { 'cleanup.policy': 'compact', 'message.timestamp.after.max.ms': '60000' }
+    const topic = await createTopic('particular', { partitions: 1, config })
+    const broker = kafkaBroker({ brokers, ...quick })
+    const producer = broker.producer({ topic })
+    const sent = ['a', 'b', 'c'].map(key => producer.send([{ key, value: key }]))
+    const keyless = producer.send([{ value: 'no key' }])
+    const early = producer.send([{ key: 'k', value: 'of tomorrow', timestamp: Date.now() + 86_400_000 }])
+    sent.push(producer.send([{ key: 'd', value: 'd' }]))
+    const refused = (type: string) => ({ code: 'RECORD_REFUSED', retryable: false, details: { type } })
+    await expect(keyless).rejects.toMatchObject(refused('INVALID_RECORD'))
+    await expect(early).rejects.toMatchObject(refused('INVALID_TIMESTAMP'))
+    await Promise.all(sent)
+    const lease = await leaseOf(broker, topic, unique('particular'))
+    expect((await read(lease, 4)).map(textOf)).toEqual(['a', 'b', 'c', 'd'])
+    await close(broker, lease)
+  })
+
   test('another number of partitions than when the group last committed', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('grown', { partitions: 1 })

@@ -75,6 +75,8 @@ function encode(
   { key, value, timestamp, headers, smaller }: OutgoingRecord,
   now: number,
 ): Omit<PlacedRecord, 'partition'> {
+  if (timestamp !== undefined && !(Number.isInteger(timestamp) && Math.abs(timestamp) < 2 ** 63))
+    throw new TypeError(`Expected timestamp to be a whole number of milliseconds, got ${timestamp}.`)
   const pairs = headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
   return {
     key: key === undefined || key === null ? null : bytesOf(key),

@@ -5,7 +5,7 @@ import { nameOf } from './group/subscription.ts'
 import { leadersOf, Offsets } from './offsets.ts'
 import { endConnections } from './open-connections.ts'
 import { type Batch, PartitionQueue, type ProducerIdentity, type QueuedRecord } from './partition-queue.ts'
-import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
+import { isOfRecord, isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
 import { wait } from './wait.ts'
 import { produceRequest } from './wire/produce.ts'
 
@@ -138,10 +138,8 @@ export class Sender {
         if (type === 'NONE' || type === 'DUPLICATE_SEQUENCE_NUMBER') queue.acknowledged(baseOffset)
         else if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') queue.tooLarge()
         else if (needsIdentity(type)) this.#identity = undefined
-        else if (isLasting(type))
-          queue.refused(
-            toldOf(refusal(type, { topic, partition }), `Sending to ${topic}/${partition}`, { topic, writes: true }),
-          )
+        else if (isOfRecord(type)) queue.recordRefused(sendingTold(type, { topic, partition }))
+        else if (isLasting(type)) queue.refused(sendingTold(type, { topic, partition }))
         else problem = refusal(type, { topic, partition })
       }
       if (problem) throw problem
@@ -231,10 +229,10 @@ function needsIdentity(type: string): boolean {
 
 /** Another try would be answered the same. */
 function isLasting(type: string): boolean {
-  return (
-    type === 'TOPIC_AUTHORIZATION_FAILED' ||
-    type === 'CLUSTER_AUTHORIZATION_FAILED' ||
-    type === 'INVALID_TIMESTAMP' ||
-    type === 'INVALID_RECORD'
-  )
+  return type === 'TOPIC_AUTHORIZATION_FAILED' || type === 'CLUSTER_AUTHORIZATION_FAILED'
+}
+
+/** A refusal of a place, as it is told. */
+function sendingTold(type: string, place: Place): XMachinesError {
+  return toldOf(refusal(type, place), `Sending to ${nameOf(place)}`, { topic: place.topic, writes: true })
 }

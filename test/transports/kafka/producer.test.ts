@@ -36,3 +36,10 @@ test("the sender's bytes stay the sender's, also in a Buffer", async () => {
     'header',
   ])
 })
+
+test('a time that is none is refused before anything is sent', async () => {
+  const { producer, handed } = handing()
+  for (const timestamp of [Number.NaN, Number.POSITIVE_INFINITY, 0.5])
+    await expect(producer.send([{ value: 'v' }, { value: 'v', timestamp }])).rejects.toThrow(TypeError)
+  expect(handed).toEqual([])
+})
