@@ -194,6 +194,36 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(second, again)
   })
 
+  test('a topic that is deleted while it is read is told; others are read and sent to, also new ones', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const [gone, kept, fresh] = await Promise.all(
+      ['gone', 'kept', 'fresh'].map(topic => createTopic(topic, { partitions: 1 })),
+    )
+    const broker = kafkaBroker({ brokers, ...quick, patience: 500, deliveryTimeout: 500 })
+    for (const topic of [gone!, kept!]) await broker.producer({ topic }).send([{ value: 'first' }])
+    const consumer = broker.consumer({ topic: [gone!, kept!], group: unique('gone') })
+    const leases = consumer.leases.getReader()
+    const held = [(await leases.read()).value!, (await leases.read()).value!]
+    const of = (name: string) => held.find(({ topic }) => topic === name)!.records.getReader()
+    const [deleted, going] = [of(gone!), of(kept!)]
+    for (const records of [deleted, going]) expect(textOf((await records.read()).value!)).toBe('first')
+
+    await asAdmin(brokers, admin => admin.deleteTopics({ topics: [gone!] }))
+    await expect(deleted.read()).rejects.toMatchObject({
+      code: 'TOPIC_UNKNOWN',
+      message: expect.stringContaining(`${gone}/0`),
+    })
+    // Those that the producers knew before are asked for together with this one.
+    await broker.producer({ topic: fresh! }).send([{ value: 'v' }])
+    await expect(broker.producer({ topic: gone! }).send([{ value: 'v' }])).rejects.toMatchObject({
+      code: 'TOPIC_UNKNOWN',
+    })
+    await broker.producer({ topic: kept! }).send([{ value: 'second' }])
+    expect(textOf((await going.read()).value!)).toBe('second')
+    expect(await consumer.endOffsets(fresh!)).toEqual(new Map([[0, 1]]))
+    await close(broker, ...held)
+  })
+
   test('transactions: what was aborted is not seen, and their marks hold nobody up', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('transactions', { partitions: 1 })

@@ -100,6 +100,11 @@ export class Client {
   }
 }
 
+/** How long a topic may be unknown, ms: one that was made a moment ago is not known to every node yet. */
+export function topicPatienceOf({ patience }: Tuning): number {
+  return Math.min(patience, 5_000)
+}
+
 function tuningOf(options: KafkaBrokerOptions): Tuning {
   const {
     logger = silent,

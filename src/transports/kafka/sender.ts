@@ -1,8 +1,8 @@
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Client } from './client.ts'
-import { ask, askAny, type Cluster, type Place } from './cluster.ts'
+import { ask, askAny, type Cluster, type Place, refresh } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
-import { leadersOf, Offsets } from './offsets.ts'
+import { leadersOf, Offsets, unledRefusal } from './offsets.ts'
 import { endConnections } from './open-connections.ts'
 import { type Batch, PartitionQueue, type ProducerIdentity, type QueuedRecord } from './partition-queue.ts'
 import { isOfRecord, isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
@@ -116,7 +116,7 @@ export class Sender {
     }
     if (unled.length > 0) {
       void this.#once(-1, unled, async () => {
-        throw refusal('LEADER_NOT_AVAILABLE', unled[0]!)
+        throw unledRefusal(this.#cluster, unled[0]!)
       })
     }
   }
@@ -175,7 +175,8 @@ export class Sender {
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
     const { logger } = this.#client.tuning
-    const topic = [...new Set(places.map(place => place.topic))].join(', ')
+    const topics = [...new Set(places.map(place => place.topic))]
+    const topic = topics.join(', ')
     const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
     this.#failures += 1
     logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {
@@ -190,7 +191,7 @@ export class Sender {
       if (given) this.#identity = undefined
     }
     await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
-    await this.#cluster.refreshMetadata().catch(() => {})
+    await refresh(this.#cluster, topics).catch(() => {})
   }
 
   /** Who this producer is to the brokers; anew after an error that only a new one helps. */
