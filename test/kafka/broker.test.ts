@@ -194,6 +194,27 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(second, again)
   })
 
+  test('a partition that is never behind keeps no large record of another one back', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('fair', { partitions: 2 })
+    const broker = kafkaBroker({ brokers, ...quick, maxBytesPerPartition: 64 * 1024 })
+    const producer = broker.producer({ topic })
+    const value = new Uint8Array(20_000)
+    await producer.send(Array.from({ length: 200 }, () => ({ partition: 0, value })))
+    await producer.send([{ partition: 1, value: new Uint8Array(300_000) }])
+    const leases = broker.consumer({ topic, group: unique('fair') }).leases.getReader()
+    const held = [(await leases.read()).value!, (await leases.read()).value!]
+    const arrived: number[] = []
+    await Promise.all(
+      held.map(async lease => {
+        for (const { partition } of await read(lease, lease.partition === 0 ? 200 : 1)) arrived.push(partition)
+      }),
+    )
+    // Those of partition 0 are pushed when the last of them is there.
+    expect(arrived[0]).toBe(1)
+    await close(broker, ...held)
+  })
+
   test('a topic that is deleted while it is read is told; others are read and sent to, also new ones', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const [gone, kept, fresh] = await Promise.all(

@@ -56,8 +56,8 @@ export class Fetcher {
     this.#leases.set(nameOf(lease), lease)
   }
 
-  delete(lease: KafkaLease): void {
-    if (this.#leases.get(nameOf(lease)) === lease) this.#leases.delete(nameOf(lease))
+  delete(lease: KafkaLease): boolean {
+    return this.#leases.get(nameOf(lease)) === lease && this.#leases.delete(nameOf(lease))
   }
 
   close(): void {
@@ -151,6 +151,8 @@ export class Fetcher {
         slabs,
       })
       lease.take(decoded.records, records.length, decoded.next)
+      // A node fills its answer in the order in which it is asked: who has got something goes to the end.
+      if (decoded.records.length > 0 && this.delete(lease)) this.add(lease)
     } catch (error) {
       lease.fail(toldOf(error, `Reading ${nameOf(lease)}`))
     }
