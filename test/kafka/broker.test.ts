@@ -194,6 +194,19 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(second, again)
   })
 
+  test('more in one send than a node takes in one request', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const partitions = 120
+    const topic = await createTopic('much', { partitions })
+    const broker = kafkaBroker({ brokers, ...quick, deliveryTimeout: 20_000 })
+    const value = new Uint8Array(900_000)
+    const sent = await broker
+      .producer({ topic })
+      .send(Array.from({ length: partitions }, (_, partition) => ({ partition, value })))
+    expect(sent.map(({ offset }) => offset)).toEqual(Array(partitions).fill(0))
+    await broker.close()
+  })
+
   test('a partition that is never behind keeps no large record of another one back', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('fair', { partitions: 2 })

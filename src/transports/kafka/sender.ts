@@ -11,8 +11,16 @@ import { produceRequest } from './wire/produce.ts'
 
 /** Bytes that may wait to be sent, before a send waits for room. */
 const mostQueued = 32 * 1024 * 1024
+/** Batches of one request: a node drops the connection over 100 MiB (`socket.request.max.bytes`), and clients keep far from it. */
+const mostRequested = 8 * 1024 * 1024
 /** How long a node may wait for its replicas, ms. */
 const replicaTimeout = 10_000
+
+/** What one request sends. */
+interface Request {
+  readonly topic: string
+  readonly batches: Batch[]
+}
 
 export interface PlacedRecord extends QueuedRecord {
   readonly partition: number
@@ -124,7 +132,7 @@ export class Sender {
   async #produce(nodeId: number, places: readonly Place[]): Promise<void> {
     const identity = await this.#identify()
     const node = await this.#cluster.findBroker({ nodeId })
-    for (const [topic, batches] of this.#batches(places, identity)) {
+    for (const { topic, batches } of this.#requests(places, identity)) {
       const answers = await ask(node, produceRequest, {
         topic,
         batches: batches.map(({ partition, bytes }) => ({ partition, bytes })),
@@ -146,13 +154,23 @@ export class Sender {
     }
   }
 
-  #batches(places: readonly Place[], identity: ProducerIdentity): Map<string, Batch[]> {
-    const topics = new Map<string, Batch[]>()
+  /** The next batches of `places`: those of one topic go together, as far as one request takes them. */
+  *#requests(places: readonly Place[], identity: ProducerIdentity): Generator<Request> {
+    const filling = new Map<string, Request & { bytes: number }>()
     for (const place of places) {
       const batch = this.#queue(place).next(identity)
-      if (batch) topics.set(place.topic, [...(topics.get(place.topic) ?? []), batch])
+      if (!batch) continue
+      const { topic } = place
+      let request = filling.get(topic)
+      if (request !== undefined && request.bytes + batch.bytes.length > mostRequested) {
+        yield request
+        request = undefined
+      }
+      if (request === undefined) filling.set(topic, (request = { topic, batches: [], bytes: 0 }))
+      request.batches.push(batch)
+      request.bytes += batch.bytes.length
     }
-    return topics
+    yield* filling.values()
   }
 
   /** One request at a time; what is refused for now stays where it is, for the next. */
