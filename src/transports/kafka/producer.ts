@@ -83,7 +83,8 @@ function encode(
     value: value === null ? null : bytesOf(value),
     timestamp: timestamp ?? now,
     headers: pairs.map(
-      ([name, bytes]: readonly [string, Uint8Array | string]) => [encoder.encode(name), bytesOf(bytes)] as const,
+      ([name, bytes]: readonly [string, Uint8Array | string | null]) =>
+        [encoder.encode(name), bytes === null ? null : bytesOf(bytes)] as const,
     ),
     ...(smaller && { smaller: encode(smaller, now) }),
   }

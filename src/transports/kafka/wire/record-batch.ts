@@ -167,10 +167,10 @@ function readRecords(
 function readHeaders(reader: Reader, slabs: Slabs): Headers {
   const count = reader.varint()
   if (count === 0) return noHeaders
-  const headers: [string, Uint8Array][] = []
+  const headers: [string, Uint8Array | null][] = []
   for (let i = 0; i < count; i++) {
     const name = utf8.decode(reader.bytes(reader.varint()))
-    headers.push([name, copied(reader, slabs) ?? new Uint8Array()])
+    headers.push([name, copied(reader, slabs)])
   }
   return headers
 }
