@@ -1,4 +1,4 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { type Admin, CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { expect, test, vi } from 'vitest'
 import type { BrokerRecord, PartitionLease } from 'xmachines'
 import { type KafkaBroker, type KafkaTuning, kafkaBroker } from 'xmachines/transports/kafka'
@@ -205,6 +205,24 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
       .send(Array.from({ length: partitions }, (_, partition) => ({ partition, value })))
     expect(sent.map(({ offset }) => offset)).toEqual(Array(partitions).fill(0))
     await broker.close()
+  })
+
+  test('what a lease reads ahead is bounded by what it is in memory, not by how small it was made', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('folded', { partitions: 1 })
+    const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    const messages = Array.from({ length: 10 }, () => ({ value: Buffer.alloc(100_000) }))
+    for (let batch = 0; batch < 10; batch++)
+      await producer.send({ topic, compression: CompressionTypes.GZIP, messages })
+    await producer.disconnect()
+    const broker = kafkaBroker({ brokers, ...quick, maxBytesPerPartition: 100_000 })
+    const lease = await leaseOf(broker, topic, unique('folded'))
+    expect(await read(lease, 1)).toHaveLength(1)
+    // All of it, ten megabytes, came with the first answer.
+    expect((lease as PartitionLease & { readonly position: number }).position).toBeLessThan(50)
+    expect((await read(lease, 99)).at(-1)!.offset).toBe(99)
+    await close(broker, lease)
   })
 
   test('a partition that is never behind keeps no large record of another one back', async () => {

@@ -26,6 +26,8 @@ export interface FetcherOptions {
 
 /** What a lease may read ahead however many there are, bytes. */
 const leastReadAhead = 64 * 1024
+/** How much larger than that it may be in memory, where it was compressed: what is beyond is fetched again. */
+const mostExpansion = 8
 
 /**
  * Fetches for the leases that want records, and for no other: one request a node at a time. A lease that nobody reads,
@@ -149,8 +151,9 @@ export class Fetcher {
         aborted,
         codecs: this.#options.codecs,
         slabs,
+        enough: mostExpansion * this.readAhead,
       })
-      lease.take(decoded.records, records.length, decoded.next)
+      lease.take(decoded.records, decoded.bytes, decoded.next)
       // A node fills its answer in the order in which it is asked: who has got something goes to the end.
       if (decoded.records.length > 0 && this.delete(lease)) this.add(lease)
     } catch (error) {

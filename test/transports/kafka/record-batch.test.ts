@@ -12,7 +12,16 @@ const noCodecs: Codecs = () => undefined
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
 function source(over: Partial<RecordSource> = {}): RecordSource {
-  return { topic: 't', partition: 3, from: 0, aborted: [], codecs: noCodecs, slabs: new Slabs(), ...over }
+  return {
+    topic: 't',
+    partition: 3,
+    from: 0,
+    aborted: [],
+    codecs: noCodecs,
+    slabs: new Slabs(),
+    enough: 2 ** 20,
+    ...over,
+  }
 }
 
 /** A batch as a broker stores it: at its offset, with other attributes, its checksum right again. */
@@ -202,6 +211,19 @@ describe('record batches', () => {
     const { records, next } = await decodeRecords(Buffer.concat([good, bad]), source())
     expect([records.length, next]).toEqual([2, 2])
     await expect(decodeRecords(bad, source({ from: next }))).rejects.toMatchObject({ code: 'LIBRARY_MISSING' })
+  })
+
+  test('what unfolds to more than enough is left for the next fetch, from the next batch on', async () => {
+    const batch = encodeBatch(plain('x'.repeat(10_000)), nobody)
+    const body = gzipSync(batch.subarray(61))
+    const zipped = Buffer.concat([batch.subarray(0, 61), body])
+    zipped.writeInt32BE(zipped.length - 12, 8)
+    const log = Buffer.concat([0, 1, 2, 3].map(offset => stored(zipped, offset, 1)))
+    const first = await decodeRecords(log, source({ enough: 15_000 }))
+    expect([first.records.length, first.next]).toEqual([2, 2])
+    expect(first.bytes).toBeGreaterThan(20_000)
+    const rest = await decodeRecords(log, source({ enough: 15_000, from: first.next }))
+    expect(rest.records.map(({ offset }) => offset)).toEqual([2, 3])
   })
 
   test('an older format is refused, and says what to do', async () => {

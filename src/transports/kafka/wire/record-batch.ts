@@ -26,12 +26,16 @@ export interface RecordSource {
   readonly aborted: readonly AbortedTransaction[]
   readonly codecs: Codecs
   readonly slabs: Slabs
+  /** Bytes after which no further batch is decoded: the next fetch begins with it. */
+  readonly enough: number
 }
 
 /** Records of a fetch, and where the next one begins: behind control records and what compaction took, too. */
 export interface DecodedRecords {
   readonly records: BrokerRecord[]
   readonly next: number
+  /** What the batches take in memory, without their compression. */
+  readonly bytes: number
 }
 
 type Headers = BrokerRecord['headers']
@@ -51,7 +55,8 @@ export async function decodeRecords(bytes: Uint8Array, source: RecordSource): Pr
   const reader = new Reader(bytes)
   const transactions = new Transactions(source.aborted)
   let next = source.from
-  while (reader.left >= headerSize) {
+  let size = 0
+  while (reader.left >= headerSize && size < source.enough) {
     const batch = readHeader(reader, bytes)
     if (batch === undefined) break
     const before = records.length
@@ -62,6 +67,7 @@ export async function decodeRecords(bytes: Uint8Array, source: RecordSource): Pr
       if (!isControl && !hidden && lastOffset >= source.from) {
         const plain = compression === 0 ? body : await decompressed(compression, body, source)
         readRecords(new Reader(plain), batch, source, records)
+        size += plain.length
       }
     } catch (error) {
       if (next === source.from) throw undecodable(source, batch.baseOffset, error)
@@ -70,7 +76,7 @@ export async function decodeRecords(bytes: Uint8Array, source: RecordSource): Pr
     }
     next = Math.max(next, batch.lastOffset + 1)
   }
-  return { records, next }
+  return { records, next, bytes: size }
 }
 
 interface Batch {
