@@ -66,8 +66,14 @@ export interface Node {
 /** One way to a node. */
 export interface Connection {
   readonly requestQueue: { readonly instrumentationEmitter?: object | null }
-  socket?: { readonly destroyed: boolean; destroy(): void; once(event: 'close', heard: () => void): void }
+  socket?: { readonly destroyed: boolean; destroy(error?: Error): void; once(event: 'close', heard: () => void): void }
   isConnected(): boolean
+  /** Until the next answer is whole. */
+  readonly bytesNeeded: number
+  /** While it says who it is. */
+  readonly authHandlers?: { onError(): void } | null
+  /** Takes what the socket has read. */
+  processData(bytes: Uint8Array): void
   rejectRequests(error: Error): void
   connect(): Promise<unknown>
   disconnect(): Promise<unknown>
@@ -86,6 +92,9 @@ export interface Cluster {
   findGroupCoordinator(group: { readonly groupId: string }): Promise<Node>
   /** What {@link refreshMetadata} asks for. */
   readonly targetTopics: Set<string>
+  readonly connectionPoolBuilder?: {
+    build(address: { readonly host: string; readonly port: number }): Promise<Node['connectionPool']>
+  }
 }
 
 const used = [
