@@ -194,7 +194,7 @@ async function readOne(broker: MemoryBroker, topic: string): Promise<string[]> {
     for await (const { value, headers } of lease.records) {
       void consumer.close()
       await lease.release()
-      return [[...headers.map(([name, bytes]) => `${name}: ${text.decode(bytes)}`), text.decode(value!)].join('\n')]
+      return [[...headers.map(([name, bytes]) => `${name}: ${text.decode(bytes!)}`), text.decode(value!)].join('\n')]
     }
   }
   return []

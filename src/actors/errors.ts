@@ -406,6 +406,11 @@ export const errorCodes = {
     when: 'A record is over what the topic takes.',
     next: "Send less in one record, or raise the topic's `max.message.bytes`.",
   },
+  RECORD_REFUSED: {
+    retryable: false,
+    when: 'The topic takes no such record: for its time, for want of a key, or for its schema.',
+    next: 'Correct what the error names, in the record or in the configuration of the topic.',
+  },
   PARTITION_INVALID: {
     retryable: false,
     when: 'The topic has no such partition.',

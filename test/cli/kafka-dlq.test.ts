@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest'
+import { kafkaBroker } from 'xmachines/transports/kafka'
 import { openLetters } from '../../src/cli/kafka/letters.ts'
 import { Redrive } from '../../src/cli/kafka/redrive.ts'
 import { trim } from '../kafka/fixture.ts'
@@ -168,11 +169,18 @@ describeOnKafka('xmachines dlq', () => {
     const { brokers, client, topic, createTopic, run, dlq } = await world({ 'max.message.bytes': '4000' })
     const padding = 'x'.repeat(5_000)
     const value = (by: number) => JSON.stringify({ type: 'ADD', by: String(by), padding })
-    await client.send(topic, [
+    const broker = kafkaBroker({ brokers })
+    const headers = [
+      ['trace', 't'],
+      ['trace', 'u'],
+      ['none', null],
+    ] as const
+    await broker.producer({ topic }).send([
       { key: 'a', value: JSON.stringify({ type: 'ADD', by: '0' }), partition: 0 },
-      { key: 'a', value: value(1), headers: { trace: ['t', 'u'] }, partition: 0 },
+      { key: 'a', value: value(1), headers, partition: 0 },
       { key: 'b', value: value(2), partition: 1 },
     ])
+    await broker.close()
     await run()
     const listed = await dlq('list')
     expect(listed.summary).toMatchObject({ counts: { STEP_FAILED: { waiting: 3 } }, others: 0 })
@@ -182,13 +190,13 @@ describeOnKafka('xmachines dlq', () => {
       { key: 'b', leftOut: ['value'] },
     ])
     const shown = await dlq('show', `${pointers[0]!.partition}/${pointers[0]!.offset}`)
-    expect(shown.lines).toMatchObject([{ value: null, leftOut: ['value'], source: { topic, offset: 1 } }])
+    expect(shown.lines).toMatchObject([{ value: null, headers, leftOut: ['value'], source: { topic, offset: 1 } }])
 
     const other = await createTopic('dlq-whole', { partitions: 3 })
     expect(await dlq('replay', '--to', other, '--limit', '2')).toMatchObject({ code: 0, summary: { sent: 2 } })
     const sent = await client.read(other, 2)
     expect(redriven(sent)).toEqual({ a: ['0', '1'] })
-    expect(sent[1]).toMatchObject({ value: value(1), partition: 0, headers: { trace: 't,u' } })
+    expect(sent[1]).toMatchObject({ value: value(1), partition: 0, headers: { trace: 't,u', none: '' } })
 
     await trim(brokers, topic, 1, 1)
     const gone = await dlq('replay', '--to', other)

@@ -1,4 +1,4 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { type Admin, CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { expect, test, vi } from 'vitest'
 import type { BrokerRecord, PartitionLease } from 'xmachines'
 import { type KafkaBroker, type KafkaTuning, kafkaBroker } from 'xmachines/transports/kafka'
@@ -103,6 +103,25 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(broker, lease)
   })
 
+  test('a record that the topic refuses for what it is: coded, and those around it are sent, in order', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const config = { 'cleanup.policy': 'compact', 'message.timestamp.after.max.ms': '60000' }
+    const topic = await createTopic('particular', { partitions: 1, config })
+    const broker = kafkaBroker({ brokers, ...quick })
+    const producer = broker.producer({ topic })
+    const sent = ['a', 'b', 'c'].map(key => producer.send([{ key, value: key }]))
+    const keyless = producer.send([{ value: 'no key' }])
+    const early = producer.send([{ key: 'k', value: 'of tomorrow', timestamp: Date.now() + 86_400_000 }])
+    sent.push(producer.send([{ key: 'd', value: 'd' }]))
+    const refused = (type: string) => ({ code: 'RECORD_REFUSED', retryable: false, details: { type } })
+    await expect(keyless).rejects.toMatchObject(refused('INVALID_RECORD'))
+    await expect(early).rejects.toMatchObject(refused('INVALID_TIMESTAMP'))
+    await Promise.all(sent)
+    const lease = await leaseOf(broker, topic, unique('particular'))
+    expect((await read(lease, 4)).map(textOf)).toEqual(['a', 'b', 'c', 'd'])
+    await close(broker, lease)
+  })
+
   test('another number of partitions than when the group last committed', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('grown', { partitions: 1 })
@@ -173,6 +192,88 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
       message: expect.stringContaining('made anew'),
     })
     await close(second, again)
+  })
+
+  test('more in one send than a node takes in one request', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const partitions = 120
+    const topic = await createTopic('much', { partitions })
+    const broker = kafkaBroker({ brokers, ...quick, deliveryTimeout: 20_000 })
+    const value = new Uint8Array(900_000)
+    const sent = await broker
+      .producer({ topic })
+      .send(Array.from({ length: partitions }, (_, partition) => ({ partition, value })))
+    expect(sent.map(({ offset }) => offset)).toEqual(Array(partitions).fill(0))
+    await broker.close()
+  })
+
+  test('what a lease reads ahead is bounded by what it is in memory, not by how small it was made', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('folded', { partitions: 1 })
+    const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    const messages = Array.from({ length: 10 }, () => ({ value: Buffer.alloc(100_000) }))
+    for (let batch = 0; batch < 10; batch++)
+      await producer.send({ topic, compression: CompressionTypes.GZIP, messages })
+    await producer.disconnect()
+    const broker = kafkaBroker({ brokers, ...quick, maxBytesPerPartition: 100_000 })
+    const lease = await leaseOf(broker, topic, unique('folded'))
+    expect(await read(lease, 1)).toHaveLength(1)
+    // All of it, ten megabytes, came with the first answer.
+    expect((lease as PartitionLease & { readonly position: number }).position).toBeLessThan(50)
+    expect((await read(lease, 99)).at(-1)!.offset).toBe(99)
+    await close(broker, lease)
+  })
+
+  test('a partition that is never behind keeps no large record of another one back', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('fair', { partitions: 2 })
+    const broker = kafkaBroker({ brokers, ...quick, maxBytesPerPartition: 64 * 1024 })
+    const producer = broker.producer({ topic })
+    const value = new Uint8Array(20_000)
+    await producer.send(Array.from({ length: 200 }, () => ({ partition: 0, value })))
+    await producer.send([{ partition: 1, value: new Uint8Array(300_000) }])
+    const leases = broker.consumer({ topic, group: unique('fair') }).leases.getReader()
+    const held = [(await leases.read()).value!, (await leases.read()).value!]
+    const arrived: number[] = []
+    await Promise.all(
+      held.map(async lease => {
+        for (const { partition } of await read(lease, lease.partition === 0 ? 200 : 1)) arrived.push(partition)
+      }),
+    )
+    // Those of partition 0 are pushed when the last of them is there.
+    expect(arrived[0]).toBe(1)
+    await close(broker, ...held)
+  })
+
+  test('a topic that is deleted while it is read is told; others are read and sent to, also new ones', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const [gone, kept, fresh] = await Promise.all(
+      ['gone', 'kept', 'fresh'].map(topic => createTopic(topic, { partitions: 1 })),
+    )
+    const broker = kafkaBroker({ brokers, ...quick, patience: 500, deliveryTimeout: 500 })
+    for (const topic of [gone!, kept!]) await broker.producer({ topic }).send([{ value: 'first' }])
+    const consumer = broker.consumer({ topic: [gone!, kept!], group: unique('gone') })
+    const leases = consumer.leases.getReader()
+    const held = [(await leases.read()).value!, (await leases.read()).value!]
+    const of = (name: string) => held.find(({ topic }) => topic === name)!.records.getReader()
+    const [deleted, going] = [of(gone!), of(kept!)]
+    for (const records of [deleted, going]) expect(textOf((await records.read()).value!)).toBe('first')
+
+    await asAdmin(brokers, admin => admin.deleteTopics({ topics: [gone!] }))
+    await expect(deleted.read()).rejects.toMatchObject({
+      code: 'TOPIC_UNKNOWN',
+      message: expect.stringContaining(`${gone}/0`),
+    })
+    // Those that the producers knew before are asked for together with this one.
+    await broker.producer({ topic: fresh! }).send([{ value: 'v' }])
+    await expect(broker.producer({ topic: gone! }).send([{ value: 'v' }])).rejects.toMatchObject({
+      code: 'TOPIC_UNKNOWN',
+    })
+    await broker.producer({ topic: kept! }).send([{ value: 'second' }])
+    expect(textOf((await going.read()).value!)).toBe('second')
+    expect(await consumer.endOffsets(fresh!)).toEqual(new Map([[0, 1]]))
+    await close(broker, ...held)
   })
 
   test('transactions: what was aborted is not seen, and their marks hold nobody up', async () => {

@@ -62,6 +62,24 @@ test('all of them: named, and tried again until a signal', async () => {
   await broker.close()
 })
 
+test('something else listens there: told, and the process goes on', async () => {
+  const answers = [[0, 0, 0, 0], [0, 0, 0, 2, 1, 1], [255, 255, 255, 255], [...Buffer.from('HTTP/1.1 400 Bad Request')]]
+  await Promise.all(
+    answers.map(async answer => {
+      const server = createServer(socket => socket.on('data', () => socket.write(Uint8Array.from(answer))))
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as { readonly port: number }
+      const broker = kafkaBroker({ brokers: [`127.0.0.1:${port}`], ...quick })
+      await expect(broker.producer({ topic: 't' }).send([{ value: 'v' }])).rejects.toMatchObject({
+        code: 'BROKER_UNAVAILABLE',
+        message: expect.stringContaining("does not speak Kafka's protocol"),
+      })
+      await broker.close()
+      server.close()
+    }),
+  )
+})
+
 test('a question for any node goes to each that is known; what one of them answers is the answer', async () => {
   const asked: number[] = []
   const node = (nodeId: number) => ({ nodeId }) as Node

@@ -213,7 +213,7 @@ async function checkResults({ broker, kept }: Fleet): Promise<void> {
     const records = lease.records.getReader()
     for (let count = ends.get(lease.partition)!; count > 0; count--) {
       const { headers, value } = (await records.read()).value!
-      const id = utf8.decode(headers.find(([name]) => name === 'xmachines-id')![1])
+      const id = utf8.decode(headers.find(([name]) => name === 'xmachines-id')![1]!)
       const output: unknown = JSON.parse(utf8.decode(value!))
       if (sent.has(id)) expect(output).toEqual(sent.get(id))
       else sent.set(id, output)

@@ -13,7 +13,8 @@ export interface BrokerRecord {
   readonly value: Uint8Array | null
   /** Milliseconds since 1970, as the producer or the broker stamped it. */
   readonly timestamp: number
-  readonly headers: readonly (readonly [name: string, value: Uint8Array])[]
+  /** In their order; names may come again. A value may be `null`, which is not the empty one. */
+  readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[]
 }
 
 /** A record to send. Strings are UTF-8. */
@@ -23,8 +24,8 @@ export interface OutgoingRecord {
   /** @default the broker's clock */
   readonly timestamp?: number | undefined
   readonly headers?:
-    | Readonly<Record<string, Uint8Array | string>>
-    | readonly (readonly [string, Uint8Array | string])[]
+    | Readonly<Record<string, Uint8Array | string | null>>
+    | readonly (readonly [string, Uint8Array | string | null])[]
     | undefined
   /** @default Kafka's own choice: murmur2 of the key; without a key, in turn */
   readonly partition?: number | undefined

@@ -67,7 +67,7 @@ export interface Refusal extends SourcePosition {
     readonly timestamp: number
     readonly key: string | null
     readonly value: string | null
-    readonly headers: readonly (readonly [name: string, value: string])[]
+    readonly headers: readonly (readonly [name: string, value: string | null])[]
   }
 }
 

@@ -23,7 +23,7 @@ export function refusalOf(record: BrokerRecord, source: string, at: number, erro
       timestamp,
       key: key && toBase64(key),
       value: value && toBase64(value),
-      headers: Object.freeze(headers.map(([name, bytes]) => Object.freeze([name, toBase64(bytes)] as const))),
+      headers: Object.freeze(headers.map(([name, bytes]) => Object.freeze([name, bytes && toBase64(bytes)] as const))),
     }),
   })
 }
@@ -68,7 +68,7 @@ export function deadLetterOf(
   const content = {
     key: record.key === null ? null : fromBase64(record.key),
     value: record.value === null ? null : fromBase64(record.value),
-    headers: record.headers.map(([name, bytes]) => [name, fromBase64(bytes)] as const),
+    headers: record.headers.map(([name, bytes]) => [name, bytes === null ? null : fromBase64(bytes)] as const),
     mirrors: partitions === undefined ? undefined : { partition, partitions },
   }
   return letterOf(
@@ -80,7 +80,7 @@ export function deadLetterOf(
 
 /** What a letter holds of its record. */
 interface Content extends Pick<OutgoingRecord, 'key' | 'value' | 'mirrors'> {
-  readonly headers: readonly (readonly [string, Uint8Array])[]
+  readonly headers: readonly (readonly [string, Uint8Array | null])[]
 }
 
 /** @param left how many of {@link parts} it goes without */
@@ -119,12 +119,12 @@ export interface DeadLetter {
 /** Reads what {@link deadLetterOf} made; `undefined`: it is no dead letter. */
 export function readDeadLetter({ key, value, headers }: BrokerRecord): DeadLetter | undefined {
   const last = headers.at(-1)
-  const leftOut = last?.[0] === leftOutName ? parts.slice(0, utf8.decode(last[1]).split(' ').length) : []
+  const leftOut = last?.[0] === leftOutName ? parts.slice(0, utf8.decode(last[1] ?? undefined).split(' ').length) : []
   const own = headers.length - names.length - (leftOut.length > 0 ? 1 : 0)
   if (own < 0 || names.some((name, at) => headers[own + at]![0] !== name)) return undefined
   const [id, code, message, topic, ...numbers] = headers
     .slice(own, own + names.length)
-    .map(([, bytes]) => utf8.decode(bytes))
+    .map(([, bytes]) => utf8.decode(bytes ?? undefined))
   const [partition, offset, timestamp] = numbers.map(Number)
   // A time may be beyond what is exact: of a producer that counts in nanoseconds, say.
   if (![partition, offset].every(Number.isSafeInteger) || !Number.isFinite(timestamp)) return undefined

@@ -34,7 +34,7 @@ export class Lanes {
     let lane = this.#byKey.get(key)
     if (lane === undefined) this.#byKey.set(key, (lane = new Lane(this.#home, key)))
     if (bytes !== undefined && lane.bytes === undefined) {
-      lane.bytes = bytes.slice()
+      lane.bytes = new Uint8Array(bytes)
       this.#byBytes.set(lane.bytes, lane)
     }
     return lane

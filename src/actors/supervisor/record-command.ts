@@ -126,8 +126,8 @@ const utf8 = new TextDecoder()
 
 function tracedBy(headers: BrokerRecord['headers']): Command['beside'] {
   const header = (wanted: string): string | undefined => {
-    const found = headers.find(([name]) => name === wanted)
-    return found && utf8.decode(found[1])
+    const bytes = headers.find(([name]) => name === wanted)?.[1]
+    return bytes ? utf8.decode(bytes) : undefined
   }
   const trace = traceContextOf({ traceparent: header('traceparent'), tracestate: header('tracestate') })
   return trace && { trace }

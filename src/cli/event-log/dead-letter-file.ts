@@ -99,7 +99,7 @@ export class DeadLetterFile implements BrokerProducer {
 const utf8 = new TextDecoder()
 
 function letterOf({ value, headers }: OutgoingRecord): DeadLetter {
-  const pairs: readonly (readonly [string, Uint8Array | string])[] = isPairs(headers)
+  const pairs: readonly (readonly [string, Uint8Array | string | null])[] = isPairs(headers)
     ? headers
     : Object.entries(headers ?? {})
   const named = new Map(pairs)
@@ -116,6 +116,8 @@ function letterOf({ value, headers }: OutgoingRecord): DeadLetter {
   }
 }
 
-function isPairs(headers: OutgoingRecord['headers']): headers is readonly (readonly [string, Uint8Array | string])[] {
+function isPairs(
+  headers: OutgoingRecord['headers'],
+): headers is readonly (readonly [string, Uint8Array | string | null])[] {
   return Array.isArray(headers)
 }

@@ -96,7 +96,9 @@ export class Redrive {
   /** The record as it was, with one header more: which letter it was. */
   #messageOf({ id, key, value, partition, timestamp, headers }: PlacedLetter): Message {
     const own: Record<string, Buffer[]> = Object.create(null)
-    for (const [name, bytes] of headers) if (name !== redrivenHeader) (own[name] ??= []).push(Buffer.from(bytes))
+    // kafkajs throws for a header without a value: it goes with an empty one.
+    for (const [name, bytes] of headers)
+      if (name !== redrivenHeader) (own[name] ??= []).push(Buffer.from(bytes ?? new Uint8Array()))
     return {
       key: key && Buffer.from(key),
       value: value && Buffer.from(value),

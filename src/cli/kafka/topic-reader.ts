@@ -67,9 +67,10 @@ export class TopicReader {
   async *records(partition: number, from: number, to: number): AsyncGenerator<BrokerRecord, void, void> {
     const { topic } = this
     const slabs = new Slabs()
+    const { codecs, tuning } = this.#client
     for (let position = from; position < to; ) {
       const { aborted, records } = await this.#fetch({ topic, partition }, position)
-      const source = { topic, partition, from: position, aborted, codecs: this.#client.codecs, slabs }
+      const source = { topic, partition, from: position, aborted, codecs, slabs, enough: tuning.maxBytes }
       const decoded = await decodeRecords(records, source)
       for (const record of decoded.records) if (record.offset < to) yield record
       position = decoded.next

@@ -22,6 +22,7 @@ export const sending: readonly Case[] = [
       const headers = [
         ['trace', utf8('a')],
         ['empty', new Uint8Array()],
+        ['none', null],
         ['trace', utf8('b')],
       ] as const
       const [place] = await stage.send(topic, [{ key, value, headers, timestamp: 1_700_000_000_123 }])
@@ -194,7 +195,7 @@ export const sending: readonly Case[] = [
         const member = stage.join(topic, stage.group())
         await stage.until('a lease', () => member.held.length === 1)
         const [record] = await stage.read(member.on(0), 1)
-        const seen = [record!.key!, record!.value!, record!.headers[0]![1]]
+        const seen = [record!.key!, record!.value!, record!.headers[0]![1]!]
         same(seen.map(text), ['key', 'value', 'header'], `What ${reader} sees`)
         for (const bytes of seen) bytes.fill(0)
       }

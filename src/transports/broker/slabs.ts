@@ -13,7 +13,8 @@ export class Slabs {
   /** A copy of `bytes`. */
   copy(bytes: Uint8Array): Uint8Array {
     const { length } = bytes
-    if (length > largest) return bytes.slice()
+    // A `slice` of a `Buffer` would be a view.
+    if (length > largest) return new Uint8Array(bytes)
     this.#makeRoom(length)
     // Half the price of `subarray`.
     const copy = new Uint8Array(this.#slab.buffer, this.#used, length)

@@ -22,7 +22,7 @@ export interface KafkaBroker extends Broker {}
  *
  * @throws what its consumers and producers reject with: `BROKER_UNAVAILABLE` while the cluster cannot be reached,
  *   `TOPIC_UNKNOWN`, `BROKER_REFUSED` for credentials and permissions, `GROUP_FOREIGN` for a group of another application,
- *   `PARTITIONS_CHANGED`, `OFFSET_OUT_OF_RANGE`, `RECORD_TOO_LARGE`, `LIBRARY_MISSING` without kafkajs
+ *   `PARTITIONS_CHANGED`, `OFFSET_OUT_OF_RANGE`, `RECORD_TOO_LARGE`, `RECORD_REFUSED`, `LIBRARY_MISSING` without kafkajs
  */
 export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
   return brokerOn(options)

@@ -3,7 +3,7 @@ import { askAny, type Cluster, openCluster } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
 import { endConnections, knowConnections } from './open-connections.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
-import { patch } from './patches.ts'
+import { patch, patchConnections } from './patches.ts'
 import { unreachable } from './problems.ts'
 import type { Codecs } from './wire/compression.ts'
 
@@ -86,6 +86,7 @@ export class Client {
   }
 
   async #meet(cluster: Cluster, topics: readonly string[]): Promise<Connected> {
+    await patchConnections(cluster)
     await cluster.connect().catch((error: unknown) => {
       throw this.#addresses.length > 0 ? unreachable(this.#addresses, error) : error
     })
@@ -98,6 +99,11 @@ export class Client {
     await this.check(cluster, topics)
     return { cluster, clusterId: clusterId ?? 'unnamed' }
   }
+}
+
+/** How long a topic may be unknown, ms: one that was made a moment ago is not known to every node yet. */
+export function topicPatienceOf({ patience }: Tuning): number {
+  return Math.min(patience, 5_000)
 }
 
 function tuningOf(options: KafkaBrokerOptions): Tuning {

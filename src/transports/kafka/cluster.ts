@@ -66,8 +66,14 @@ export interface Node {
 /** One way to a node. */
 export interface Connection {
   readonly requestQueue: { readonly instrumentationEmitter?: object | null }
-  socket?: { readonly destroyed: boolean; destroy(): void; once(event: 'close', heard: () => void): void }
+  socket?: { readonly destroyed: boolean; destroy(error?: Error): void; once(event: 'close', heard: () => void): void }
   isConnected(): boolean
+  /** Until the next answer is whole. */
+  readonly bytesNeeded: number
+  /** While it says who it is. */
+  readonly authHandlers?: { onError(): void } | null
+  /** Takes what the socket has read. */
+  processData(bytes: Uint8Array): void
   rejectRequests(error: Error): void
   connect(): Promise<unknown>
   disconnect(): Promise<unknown>
@@ -84,6 +90,11 @@ export interface Cluster {
   findBroker(node: { readonly nodeId: number | string }): Promise<Node>
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
   findGroupCoordinator(group: { readonly groupId: string }): Promise<Node>
+  /** What {@link refreshMetadata} asks for. */
+  readonly targetTopics: Set<string>
+  readonly connectionPoolBuilder?: {
+    build(address: { readonly host: string; readonly port: number }): Promise<Node['connectionPool']>
+  }
 }
 
 const used = [
@@ -174,6 +185,44 @@ export async function askAny<Answer>(cluster: Cluster, question: (node: Node) =>
     }
   }
   throw met
+}
+
+/** Learns who leads `topics` by now, and all others that are in use. Answers with those of all that the cluster does not have. */
+export async function refresh(cluster: Cluster, topics: readonly string[]): Promise<readonly string[]> {
+  try {
+    await cluster.addMultipleTargetTopics(topics)
+    await cluster.refreshMetadata()
+    return []
+  } catch (error) {
+    if (!isTopicUnknown(error)) throw error
+    return await forgetGone(cluster, topics)
+  }
+}
+
+/**
+ * Asks no more for the topics that the cluster does not have: all are asked for together, and one that was deleted would be the
+ * answer for all of them. Answers with their names.
+ */
+export async function forgetGone(cluster: Cluster, topics: readonly string[]): Promise<readonly string[]> {
+  const there: string[] = []
+  const gone: string[] = []
+  for (const topic of new Set([...cluster.targetTopics, ...topics])) {
+    try {
+      await askAny(cluster, node => node.metadata([topic]))
+      there.push(topic)
+    } catch (error) {
+      if (!isTopicUnknown(error)) throw error
+      gone.push(topic)
+    }
+  }
+  for (const topic of gone) cluster.targetTopics.delete(topic)
+  await cluster.addMultipleTargetTopics(there)
+  await cluster.refreshMetadata()
+  return gone
+}
+
+export function isTopicUnknown(error: unknown): boolean {
+  return typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
 }
 
 /** The node that coordinates a group. */

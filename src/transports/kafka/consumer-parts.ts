@@ -1,5 +1,5 @@
 import type { StartFrom } from '../../actors/contracts/broker.ts'
-import type { Client } from './client.ts'
+import { type Client, topicPatienceOf } from './client.ts'
 import type { Cluster } from './cluster.ts'
 import { Committer } from './committer.ts'
 import { Fetcher } from './fetcher.ts'
@@ -45,6 +45,12 @@ export async function openParts(
   const commit: Membership['commit'] = make => membership.commit(make)
   const starts = new LeaseStart({ offsets, from, commit, logger })
   const committer = new Committer({ commit, asked, metadataOf: ({ topic }) => starts.metadataOf(topic) })
-  const fetcher = new Fetcher({ cluster, codecs, ...tuning, check: () => check({ cluster, starts }) })
+  const fetcher = new Fetcher({
+    cluster,
+    codecs,
+    ...tuning,
+    topicPatience: topicPatienceOf(tuning),
+    check: () => check({ cluster, starts }),
+  })
   return { clusterId, cluster, offsets, membership, committer, fetcher, starts }
 }

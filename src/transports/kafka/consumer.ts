@@ -9,7 +9,7 @@ import type {
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { Bell } from '../broker/bell.ts'
-import type { Client } from './client.ts'
+import { type Client, topicPatienceOf } from './client.ts'
 import type { Cluster, Place } from './cluster.ts'
 import { type ConsumerParts, openParts } from './consumer-parts.ts'
 import type { Member } from './group/membership.ts'
@@ -207,9 +207,9 @@ export class KafkaConsumer implements BrokerConsumer, LeaseHolder, Member {
         return
       } catch (error) {
         const told = toldOf(error, `Joining the group ${this.group}`, this.#asked)
-        const { patience, logger } = (await this.#home.client()).tuning
-        // A topic that was made a moment ago is not known to every node yet.
-        const limit = told.retryable ? patience : told.code === 'TOPIC_UNKNOWN' ? Math.min(patience, 5_000) : 0
+        const { tuning } = await this.#home.client()
+        const { patience, logger } = tuning
+        const limit = told.retryable ? patience : told.code === 'TOPIC_UNKNOWN' ? topicPatienceOf(tuning) : 0
         if (Date.now() >= began + limit) return this.failed(told)
         logger.warn('The cluster cannot be joined; trying again', { error: told.message, tries })
         await Promise.race([wait(Math.min(2_000, 50 * 2 ** Math.min(tries, 6))), this.#bell.wait()])

@@ -1,5 +1,5 @@
 import { XMachinesError } from '../../actors/errors.ts'
-import { ask, type Cluster, type Place } from './cluster.ts'
+import { ask, type Cluster, type Place, refresh } from './cluster.ts'
 import { byTopic, nameOf } from './group/subscription.ts'
 import type { KafkaLease } from './lease.ts'
 import type { KafkaLogger } from './log.ts'
@@ -18,12 +18,16 @@ export interface FetcherOptions {
   readonly maxWait: number
   readonly maxBytes: number
   readonly maxBytesPerPartition: number
+  /** How long a topic may be unknown, ms: one that was made a moment ago, or whose nodes start, is for a while. */
+  readonly topicPatience: number
   /** Looks at what is known of the cluster, before each fetch. */
   check(): void
 }
 
 /** What a lease may read ahead however many there are, bytes. */
 const leastReadAhead = 64 * 1024
+/** How much larger than that it may be in memory, where it was compressed: what is beyond is fetched again. */
+const mostExpansion = 8
 
 /**
  * Fetches for the leases that want records, and for no other: one request a node at a time. A lease that nobody reads,
@@ -34,6 +38,8 @@ export class Fetcher {
   readonly #leases = new Map<string, KafkaLease>()
   readonly #busy = new Set<number>()
   readonly #closing = new AbortController()
+  /** Since when the cluster knows nothing of a topic, ms since 1970. */
+  readonly #missing = new Map<string, number>()
   #isScheduled = false
   #failures = 0
 
@@ -52,8 +58,8 @@ export class Fetcher {
     this.#leases.set(nameOf(lease), lease)
   }
 
-  delete(lease: KafkaLease): void {
-    if (this.#leases.get(nameOf(lease)) === lease) this.#leases.delete(nameOf(lease))
+  delete(lease: KafkaLease): boolean {
+    return this.#leases.get(nameOf(lease)) === lease && this.#leases.delete(nameOf(lease))
   }
 
   close(): void {
@@ -145,8 +151,11 @@ export class Fetcher {
         aborted,
         codecs: this.#options.codecs,
         slabs,
+        enough: mostExpansion * this.readAhead,
       })
-      lease.take(decoded.records, records.length, decoded.next)
+      lease.take(decoded.records, decoded.bytes, decoded.next)
+      // A node fills its answer in the order in which it is asked: who has got something goes to the end.
+      if (decoded.records.length > 0 && this.delete(lease)) this.add(lease)
     } catch (error) {
       lease.fail(toldOf(error, `Reading ${nameOf(lease)}`))
     }
@@ -173,7 +182,25 @@ export class Fetcher {
     const level = this.#failures === 1 || isStale(typeOf(error)) ? 'debug' : 'warn'
     logger[level]('Records could not be fetched; trying again', { error: String(error), tries: this.#failures })
     await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
-    await cluster.refreshMetadata().catch(() => {})
+    const topics = [...new Set([...this.#leases.values()].map(({ topic }) => topic))]
+    this.#miss(topics, await refresh(cluster, topics).catch(() => undefined))
+  }
+
+  /** A topic that stays unknown was deleted: whoever reads it is told. @param gone `undefined`: nobody could tell */
+  #miss(topics: readonly string[], gone: readonly string[] | undefined): void {
+    for (const topic of gone === undefined ? [] : topics) {
+      if (!gone!.includes(topic)) {
+        this.#missing.delete(topic)
+        continue
+      }
+      const since = this.#missing.get(topic) ?? Date.now()
+      this.#missing.set(topic, since)
+      if (Date.now() < since + this.#options.topicPatience) continue
+      for (const lease of this.#leases.values()) {
+        if (lease.topic === topic)
+          lease.fail(toldOf(refusal('UNKNOWN_TOPIC_OR_PARTITION', lease), `Reading ${nameOf(lease)}`, lease))
+      }
+    }
   }
 }
 

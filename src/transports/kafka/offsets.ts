@@ -1,5 +1,5 @@
 import type { PartitionOffsets, StartFrom } from '../../actors/contracts/broker.ts'
-import { type Cluster, coordinatorOf, type Node, type Place } from './cluster.ts'
+import { type Cluster, coordinatorOf, forgetGone, isTopicUnknown, type Node, type Place } from './cluster.ts'
 import { byTopic } from './group/subscription.ts'
 import { refusal, typeOf, typeOfCode } from './problems.ts'
 
@@ -27,8 +27,12 @@ export class Offsets {
   /** The partitions of `topic`, in order. Rejects as the cluster does for a topic that is not there. */
   async partitionsOf(topic: string): Promise<readonly number[]> {
     await this.#cluster.connect()
-    await this.#cluster.addMultipleTargetTopics([topic])
-    await this.#cluster.refreshMetadataIfNecessary()
+    try {
+      await this.#cluster.addMultipleTargetTopics([topic])
+      await this.#cluster.refreshMetadataIfNecessary()
+    } catch (error) {
+      if (!isTopicUnknown(error) || (await forgetGone(this.#cluster, [topic])).includes(topic)) throw error
+    }
     const partitions = this.#cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
     if (partitions.length === 0) throw refusal('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition: 0 })
     return partitions.sort((a, b) => a - b)
@@ -113,6 +117,12 @@ export function leadersOf(cluster: Cluster, places: readonly Place[]): Map<numbe
     }
   }
   return leaders
+}
+
+/** Why a place has no leader: its topic may be gone. */
+export function unledRefusal(cluster: Cluster, place: Place): Error {
+  const isGone = cluster.findTopicPartitionMetadata(place.topic).length === 0
+  return refusal(isGone ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'LEADER_NOT_AVAILABLE', place)
 }
 
 async function listOn(node: Node, places: readonly Place[], timestamp: number): Promise<[number, number][]> {

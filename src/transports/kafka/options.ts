@@ -35,7 +35,11 @@ export interface KafkaTuning {
   readonly maxWait?: number | undefined
   /** Most bytes of one answer, and what the leases of a consumer read ahead together, if that is 64 KiB for each. @default 10 MiB */
   readonly maxBytes?: number | undefined
-  /** Most bytes that a lease reads ahead of its reader; less where many share `maxBytes`. A larger record passes alone. @default 1 MiB */
+  /**
+   * Most bytes that a lease reads ahead of its reader; less where many share `maxBytes`. A larger record passes alone. Compressed
+   * batches count as what they are in memory, of which a fetch may bring eight times as much.
+   * @default 1 MiB
+   */
   readonly maxBytesPerPartition?: number | undefined
   /** Most bytes of one batch of records that are sent; below the topic's `max.message.bytes`. @default 512 KiB */
   readonly maxBatchBytes?: number | undefined

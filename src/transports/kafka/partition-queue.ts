@@ -99,12 +99,8 @@ export class PartitionQueue {
 
   /** The batch is over the topic's limit: half of it is next, or, of a single record, what is smaller; without such, it is refused. */
   tooLarge(): void {
-    const { count, bytes } = this.#batch!
-    this.#batch = undefined
-    if (count > 1) {
-      this.#mostRecords = Math.ceil(count / 2)
-      return
-    }
+    const { bytes } = this.#batch!
+    if (this.#divide()) return
     const { topic, partition } = this
     const [first] = this.#entries
     const { smaller } = first!.record
@@ -124,6 +120,11 @@ export class PartitionQueue {
     )
   }
 
+  /** The topic does not take some record of the batch: half of it is next; a single record is refused. */
+  recordRefused(error: XMachinesError): void {
+    if (!this.#divide()) this.#take(1)[0]!.reject(error)
+  }
+
   /** The batch will never be taken. */
   refused(error: XMachinesError): void {
     for (const { reject } of this.#take(this.#batch?.count ?? 0)) reject(error)
@@ -140,6 +141,14 @@ export class PartitionQueue {
     const wasSent = this.#batch !== undefined
     for (const { reject } of this.#take(this.#entries.length)) reject(error)
     return wasSent
+  }
+
+  /** The batch is to be made anew of half as many records; not where it has one. */
+  #divide(): boolean {
+    const { count } = this.#batch!
+    this.#batch = undefined
+    if (count > 1) this.#mostRecords = Math.ceil(count / 2)
+    return count > 1
   }
 
   #take(count: number): Entry[] {

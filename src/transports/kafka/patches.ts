@@ -1,4 +1,5 @@
-import type { Connection, Node } from './cluster.ts'
+import { messageOf } from '../../actors/errors.ts'
+import type { Cluster, Connection, Node } from './cluster.ts'
 import { isEnded, opens } from './open-connections.ts'
 
 /*
@@ -7,9 +8,21 @@ import { isEnded, opens } from './open-connections.ts'
 
 const patched = new WeakSet<object>()
 
+/** Mends what the connections of `cluster` are made of, before the first one opens. */
+export async function patchConnections({ connectionPoolBuilder }: Cluster): Promise<void> {
+  // Made for its prototypes, and never opened.
+  if (typeof connectionPoolBuilder?.build === 'function') patchPool(await connectionPoolBuilder.build(nowhere))
+}
+
+const nowhere = { host: 'localhost', port: 0 }
+
 /** Mends what `node` is made of; what is mended already, or is made otherwise, is left as it is. */
 export function patch(node: Node): void {
-  const connection = node.connectionPool?.pool?.[0]
+  patchPool(node.connectionPool)
+}
+
+function patchPool(made: { readonly pool: readonly Connection[] } | undefined): void {
+  const connection = made?.pool?.[0]
   if (connection === undefined) return
   once(connection, mendConnection)
   once(connection.requestQueue, stillTimers)
@@ -25,6 +38,7 @@ function once<Part extends object>(part: Part, mend: (prototype: Part) => void):
 function mendConnection(prototype: Connection): void {
   mendConnects(prototype)
   mendDisconnects(prototype)
+  mendAnswers(prototype)
 }
 
 /**
@@ -59,6 +73,27 @@ function mendDisconnects(prototype: Connection): void {
   prototype.disconnect = function (this: Connection) {
     if (this.socket?.destroyed) delete this.socket
     return disconnect.call(this)
+  }
+}
+
+/** More than any answer has, bytes. */
+const longestAnswer = 2 ** 30
+
+/**
+ * What is no answer of Kafka's (something else listens at the address) is thrown where nobody can catch it, which ends the
+ * process, or is waited for until it has so many bytes as it seems to say: here it ends the connection.
+ */
+function mendAnswers(prototype: Connection): void {
+  const { processData } = prototype
+  if (typeof processData !== 'function') return
+  prototype.processData = function (this: Connection, bytes: Uint8Array) {
+    try {
+      processData.call(this, bytes)
+      if (this.bytesNeeded > longestAnswer) throw new RangeError(`an answer of ${this.bytesNeeded} bytes begins`)
+    } catch (error) {
+      this.authHandlers?.onError()
+      this.socket?.destroy(new Error(`what answers does not speak Kafka's protocol: ${messageOf(error)}`))
+    }
   }
 }
 

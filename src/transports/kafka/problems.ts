@@ -67,6 +67,20 @@ export function isStale(type: string | undefined): boolean {
   )
 }
 
+/** Whether a record is refused for what it is: the others of its batch are not to blame. */
+export function isOfRecord(type: string | undefined): type is keyof typeof ofRecord {
+  return type !== undefined && Object.hasOwn(ofRecord, type)
+}
+
+const ofRecord = {
+  INVALID_TIMESTAMP:
+    "its time is further from the broker's clock than the topic takes. Correct the clock or the time that it is sent with, or the " +
+    "topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms.",
+  INVALID_RECORD:
+    'the topic takes no such record: a compacted one takes none without a key, one whose schemas are checked none without its ' +
+    'schema.',
+} as const
+
 /**
  * What a caller is told: what another try cannot help has a code of its own, all else is `BROKER_UNAVAILABLE`.
  * @param asked names what may be refused
@@ -99,6 +113,9 @@ export function toldOf(thrown: unknown, doing: string, asked: Asked = {}): XMach
       `${doing}: a record is over what the topic takes (${type}). Raise its max.message.bytes, or send less in one record.`,
       { cause: thrown, details },
     )
+  }
+  if (isOfRecord(type)) {
+    return new XMachinesError('RECORD_REFUSED', `${doing}: ${ofRecord[type]} (${type})`, { cause: thrown, details })
   }
   if (isAuthentication(thrown) || type?.endsWith('_AUTHORIZATION_FAILED')) {
     return new XMachinesError(

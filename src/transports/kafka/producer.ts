@@ -75,20 +75,24 @@ function encode(
   { key, value, timestamp, headers, smaller }: OutgoingRecord,
   now: number,
 ): Omit<PlacedRecord, 'partition'> {
+  if (timestamp !== undefined && !(Number.isInteger(timestamp) && Math.abs(timestamp) < 2 ** 63))
+    throw new TypeError(`Expected timestamp to be a whole number of milliseconds, got ${timestamp}.`)
   const pairs = headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
   return {
     key: key === undefined || key === null ? null : bytesOf(key),
     value: value === null ? null : bytesOf(value),
     timestamp: timestamp ?? now,
     headers: pairs.map(
-      ([name, bytes]: readonly [string, Uint8Array | string]) => [encoder.encode(name), bytesOf(bytes)] as const,
+      ([name, bytes]: readonly [string, Uint8Array | string | null]) =>
+        [encoder.encode(name), bytes === null ? null : bytesOf(bytes)] as const,
     ),
     ...(smaller && { smaller: encode(smaller, now) }),
   }
 }
 
 function bytesOf(value: Uint8Array | string): Uint8Array {
-  return typeof value === 'string' ? encoder.encode(value) : value.slice()
+  // A `slice` of a `Buffer` would be a view.
+  return typeof value === 'string' ? encoder.encode(value) : new Uint8Array(value)
 }
 
 function noPartition(topic: string, partition: number, partitions: number): XMachinesError {

@@ -1,18 +1,26 @@
 import { XMachinesError } from '../../actors/errors.ts'
 import type { Client } from './client.ts'
-import { ask, askAny, type Cluster, type Place } from './cluster.ts'
+import { ask, askAny, type Cluster, type Place, refresh } from './cluster.ts'
 import { nameOf } from './group/subscription.ts'
-import { leadersOf, Offsets } from './offsets.ts'
+import { leadersOf, Offsets, unledRefusal } from './offsets.ts'
 import { endConnections } from './open-connections.ts'
 import { type Batch, PartitionQueue, type ProducerIdentity, type QueuedRecord } from './partition-queue.ts'
-import { isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
+import { isOfRecord, isStale, refusal, toldOf, typeOf, typeOfCode } from './problems.ts'
 import { wait } from './wait.ts'
 import { produceRequest } from './wire/produce.ts'
 
 /** Bytes that may wait to be sent, before a send waits for room. */
 const mostQueued = 32 * 1024 * 1024
+/** Batches of one request: a node drops the connection over 100 MiB (`socket.request.max.bytes`), and clients keep far from it. */
+const mostRequested = 8 * 1024 * 1024
 /** How long a node may wait for its replicas, ms. */
 const replicaTimeout = 10_000
+
+/** What one request sends. */
+interface Request {
+  readonly topic: string
+  readonly batches: Batch[]
+}
 
 export interface PlacedRecord extends QueuedRecord {
   readonly partition: number
@@ -116,7 +124,7 @@ export class Sender {
     }
     if (unled.length > 0) {
       void this.#once(-1, unled, async () => {
-        throw refusal('LEADER_NOT_AVAILABLE', unled[0]!)
+        throw unledRefusal(this.#cluster, unled[0]!)
       })
     }
   }
@@ -124,7 +132,7 @@ export class Sender {
   async #produce(nodeId: number, places: readonly Place[]): Promise<void> {
     const identity = await this.#identify()
     const node = await this.#cluster.findBroker({ nodeId })
-    for (const [topic, batches] of this.#batches(places, identity)) {
+    for (const { topic, batches } of this.#requests(places, identity)) {
       const answers = await ask(node, produceRequest, {
         topic,
         batches: batches.map(({ partition, bytes }) => ({ partition, bytes })),
@@ -138,23 +146,31 @@ export class Sender {
         if (type === 'NONE' || type === 'DUPLICATE_SEQUENCE_NUMBER') queue.acknowledged(baseOffset)
         else if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') queue.tooLarge()
         else if (needsIdentity(type)) this.#identity = undefined
-        else if (isLasting(type))
-          queue.refused(
-            toldOf(refusal(type, { topic, partition }), `Sending to ${topic}/${partition}`, { topic, writes: true }),
-          )
+        else if (isOfRecord(type)) queue.recordRefused(sendingTold(type, { topic, partition }))
+        else if (isLasting(type)) queue.refused(sendingTold(type, { topic, partition }))
         else problem = refusal(type, { topic, partition })
       }
       if (problem) throw problem
     }
   }
 
-  #batches(places: readonly Place[], identity: ProducerIdentity): Map<string, Batch[]> {
-    const topics = new Map<string, Batch[]>()
+  /** The next batches of `places`: those of one topic go together, as far as one request takes them. */
+  *#requests(places: readonly Place[], identity: ProducerIdentity): Generator<Request> {
+    const filling = new Map<string, Request & { bytes: number }>()
     for (const place of places) {
       const batch = this.#queue(place).next(identity)
-      if (batch) topics.set(place.topic, [...(topics.get(place.topic) ?? []), batch])
+      if (!batch) continue
+      const { topic } = place
+      let request = filling.get(topic)
+      if (request !== undefined && request.bytes + batch.bytes.length > mostRequested) {
+        yield request
+        request = undefined
+      }
+      if (request === undefined) filling.set(topic, (request = { topic, batches: [], bytes: 0 }))
+      request.batches.push(batch)
+      request.bytes += batch.bytes.length
     }
-    return topics
+    yield* filling.values()
   }
 
   /** One request at a time; what is refused for now stays where it is, for the next. */
@@ -177,7 +193,8 @@ export class Sender {
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
     const { logger } = this.#client.tuning
-    const topic = [...new Set(places.map(place => place.topic))].join(', ')
+    const topics = [...new Set(places.map(place => place.topic))]
+    const topic = topics.join(', ')
     const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
     this.#failures += 1
     logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {
@@ -192,7 +209,7 @@ export class Sender {
       if (given) this.#identity = undefined
     }
     await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
-    await this.#cluster.refreshMetadata().catch(() => {})
+    await refresh(this.#cluster, topics).catch(() => {})
   }
 
   /** Who this producer is to the brokers; anew after an error that only a new one helps. */
@@ -231,10 +248,10 @@ function needsIdentity(type: string): boolean {
 
 /** Another try would be answered the same. */
 function isLasting(type: string): boolean {
-  return (
-    type === 'TOPIC_AUTHORIZATION_FAILED' ||
-    type === 'CLUSTER_AUTHORIZATION_FAILED' ||
-    type === 'INVALID_TIMESTAMP' ||
-    type === 'INVALID_RECORD'
-  )
+  return type === 'TOPIC_AUTHORIZATION_FAILED' || type === 'CLUSTER_AUTHORIZATION_FAILED'
+}
+
+/** A refusal of a place, as it is told. */
+function sendingTold(type: string, place: Place): XMachinesError {
+  return toldOf(refusal(type, place), `Sending to ${nameOf(place)}`, { topic: place.topic, writes: true })
 }

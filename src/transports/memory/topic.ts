@@ -61,7 +61,7 @@ export class PartitionLog {
         key: key && slabs.copy(key),
         value: value && slabs.copy(value),
         timestamp,
-        headers: headers === noHeaders ? noHeaders : headers.map(([name, bytes]) => [name, slabs.copy(bytes)]),
+        headers: headers === noHeaders ? noHeaders : headers.map(([name, bytes]) => [name, bytes && slabs.copy(bytes)]),
       }
     }
     return batch
@@ -148,7 +148,7 @@ export class Topic {
 
   #headers(headers: NonNullable<OutgoingRecord['headers']>): Headers {
     const pairs = isPairs(headers) ? headers : Object.entries(headers)
-    return pairs.map(([name, value]) => [name, this.#bytes(value)])
+    return pairs.map(([name, value]) => [name, value === null ? null : this.#bytes(value)])
   }
 
   #bytes(value: Uint8Array | string): Uint8Array {
@@ -163,6 +163,6 @@ export class Topic {
 
 function isPairs(
   headers: NonNullable<OutgoingRecord['headers']>,
-): headers is readonly (readonly [string, Uint8Array | string])[] {
+): headers is readonly (readonly [string, Uint8Array | string | null])[] {
   return Array.isArray(headers)
 }

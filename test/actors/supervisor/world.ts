@@ -182,7 +182,7 @@ const utf8 = new TextDecoder()
 
 /** A record's headers as text. */
 export function headersOf(record: BrokerRecord): Record<string, string> {
-  return Object.fromEntries(record.headers.map(([name, bytes]) => [name, utf8.decode(bytes)]))
+  return Object.fromEntries(record.headers.map(([name, bytes]) => [name, utf8.decode(bytes ?? undefined)]))
 }
 
 /** Bytes as text. */

@@ -12,7 +12,16 @@ const noCodecs: Codecs = () => undefined
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
 function source(over: Partial<RecordSource> = {}): RecordSource {
-  return { topic: 't', partition: 3, from: 0, aborted: [], codecs: noCodecs, slabs: new Slabs(), ...over }
+  return {
+    topic: 't',
+    partition: 3,
+    from: 0,
+    aborted: [],
+    codecs: noCodecs,
+    slabs: new Slabs(),
+    enough: 2 ** 20,
+    ...over,
+  }
 }
 
 /** A batch as a broker stores it: at its offset, with other attributes, its checksum right again. */
@@ -142,6 +151,79 @@ describe('record batches', () => {
         details: { package: name },
       })
     }
+  })
+
+  test('a mark whose record compaction has taken, and a batch that it has emptied, hold nobody up', async () => {
+    const emptied = (offset: number, attributes: number) => {
+      const batch = Buffer.from(encodeBatch(plain('taken'), nobody).subarray(0, 61))
+      batch.writeInt32BE(61 - 12, 8)
+      batch.writeInt32BE(0, 57)
+      return stored(batch, offset, attributes, 1)
+    }
+    const log = Buffer.concat([emptied(0, 16), emptied(1, 16 | 32), stored(encodeBatch(plain('kept'), nobody), 2)])
+    const { records, next } = await decodeRecords(log, source())
+    expect([records.map(({ offset }) => offset), next]).toEqual([[2], 3])
+  })
+
+  test('what is broken under a right checksum is told, with its offset, and is no reason to try again', async () => {
+    const batch = encodeBatch(plain('a', 'b'), nobody)
+    const changed = (change: (copy: Buffer) => unknown) => {
+      const copy = Buffer.from(batch)
+      change(copy)
+      return copy
+    }
+    for (const broken of [
+      stored(batch, 5, 1), // not gzip at all
+      stored(
+        changed(copy => copy.writeInt32BE(1_000, 57)),
+        5,
+      ), // more records than there are
+      stored(
+        changed(copy => copy.writeInt8(-1, 61)),
+        5,
+      ), // a record of less than nothing
+      stored(
+        changed(copy => copy.writeInt8(0x7f, 61)),
+        5,
+      ), // and one that is longer than its batch
+    ]) {
+      await expect(decodeRecords(broken, source())).rejects.toMatchObject({
+        code: 'RECORD_UNDECODABLE',
+        retryable: false,
+        details: { topic: 't', partition: 3, offset: 5 },
+      })
+    }
+  })
+
+  test('a length that leads back is not followed', async () => {
+    const batch = stored(encodeBatch(plain('a'), nobody), 0)
+    batch.writeInt32BE(0, 57) // no records, that would be missed
+    for (const length of [-12, -1, 0, 9]) {
+      batch.writeInt32BE(length, 8)
+      batch.writeUInt32BE(0, 17) // the checksum of no bytes
+      await expect(decodeRecords(batch, source())).rejects.toMatchObject({ code: 'RECORD_UNDECODABLE' })
+    }
+  })
+
+  test('what is before a batch that cannot be read comes first', async () => {
+    const good = stored(encodeBatch(plain('a', 'b'), nobody), 0)
+    const bad = stored(encodeBatch(plain('c'), nobody), 2, 4)
+    const { records, next } = await decodeRecords(Buffer.concat([good, bad]), source())
+    expect([records.length, next]).toEqual([2, 2])
+    await expect(decodeRecords(bad, source({ from: next }))).rejects.toMatchObject({ code: 'LIBRARY_MISSING' })
+  })
+
+  test('what unfolds to more than enough is left for the next fetch, from the next batch on', async () => {
+    const batch = encodeBatch(plain('x'.repeat(10_000)), nobody)
+    const body = gzipSync(batch.subarray(61))
+    const zipped = Buffer.concat([batch.subarray(0, 61), body])
+    zipped.writeInt32BE(zipped.length - 12, 8)
+    const log = Buffer.concat([0, 1, 2, 3].map(offset => stored(zipped, offset, 1)))
+    const first = await decodeRecords(log, source({ enough: 15_000 }))
+    expect([first.records.length, first.next]).toEqual([2, 2])
+    expect(first.bytes).toBeGreaterThan(20_000)
+    const rest = await decodeRecords(log, source({ enough: 15_000, from: first.next }))
+    expect(rest.records.map(({ offset }) => offset)).toEqual([2, 3])
   })
 
   test('an older format is refused, and says what to do', async () => {

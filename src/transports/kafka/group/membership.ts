@@ -1,7 +1,7 @@
 import type { XMachinesError } from '../../../actors/errors.ts'
-import { type Cluster, coordinatorOf, type Node, type Place } from '../cluster.ts'
+import { type Cluster, coordinatorOf, type Node, type Place, refresh } from '../cluster.ts'
 import type { KafkaLogger } from '../log.ts'
-import { mayPass, toldOf, typeOf } from '../problems.ts'
+import { mayPass, refusal, toldOf, typeOf } from '../problems.ts'
 import { wait } from '../wait.ts'
 import { strangerIn } from './protocol.ts'
 import { shareOut } from './share-out.ts'
@@ -199,8 +199,9 @@ export class Membership {
       subscription: decodeSubscription(memberMetadata),
     }))
     const topics = [...new Set(sharers.flatMap(({ subscription }) => subscription.topics))].sort()
-    await cluster.addMultipleTargetTopics(topics)
-    await cluster.refreshMetadata()
+    const gone = await refresh(cluster, topics)
+    const unknown = topics.find(topic => gone.includes(topic))
+    if (unknown !== undefined) throw refusal('UNKNOWN_TOPIC_OR_PARTITION', { topic: unknown, partition: 0 })
     const places = topics.flatMap(topic =>
       cluster
         .findTopicPartitionMetadata(topic)

@@ -7,7 +7,7 @@ export interface EncodableRecord {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly timestamp: number
-  readonly headers: readonly (readonly [name: Uint8Array, value: Uint8Array])[]
+  readonly headers: readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
 }
 
 /** Who sends a batch: what lets the broker recognise one that is sent twice. */
@@ -57,7 +57,7 @@ export function encodeBatch(records: readonly EncodableRecord[], producer: Batch
 
 /** How many bytes a record takes within a batch, at most. */
 export function mostBytesOf({ key, value, headers }: EncodableRecord): number {
-  const ofHeaders = headers.reduce((sum, [name, bytes]) => sum + 10 + name.length + bytes.length, 0)
+  const ofHeaders = headers.reduce((sum, [name, bytes]) => sum + 10 + name.length + (bytes?.length ?? 0), 0)
   return 32 + (key?.length ?? 0) + (value?.length ?? 0) + ofHeaders
 }
 

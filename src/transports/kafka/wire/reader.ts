@@ -73,6 +73,12 @@ export class Reader {
     return this.#bytes.subarray(at, at + length)
   }
 
+  /** Where the next `length` bytes end. */
+  ahead(length: number): number {
+    if (length < 0 || length > this.left) throw new RangeError(`Expected ${length} bytes at ${this.at} of ${this.end}.`)
+    return this.at + length
+  }
+
   string(): string {
     return decoder.decode(this.bytes(this.int16()))
   }
@@ -92,8 +98,7 @@ export class Reader {
 
   #step(length: number): number {
     const { at } = this
-    if (length < 0 || length > this.end - at) throw new RangeError(`Expected ${length} bytes at ${at} of ${this.end}.`)
-    this.at = at + length
+    this.at = this.ahead(length)
     return at
   }
 }
