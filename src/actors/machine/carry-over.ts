@@ -2,10 +2,11 @@ import { type AnyStateMachine, spawnChild } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
-import { type ActorRef, pathOf } from './actor-ref.ts'
+import type { ActorRef } from './actor-ref.ts'
 import { argsOf, armAfter, restoreActors } from './adoption.ts'
 import type { Draft } from './draft.ts'
 import { type Migration, migrationFailed, type PersistedState } from './migration.ts'
+import { carriedHistory } from './persisted-history.ts'
 import { fromPlainError, toPlainError } from './plain-error.ts'
 import type { Invocation, RunState } from './state.ts'
 import type { ActorSystem } from './system.ts'
@@ -39,13 +40,21 @@ export function carryOver(draft: Draft, past: Standing, steps: readonly Migratio
   try {
     const root = draft.system.root.behaviour as unknown as AnyStateMachine
     const machines = restoreActors(draft, fitting(mapped, past.system.root, past, root, '$'))
-    const before = new Map([past.system.root, ...past.state.table.actors.keys()].map(ref => [nameOf(ref), ref]))
-    const after = new Map(draft.touched().map(ref => [nameOf(ref), ref]))
-    const changes = machines.map(ref => new Change(draft, ref, snapshotIn(past, before.get(nameOf(ref)))))
+    const before = actorsByName(past.system.root, ref => snapshotIn(past, ref))
+    const after = actorsByName(draft.system.root, ref => draft.snapshotOf(ref))
+    const running = new Set(draft.touched())
+    const [went, came] = [new Map<ActorRef, ActorRef>(), new Map<ActorRef, ActorRef>()]
+    for (const [name, ref] of after) {
+      const old = before.get(name)
+      if (old === undefined || !running.has(ref)) continue
+      went.set(old, ref)
+      came.set(ref, old)
+    }
+    const changes = machines.map(ref => new Change(draft, ref, snapshotIn(past, came.get(ref))))
     draft.carry(
-      past.state.table.timers.values().flatMap(timer => carriedTimer(timer, after, changes)),
+      past.state.table.timers.values().flatMap(timer => carriedTimer(timer, went, changes)),
       [...past.state.table.invocations.values()].flatMap((invocation): readonly Invocation[] => {
-        const actor = after.get(nameOf(invocation.actor))
+        const actor = went.get(invocation.actor)
         return actor === undefined ? [] : [{ ...invocation, actor }]
       }),
     )
@@ -123,10 +132,10 @@ class Change {
 /** Timers go on with their source and target; one of an `after` transition under the name that it has now. */
 function carriedTimer(
   timer: Timer,
-  actors: ReadonlyMap<string, ActorRef>,
+  went: ReadonlyMap<ActorRef, ActorRef>,
   changes: readonly Change[],
 ): readonly Timer[] {
-  const [source, target] = [actors.get(nameOf(timer.source)), actors.get(nameOf(timer.target))]
+  const [source, target] = [went.get(timer.source), went.get(timer.target)]
   if (source === undefined || target === undefined) return []
   if (!timer.id.startsWith('xstate.after.')) return [{ ...timer, source, target }]
   const after = changes.find(({ ref }) => ref === source)?.moved.get(timer.id)
@@ -144,7 +153,7 @@ function fitting(
   machine: AnyStateMachine,
   path: string,
 ): JsonObject {
-  const { children = {}, value } = persisted as Partial<PersistedState>
+  const { children = {}, value, historyValue } = persisted as Partial<PersistedState> & JsonObject
   if (value === undefined) return persisted
   const resolved = resolve(machine, value, path)
   const wanted = new Map(resolved._nodes.flatMap(node => node.invoke.map(({ id, src }) => [id, src] as const)))
@@ -159,7 +168,12 @@ function fitting(
     const snapshot = fitting(child.snapshot, inner, past, logic, `${path}.children.${id}.snapshot`)
     return [[id, { ...child, snapshot } as never]]
   })
-  return { ...persisted, value: resolved.value as JsonValue, children: Object.fromEntries(kept) }
+  return {
+    ...persisted,
+    value: resolved.value as JsonValue,
+    children: Object.fromEntries(kept),
+    ...(historyValue !== undefined && { historyValue: carriedHistory(historyValue, before?.machine, machine) }),
+  }
 }
 
 function resolve(machine: AnyStateMachine, value: JsonValue, path: string): LiveMachineSnapshot {
@@ -187,8 +201,23 @@ function placeOf({ id, machine }: LiveNode): string {
   return id === machine.id ? '' : id.startsWith(`${machine.id}.`) ? id.slice(machine.id.length) : `#${id}`
 }
 
-function nameOf(ref: ActorRef): string {
-  return JSON.stringify(pathOf(ref))
+/**
+ * The actors that XState persists, by the keys that lead to them. One whose id was given to another since is not among them:
+ * it ends with the migration, and what was pending for it must not go to the other.
+ */
+function actorsByName(
+  root: ActorRef,
+  snapshotOf: (ref: ActorRef) => LiveSnapshot | undefined,
+): ReadonlyMap<string, ActorRef> {
+  const found = new Map<string, ActorRef>()
+  const visit = (ref: ActorRef, path: readonly string[]): void => {
+    found.set(JSON.stringify(path), ref)
+    const { children = {} } = (snapshotOf(ref) ?? {}) as Partial<LiveMachineSnapshot>
+    for (const [key, child] of Object.entries(children))
+      if (child !== undefined) visit(child as ActorRef, [...path, key])
+  }
+  visit(root, [])
+  return found
 }
 
 // The state in XState's words.
