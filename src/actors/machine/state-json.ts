@@ -15,9 +15,11 @@ export interface Noticed {
   undefined: boolean
 }
 
-/** Whether `value` is a reference to an actor. */
+/** Whether `value` is a reference to an actor, and not data of the same shape: no JSON holds a function. */
 export function isActorRef(value: object): boolean {
-  return 'sessionId' in value && '_parent' in value && 'system' in value
+  return (
+    'sessionId' in value && '_parent' in value && typeof (value as { readonly _send?: unknown })._send === 'function'
+  )
 }
 
 /** What `value` is called in an error. */
