@@ -2,6 +2,7 @@ import type { AnyStateMachine } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
+import { actorPaths, bind, placesOf } from './carried-references.ts'
 import type { Draft } from './draft.ts'
 import { findUnknownNode } from './persisted-history.ts'
 import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource } from './xstate.ts'
@@ -33,8 +34,14 @@ export function restoreActors(draft: Draft, persisted: JsonValue): readonly Acto
   const { root } = draft.system
   try {
     checkActor(root, persisted, '$')
-    // XState puts references into what it is given.
-    draft.begin(root, root.behaviour.restoreSnapshot!(structuredClone(persisted), root.scope))
+    // XState puts references into what it is given, and so do we.
+    const given = structuredClone(persisted)
+    const places = placesOf(given)
+    draft.begin(root, root.behaviour.restoreSnapshot!(given, root.scope))
+    bind(
+      places,
+      actorPaths(root, ref => draft.snapshotOf(ref)),
+    )
   } catch (thrown) {
     throw XMachinesError.is(thrown) ? thrown : invalid('$', messageOf(thrown), thrown)
   }

@@ -4,12 +4,13 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
 import type { ActorRef } from './actor-ref.ts'
 import { argsOf, armAfter, restoreActors } from './adoption.ts'
+import { actorPaths, withActors } from './carried-references.ts'
 import type { Draft } from './draft.ts'
 import { type Migration, migrationFailed, type PersistedState } from './migration.ts'
 import { carriedHistory } from './persisted-history.ts'
-import { fromPlainError, toPlainError } from './plain-error.ts'
+import { pathsIn, persistedState, type Standing, snapshotIn } from './persisted-state.ts'
+import { fromPlainError } from './plain-error.ts'
 import type { Invocation, RunState } from './state.ts'
-import type { ActorSystem } from './system.ts'
 import type { Timer } from './timers.ts'
 import {
   type After,
@@ -18,16 +19,9 @@ import {
   type LiveInvoke,
   type LiveMachineSnapshot,
   type LiveNode,
-  type LiveSnapshot,
   type LiveSpawn,
   resolveSource,
 } from './xstate.ts'
-
-/** A run's state with the system that its references belong to. */
-export interface Standing {
-  readonly system: ActorSystem
-  readonly state: RunState
-}
 
 /**
  * Begins a draft with the state of another machine, mapped. What was pending goes on where its state and actor are still
@@ -40,12 +34,11 @@ export function carryOver(draft: Draft, past: Standing, steps: readonly Migratio
   try {
     const root = draft.system.root.behaviour as unknown as AnyStateMachine
     const machines = restoreActors(draft, fitting(mapped, past.system.root, past, root, '$'))
-    const before = actorsByName(past.system.root, ref => snapshotIn(past, ref))
-    const after = actorsByName(draft.system.root, ref => draft.snapshotOf(ref))
+    const before = new Map([...pathsIn(past)].map(([ref, path]) => [JSON.stringify(path), ref]))
     const running = new Set(draft.touched())
     const [went, came] = [new Map<ActorRef, ActorRef>(), new Map<ActorRef, ActorRef>()]
-    for (const [name, ref] of after) {
-      const old = before.get(name)
+    for (const [ref, path] of actorPaths(draft.system.root, ref => draft.snapshotOf(ref))) {
+      const old = before.get(JSON.stringify(path))
       if (old === undefined || !running.has(ref)) continue
       went.set(old, ref)
       came.set(ref, old)
@@ -137,7 +130,7 @@ function carriedTimer(
 ): readonly Timer[] {
   const [source, target] = [went.get(timer.source), went.get(timer.target)]
   if (source === undefined || target === undefined) return []
-  if (!timer.id.startsWith('xstate.after.')) return [{ ...timer, source, target }]
+  if (!timer.id.startsWith('xstate.after.')) return [{ ...timer, source, target, event: withActors(timer.event, went) }]
   const after = changes.find(({ ref }) => ref === source)?.moved.get(timer.id)
   return after === undefined ? [] : [{ ...timer, source, target, id: after.id, event: after.event }]
 }
@@ -185,12 +178,6 @@ function resolve(machine: AnyStateMachine, value: JsonValue, path: string): Live
   }
 }
 
-function snapshotIn({ system, state }: Standing, ref: ActorRef | undefined): LiveMachineSnapshot | undefined {
-  const snapshot: LiveSnapshot | undefined =
-    ref === undefined ? undefined : ref === system.root ? state.snapshot : state.table.actors.get(ref)
-  return snapshot !== undefined && '_nodes' in snapshot ? (snapshot as LiveMachineSnapshot) : undefined
-}
-
 /** The nodes that a machine is in, by their place in it. */
 function activeNodes(snapshot: LiveMachineSnapshot | undefined): ReadonlyMap<string, LiveNode> {
   return new Map(snapshot?._nodes.map(node => [placeOf(node), node]))
@@ -199,47 +186,6 @@ function activeNodes(snapshot: LiveMachineSnapshot | undefined): ReadonlyMap<str
 /** A node's id without the machine's, which is the first part of it: the machine may have got another one. */
 function placeOf({ id, machine }: LiveNode): string {
   return id === machine.id ? '' : id.startsWith(`${machine.id}.`) ? id.slice(machine.id.length) : `#${id}`
-}
-
-/**
- * The actors that XState persists, by the keys that lead to them. One whose id was given to another since is not among them:
- * it ends with the migration, and what was pending for it must not go to the other.
- */
-function actorsByName(
-  root: ActorRef,
-  snapshotOf: (ref: ActorRef) => LiveSnapshot | undefined,
-): ReadonlyMap<string, ActorRef> {
-  const found = new Map<string, ActorRef>()
-  const visit = (ref: ActorRef, path: readonly string[]): void => {
-    found.set(JSON.stringify(path), ref)
-    const { children = {} } = (snapshotOf(ref) ?? {}) as Partial<LiveMachineSnapshot>
-    for (const [key, child] of Object.entries(children))
-      if (child !== undefined) visit(child as ActorRef, [...path, key])
-  }
-  visit(root, [])
-  return found
-}
-
-// The state in XState's words.
-
-/** What XState's `getPersistedSnapshot()` gives of a state, as JSON. */
-function persistedState({ system, state }: Standing): JsonObject {
-  const { visible } = system
-  system.visible = state
-  try {
-    return plain(system.root.behaviour.getPersistedSnapshot(state.snapshot)) as JsonObject
-  } finally {
-    system.visible = visible
-  }
-}
-
-function plain(value: unknown): unknown {
-  if (value instanceof Error) return toPlainError(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(plain)
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, plain(item)]])),
-  )
 }
 
 function mapState(persisted: JsonObject, { state, from }: Migration): JsonObject {

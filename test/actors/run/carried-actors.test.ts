@@ -1,7 +1,18 @@
 import { expect, test } from 'vitest'
 import { createRun, defineMachine, openRun, verifyRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { type AnyStateMachine, assign, createMachine, sendParent, setup, spawnChild } from 'xstate'
+import {
+  type ActorRef,
+  type AnyStateMachine,
+  assign,
+  createMachine,
+  fromCallback,
+  raise,
+  sendParent,
+  sendTo,
+  setup,
+  spawnChild,
+} from 'xstate'
 
 /** Which actors and states a run that goes over to another machine is still the same in. */
 
@@ -81,4 +92,64 @@ test('history is remembered, also under another machine’s id and where a state
   const run = await openRun(next, { store, key: 'k', namespace: 'readers' })
   await run.apply({ type: 'OPEN' })
   expect(run.getSnapshot().value).toEqual({ reader: { book: 'second' }, shop: { open: 'front' } })
+})
+
+test('references go over, wherever they stand: a parent that a child or logic was given, itself, and what a delayed event holds', async () => {
+  type Ref = ActorRef<never, { type: 'ANSWER'; by: string }>
+  const heard: string[] = []
+  const kid = setup({
+    types: {} as { context: { parent: Ref; self: unknown }; input: Ref; events: { type: 'ASK' } },
+  }).createMachine({
+    id: 'kid',
+    context: ({ input, self }) => ({ parent: input, self }),
+    on: { ASK: { actions: sendTo(({ context }) => context.parent, { type: 'ANSWER', by: 'kid' }) } },
+  })
+  const machine = (id: string) =>
+    setup({
+      types: {} as {
+        context: { answers: readonly string[]; me: unknown }
+        events: { type: 'ASK' | 'LATER' | 'NOTE' } | { type: 'ANSWER'; by: string } | { type: 'DUE'; to: Ref }
+      },
+      actors: {
+        kid,
+        watch: fromCallback(({ input }: { input: { of: Ref } }) => {
+          heard.push(String(input.of.id))
+        }),
+      },
+    }).createMachine({
+      id,
+      context: { answers: [], me: null },
+      invoke: [
+        { src: 'kid', id: 'kid', input: ({ self }) => self as never },
+        { src: 'watch', id: 'watch', input: ({ self }) => ({ of: self as never }) },
+      ],
+      on: {
+        NOTE: { actions: assign({ me: ({ self }) => self }) },
+        ASK: { actions: sendTo('kid', { type: 'ASK' }) },
+        LATER: { actions: raise(({ self }) => ({ type: 'DUE', to: self as never }), { delay: 10 }) },
+        DUE: { actions: sendTo(({ event }) => event.to, { type: 'ANSWER', by: 'timer' }) },
+        ANSWER: { actions: assign({ answers: ({ context, event }) => [...context.answers, event.by] }) },
+      },
+    })
+  const old = defineMachine(machine('old'), { version: '1' })
+  const next = defineMachine(machine('new'), { version: '2', migrations: [{ from: old }] })
+  const store = memoryStore()
+  const options = { store, key: 'k', namespace: 'n', time: 'source' } as const
+  const before = createRun(old, options)
+  for (const type of ['NOTE', 'LATER'] as const) await before.apply({ type })
+  await before.close()
+  for (const reopened of [false, true]) {
+    const run = await openRun(next, options)
+    if (reopened) await run.advance(10)
+    await run.apply({ type: 'ASK' })
+    const { context, children } = run.getSnapshot()
+    expect(context.answers).toEqual(reopened ? ['kid', 'timer', 'kid'] : ['kid'])
+    expect([context.me, children.kid!.getSnapshot().context]).toEqual([
+      expect.objectContaining({ id: 'new' }),
+      { parent: context.me, self: children.kid },
+    ])
+    await run.close()
+  }
+  expect(heard).toEqual(['old', 'new', 'new'])
+  expect((await verifyRun(store, [next, old], (await store.head(before.id))!)).divergence).toBeUndefined()
 })
