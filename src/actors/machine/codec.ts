@@ -148,7 +148,7 @@ class Encoder {
   }
 
   #snapshot(snapshot: LiveSnapshot): JsonValue {
-    if (!('machine' in snapshot))
+    if (!('_nodes' in snapshot))
       return this.value(snapshot.error === undefined ? snapshot : { ...snapshot, error: asError(snapshot.error) })
     const { status, value, context, historyValue, children, output, error, _nodes } = snapshot as LiveMachineSnapshot
     const history = Object.entries(historyValue).map(([id, nodes]) => [id, nodes.map(node => node.id)])

@@ -40,7 +40,7 @@ function flawInActors(draft: Draft): Flaw | undefined {
   for (const { ref, before, now } of draft.changed()) {
     const path = `children.${ref.id}`
     const flaw =
-      'machine' in now
+      '_nodes' in now
         ? (flawInContext(draft, ref, now, before, `${path}.context`) ??
           findFlaw(now.output ?? null, before?.output, `${path}.output`))
         : flawInLogic(draft, ref, now, before, path)

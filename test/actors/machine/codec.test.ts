@@ -116,6 +116,16 @@ describe('what a context may hold', () => {
     expect(() => hashValue(run.context)).not.toThrow()
   })
 
+  test('a snapshot of custom logic, whatever its properties are called', () => {
+    const coffee = {
+      getInitialSnapshot: () => ({ status: 'active', machine: 'espresso', value: 'full', children: 0 }),
+      transition: (snapshot: object) => snapshot,
+      getPersistedSnapshot: (snapshot: object) => snapshot,
+    }
+    const run = new Case(machine({ invoke: { src: 'coffee', id: 'c' } }, { actors: { coffee } })).restore()
+    expect([...run.state.table.actors.values()]).toEqual([coffee.getInitialSnapshot()])
+  })
+
   test('any JSON, with undefined as absent and keys like our own marks', () => {
     fc.assert(
       fc.property(

@@ -43,7 +43,7 @@ function tableOf({ table }: RunState): object {
 
 /** A snapshot without what XState derives. Both attempts have the same state nodes. */
 function shown(snapshot: LiveSnapshot): object {
-  if (!('machine' in snapshot)) return snapshot
+  if (!('_nodes' in snapshot)) return snapshot
   const { status, value, context, output, error, children, historyValue, _nodes } = snapshot as LiveMachineSnapshot
   return { status, value, context, output, error, children, historyValue, nodes: _nodes }
 }
