@@ -82,7 +82,9 @@ export function createHostIn<TMachine extends AnyMachine>(
   return {
     async open(which) {
       if (keeper.over) throw new XMachinesError('HOST_CLOSED', 'This host is closed. Create another one.')
-      const { run, resident } = await openHeld(environment, machine, { strict, telemetry, ...which, store, namespace })
+      // What is `undefined` is not given: it must not take the place of the host's.
+      const own = { strict: which.strict ?? strict, telemetry: which.telemetry ?? telemetry }
+      const { run, resident } = await openHeld(environment, machine, { ...which, ...own, store, namespace })
       await keeper.lodge(resident)
       return run
     },

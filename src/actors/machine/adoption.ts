@@ -2,7 +2,9 @@ import type { AnyStateMachine } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import type { ActorRef } from './actor-ref.ts'
+import { actorPaths, bind, placesOf } from './carried-references.ts'
 import type { Draft } from './draft.ts'
+import { findUnknownNode } from './persisted-history.ts'
 import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource } from './xstate.ts'
 
 /**
@@ -32,8 +34,14 @@ export function restoreActors(draft: Draft, persisted: JsonValue): readonly Acto
   const { root } = draft.system
   try {
     checkActor(root, persisted, '$')
-    // XState puts references into what it is given.
-    draft.begin(root, root.behaviour.restoreSnapshot!(structuredClone(persisted), root.scope))
+    // XState puts references into what it is given, and so do we.
+    const given = structuredClone(persisted)
+    const places = placesOf(given)
+    draft.begin(root, root.behaviour.restoreSnapshot!(given, root.scope))
+    bind(
+      places,
+      actorPaths(root, ref => draft.snapshotOf(ref)),
+    )
   } catch (thrown) {
     throw XMachinesError.is(thrown) ? thrown : invalid('$', messageOf(thrown), thrown)
   }
@@ -45,22 +53,35 @@ export function restoreActors(draft: Draft, persisted: JsonValue): readonly Acto
 
 /** What XState would pass over in silence, or find out later: a child whose logic the machine has not got. */
 function checkActor(ref: ActorRef, persisted: JsonValue, path: string): void {
-  if (typeof persisted !== 'object' || persisted === null || Array.isArray(persisted))
+  if (!isObject(persisted))
     throw invalid(
       path,
       `it is ${Array.isArray(persisted) ? 'an array' : persisted === null ? 'null' : typeof persisted}, not an object`,
     )
-  checkMachine(ref.behaviour, persisted as JsonObject, path)
+  checkMachine(ref.behaviour, persisted, path)
 }
 
 const statuses: ReadonlySet<unknown> = new Set(['active', 'done', 'error', 'stopped'])
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): void {
   if (!isMachine(behaviour)) return
   for (const key of ['status', 'value', 'context', 'children'])
     if (persisted[key] === undefined) throw invalid(path, `it has no \`${key}\``)
   if (!statuses.has(persisted.status)) throw invalid(`${path}.status`, `it is ${JSON.stringify(persisted.status)}`)
-  for (const [id, child] of Object.entries(persisted.children as Readonly<Record<string, JsonObject>>)) {
+  const { value, historyValue } = persisted
+  if (typeof value !== 'string' && !isObject(value)) throw invalid(`${path}.value`, `it is ${JSON.stringify(value)}`)
+  for (const key of ['context', 'children'])
+    if (!isObject(persisted[key]))
+      throw invalid(`${path}.${key}`, `it is ${JSON.stringify(persisted[key])}, not an object`)
+  const unknown =
+    historyValue === undefined ? undefined : findUnknownNode(historyValue, behaviour, `${path}.historyValue`)
+  if (unknown !== undefined) throw invalid(unknown.path, unknown.why)
+  for (const [id, child] of Object.entries(persisted.children as JsonObject)) {
+    if (!isObject(child)) throw invalid(`${path}.children.${id}`, `it is ${JSON.stringify(child)}`)
     const { src, snapshot } = child
     const logic = typeof src === 'string' ? resolveSource(behaviour, src) : undefined
     if (logic === undefined)

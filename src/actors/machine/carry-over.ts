@@ -2,13 +2,15 @@ import { type AnyStateMachine, spawnChild } from 'xstate'
 import type { JsonObject, JsonValue } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyJson } from '../json/json-copy.ts'
-import { type ActorRef, pathOf } from './actor-ref.ts'
+import type { ActorRef } from './actor-ref.ts'
 import { argsOf, armAfter, restoreActors } from './adoption.ts'
+import { actorPaths, withActors } from './carried-references.ts'
 import type { Draft } from './draft.ts'
 import { type Migration, migrationFailed, type PersistedState } from './migration.ts'
-import { fromPlainError, toPlainError } from './plain-error.ts'
+import { carriedHistory } from './persisted-history.ts'
+import { pathsIn, persistedState, type Standing, snapshotIn } from './persisted-state.ts'
+import { fromPlainError } from './plain-error.ts'
 import type { Invocation, RunState } from './state.ts'
-import type { ActorSystem } from './system.ts'
 import type { Timer } from './timers.ts'
 import {
   type After,
@@ -17,16 +19,9 @@ import {
   type LiveInvoke,
   type LiveMachineSnapshot,
   type LiveNode,
-  type LiveSnapshot,
   type LiveSpawn,
   resolveSource,
 } from './xstate.ts'
-
-/** A run's state with the system that its references belong to. */
-export interface Standing {
-  readonly system: ActorSystem
-  readonly state: RunState
-}
 
 /**
  * Begins a draft with the state of another machine, mapped. What was pending goes on where its state and actor are still
@@ -39,13 +34,20 @@ export function carryOver(draft: Draft, past: Standing, steps: readonly Migratio
   try {
     const root = draft.system.root.behaviour as unknown as AnyStateMachine
     const machines = restoreActors(draft, fitting(mapped, past.system.root, past, root, '$'))
-    const before = new Map([past.system.root, ...past.state.table.actors.keys()].map(ref => [nameOf(ref), ref]))
-    const after = new Map(draft.touched().map(ref => [nameOf(ref), ref]))
-    const changes = machines.map(ref => new Change(draft, ref, snapshotIn(past, before.get(nameOf(ref)))))
+    const before = new Map([...pathsIn(past)].map(([ref, path]) => [JSON.stringify(path), ref]))
+    const running = new Set(draft.touched())
+    const [went, came] = [new Map<ActorRef, ActorRef>(), new Map<ActorRef, ActorRef>()]
+    for (const [ref, path] of actorPaths(draft.system.root, ref => draft.snapshotOf(ref))) {
+      const old = before.get(JSON.stringify(path))
+      if (old === undefined || !running.has(ref)) continue
+      went.set(old, ref)
+      came.set(ref, old)
+    }
+    const changes = machines.map(ref => new Change(draft, ref, snapshotIn(past, came.get(ref))))
     draft.carry(
-      past.state.table.timers.values().flatMap(timer => carriedTimer(timer, after, changes)),
+      past.state.table.timers.values().flatMap(timer => carriedTimer(timer, went, changes)),
       [...past.state.table.invocations.values()].flatMap((invocation): readonly Invocation[] => {
-        const actor = after.get(nameOf(invocation.actor))
+        const actor = went.get(invocation.actor)
         return actor === undefined ? [] : [{ ...invocation, actor }]
       }),
     )
@@ -123,12 +125,12 @@ class Change {
 /** Timers go on with their source and target; one of an `after` transition under the name that it has now. */
 function carriedTimer(
   timer: Timer,
-  actors: ReadonlyMap<string, ActorRef>,
+  went: ReadonlyMap<ActorRef, ActorRef>,
   changes: readonly Change[],
 ): readonly Timer[] {
-  const [source, target] = [actors.get(nameOf(timer.source)), actors.get(nameOf(timer.target))]
+  const [source, target] = [went.get(timer.source), went.get(timer.target)]
   if (source === undefined || target === undefined) return []
-  if (!timer.id.startsWith('xstate.after.')) return [{ ...timer, source, target }]
+  if (!timer.id.startsWith('xstate.after.')) return [{ ...timer, source, target, event: withActors(timer.event, went) }]
   const after = changes.find(({ ref }) => ref === source)?.moved.get(timer.id)
   return after === undefined ? [] : [{ ...timer, source, target, id: after.id, event: after.event }]
 }
@@ -144,7 +146,7 @@ function fitting(
   machine: AnyStateMachine,
   path: string,
 ): JsonObject {
-  const { children = {}, value } = persisted as Partial<PersistedState>
+  const { children = {}, value, historyValue } = persisted as Partial<PersistedState> & JsonObject
   if (value === undefined) return persisted
   const resolved = resolve(machine, value, path)
   const wanted = new Map(resolved._nodes.flatMap(node => node.invoke.map(({ id, src }) => [id, src] as const)))
@@ -159,7 +161,12 @@ function fitting(
     const snapshot = fitting(child.snapshot, inner, past, logic, `${path}.children.${id}.snapshot`)
     return [[id, { ...child, snapshot } as never]]
   })
-  return { ...persisted, value: resolved.value as JsonValue, children: Object.fromEntries(kept) }
+  return {
+    ...persisted,
+    value: resolved.value as JsonValue,
+    children: Object.fromEntries(kept),
+    ...(historyValue !== undefined && { historyValue: carriedHistory(historyValue, before?.machine, machine) }),
+  }
 }
 
 function resolve(machine: AnyStateMachine, value: JsonValue, path: string): LiveMachineSnapshot {
@@ -171,12 +178,6 @@ function resolve(machine: AnyStateMachine, value: JsonValue, path: string): Live
   }
 }
 
-function snapshotIn({ system, state }: Standing, ref: ActorRef | undefined): LiveMachineSnapshot | undefined {
-  const snapshot: LiveSnapshot | undefined =
-    ref === undefined ? undefined : ref === system.root ? state.snapshot : state.table.actors.get(ref)
-  return snapshot !== undefined && '_nodes' in snapshot ? (snapshot as LiveMachineSnapshot) : undefined
-}
-
 /** The nodes that a machine is in, by their place in it. */
 function activeNodes(snapshot: LiveMachineSnapshot | undefined): ReadonlyMap<string, LiveNode> {
   return new Map(snapshot?._nodes.map(node => [placeOf(node), node]))
@@ -185,32 +186,6 @@ function activeNodes(snapshot: LiveMachineSnapshot | undefined): ReadonlyMap<str
 /** A node's id without the machine's, which is the first part of it: the machine may have got another one. */
 function placeOf({ id, machine }: LiveNode): string {
   return id === machine.id ? '' : id.startsWith(`${machine.id}.`) ? id.slice(machine.id.length) : `#${id}`
-}
-
-function nameOf(ref: ActorRef): string {
-  return JSON.stringify(pathOf(ref))
-}
-
-// The state in XState's words.
-
-/** What XState's `getPersistedSnapshot()` gives of a state, as JSON. */
-function persistedState({ system, state }: Standing): JsonObject {
-  const { visible } = system
-  system.visible = state
-  try {
-    return plain(system.root.behaviour.getPersistedSnapshot(state.snapshot)) as JsonObject
-  } finally {
-    system.visible = visible
-  }
-}
-
-function plain(value: unknown): unknown {
-  if (value instanceof Error) return toPlainError(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(plain)
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, plain(item)]])),
-  )
 }
 
 function mapState(persisted: JsonObject, { state, from }: Migration): JsonObject {

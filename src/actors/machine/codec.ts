@@ -47,7 +47,8 @@ interface EncodedActor {
   readonly parent?: string
   readonly src?: string
   readonly systemId?: string
-  readonly sync?: boolean
+  /** Whether its snapshots are sent to its parent; `null`: nobody said, which XState persists in another way than `false`. */
+  readonly sync?: true | null
 }
 
 interface EncodedTimer {
@@ -131,7 +132,7 @@ class Encoder {
       entry.parent = parent.sessionId
       entry.src = String(ref.src)
       if (ref.systemId !== undefined) entry.systemId = ref.systemId
-      if (ref._syncSnapshot === true) entry.sync = true
+      if (ref._syncSnapshot !== false) entry.sync = ref._syncSnapshot === true ? true : null
     }
     this.#actors.set(ref, entry)
     entry.snapshot = this.#snapshot(snapshot)
@@ -147,7 +148,7 @@ class Encoder {
   }
 
   #snapshot(snapshot: LiveSnapshot): JsonValue {
-    if (!('machine' in snapshot))
+    if (!('_nodes' in snapshot))
       return this.value(snapshot.error === undefined ? snapshot : { ...snapshot, error: asError(snapshot.error) })
     const { status, value, context, historyValue, children, output, error, _nodes } = snapshot as LiveMachineSnapshot
     const history = Object.entries(historyValue).map(([id, nodes]) => [id, nodes.map(node => node.id)])
@@ -241,7 +242,7 @@ function revive(system: ActorSystem, actor: EncodedActor, refs: ReadonlyMap<stri
       id: actor.id,
       parent,
       src: actor.src,
-      syncSnapshot: actor.sync === true,
+      syncSnapshot: actor.sync === null ? undefined : actor.sync === true,
       systemId: actor.systemId,
       snapshot: { status: 'active' },
     }

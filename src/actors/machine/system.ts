@@ -187,18 +187,23 @@ class Scope implements LiveScope {
   get logger(): (...args: unknown[]) => void {
     return console.log
   }
-  defer(work: () => void): void {
-    this.system.step().defer(this.self, work)
+  // As functions of their own: reducers and custom logic take them out of the scope (`(state, event, { emit }) => …`), as XState's can be.
+  get defer(): LiveScope['defer'] {
+    return work => this.system.step().defer(this.self, work)
   }
-  stopChild(child: LiveRef): void {
-    if (child._parent !== this.self) {
-      throw new Error(`Cannot stop child actor ${child.id} of ${this.id} because it is not a child`)
+  get stopChild(): LiveScope['stopChild'] {
+    return child => {
+      if (child._parent !== this.self) {
+        throw new Error(`Cannot stop child actor ${child.id} of ${this.id} because it is not a child`)
+      }
+      this.system.stop(child as ActorRef)
     }
-    this.system.stop(child as ActorRef)
   }
   /** Only the root's are outputs: a live actor's `emit` is heard at that actor only. */
-  emit(event: EventObject): void {
-    if (this.self === this.system.root) this.system.step().output(event)
+  get emit(): LiveScope['emit'] {
+    return event => {
+      if (this.self === this.system.root) this.system.step().output(event)
+    }
   }
 }
 

@@ -86,6 +86,10 @@ export abstract class TableDraft {
       index,
     })
   }
+  /** It carries this event. */
+  amend(timer: Timer, event: EventObject): void {
+    this.#timers = Timers.of(this.#timers.values().map(other => (other === timer ? { ...timer, event } : other)))
+  }
   disarm(source: ActorRef, id: string): void {
     this.#timers = this.#timers.cancel(source, id)
   }

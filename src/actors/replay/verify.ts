@@ -72,6 +72,11 @@ export async function verifyRecorded(
     // By batches: a step of `replay` is awaited, which costs as much as deciding it.
     for await (const batch of batchesOf(store.read(run, { to: head.seq }))) {
       for (const unit of batch) {
+        // Where it went over to a machine that was not given, the units that follow are that one's.
+        if (unit.machine !== undefined && lineage.find(head.machine) === undefined) {
+          await lineage.learn(store, head.machine, undefined)
+          throw refused(head, lineage)
+        }
         const decided = decideAgain(fold, unit)
         const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
         const divergence = isCompared ? comparison.compare(unit, decided) : undefined

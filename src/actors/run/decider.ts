@@ -34,6 +34,10 @@ export class Decider {
   get blocked(): boolean {
     return this.#blocked > 0
   }
+  /** What waits, waits for the schema of the first of them. */
+  get checking(): boolean {
+    return this.#waiting[0]?.checking !== undefined
+  }
   /** What is decided must not be appended now. */
   get frozen(): boolean {
     return this.#frozen > 0

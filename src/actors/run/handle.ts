@@ -2,7 +2,7 @@ import type { ActorRefFrom, AnyStateMachine, SnapshotFrom } from 'xstate'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { checkName } from '../identity/run-key.ts'
-import { defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
+import { copyEvent, defaultEventLimits, type EventLimits } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import { createActorRef } from './actor-ref.ts'
 import type { AdoptedUnit, Command, Settlement } from './command.ts'
@@ -131,9 +131,11 @@ export class RunHandle implements Run<Machine, { readonly type: string }>, Obser
     checkName('reason', reason)
     const settled = (resolve: () => void, reject: (error: unknown) => void) => (settlement: Settlement) =>
       settlement.kind === 'refused' ? reject(settlement.error) : resolve()
-    return new Promise<void>((resolve, reject) =>
-      this.#submit({ origin: { kind: 'stop', reason }, events: [], settle: settled(resolve, reject), reject }),
-    )
+    return new Promise<void>((resolve, reject) => {
+      // It stands in the history as an event does, and is no larger.
+      copyEvent({ type: 'stop', reason }, this.#limits)
+      this.#submit({ origin: { kind: 'stop', reason }, events: [], settle: settled(resolve, reject), reject })
+    })
   }
 
   getSnapshot(): SnapshotFrom<Machine> {

@@ -232,6 +232,7 @@ export class Resident {
   async passivate(timeout: number): Promise<void> {
     this.#mailroom.close()
     await this.#aftermath.close(timeout)
+    await this.#checked(timeout)
     await this.drained()
     await this.#mailroom.delivered(timeout)
     await this.drained()
@@ -239,6 +240,18 @@ export class Resident {
     if (this.#over !== undefined) return
     this.#end(undefined)
     await this.#durable.saveSnapshot()
+  }
+
+  /** Waits no longer than that for the schema of an event: code of the author's, which may never answer. What waits is rejected then. */
+  async #checked(timeout: number): Promise<void> {
+    if (!this.#decider.checking) return
+    const late = this.environment.setTimeout(() => {
+      if (!this.#decider.checking) return
+      for (const { reject } of this.#decider.clear()) reject(runClosed(this.run))
+      this.tellDrained()
+    }, timeout)
+    await this.drained()
+    this.environment.clearTimeout(late)
   }
 
   /** Takes nothing more, and ends once what is decided is durable. */

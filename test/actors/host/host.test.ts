@@ -65,6 +65,16 @@ async function rungOf(host: Host<typeof reminder>, key: string): Promise<number>
 }
 
 describe('createHost', () => {
+  test('a run that is opened with an option that is `undefined` has the host’s', async () => {
+    const impure = setup({}).createMachine({ id: 'impure', on: { X: { guard: () => Date.now() > 0 } } })
+    for (const strict of [true, false]) {
+      await using host = createHost({ machine: impure, store: memoryStore(), strict })
+      const run = await host.open({ key: 'a', strict: undefined })
+      expect((await run.apply({ type: 'X' })).ok).toBe(!strict)
+      await run.close()
+    }
+  })
+
   test('a run stays for a while after its last close, then goes; a timer that falls due wakes it', async () => {
     const [store, environment] = [memoryStore(), new VirtualEnvironment()]
     const host = hosted(store, environment)

@@ -8,6 +8,7 @@ import { defineMachine } from '../../../src/actors/machine/definition.ts'
 import { Program } from '../../../src/actors/machine/program.ts'
 import type { RunState } from '../../../src/actors/machine/state.ts'
 import type { ActorSystem } from '../../../src/actors/machine/system.ts'
+import { hashValue } from '../../../src/actors/machine/value-hash.ts'
 import { arbitraryMachine, arbitraryScript } from '../../arbitraries/machines.ts'
 import { DecidedRun } from './decided-run.ts'
 import { LiveRun } from './live-run.ts'
@@ -108,6 +109,23 @@ describe('what a context may hold', () => {
     expect(run.state.table.actors.size).toBe(0)
   })
 
+  test('data of the shape of a reference stays data', () => {
+    const look = { sessionId: 'x:0', id: 'm', system: {}, _parent: { id: 'm', _parent: null } }
+    const run = new Case(machine({ context: { look, list: [{ ...look, _parent: null }] } })).restore()
+    expect(run.context).toEqual({ look, list: [{ ...look, _parent: null }] })
+    expect(() => hashValue(run.context)).not.toThrow()
+  })
+
+  test('a snapshot of custom logic, whatever its properties are called', () => {
+    const coffee = {
+      getInitialSnapshot: () => ({ status: 'active', machine: 'espresso', value: 'full', children: 0 }),
+      transition: (snapshot: object) => snapshot,
+      getPersistedSnapshot: (snapshot: object) => snapshot,
+    }
+    const run = new Case(machine({ invoke: { src: 'coffee', id: 'c' } }, { actors: { coffee } })).restore()
+    expect([...run.state.table.actors.values()]).toEqual([coffee.getInitialSnapshot()])
+  })
+
   test('any JSON, with undefined as absent and keys like our own marks', () => {
     fc.assert(
       fc.property(
@@ -128,6 +146,27 @@ describe('what a context may hold', () => {
 })
 
 describe('beside the context', () => {
+  test('whether anybody said that the snapshots of a child are sent: XState persists that', () => {
+    const run = new Case(
+      machine(
+        {
+          context: ({ spawn }: { spawn: (src: string, options: object) => unknown }) => ({
+            said: [true, false].map(syncSnapshot => spawn('counter', { id: `${syncSnapshot}`, syncSnapshot })),
+            unsaid: spawn('counter', { id: 'unsaid' }),
+          }),
+        },
+        { actors: { counter } },
+      ),
+    )
+    const persisted = (): string => {
+      run.system.visible = run.state
+      return JSON.stringify(run.system.root.getPersistedSnapshot())
+    }
+    const before = persisted()
+    run.restore()
+    expect(persisted()).toBe(before)
+  })
+
   test('timers keep their due time, their receiver and which of them an id names', () => {
     const run = new Case(
       machine({

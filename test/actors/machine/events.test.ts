@@ -79,6 +79,26 @@ describe('the events of actors', () => {
     expect(play(build, 'GO').map(({ emitted }) => emitted)).toEqual([[], [{ type: 'OWN' }]])
   })
 
+  test('a reducer may take `emit` and `defer` out of its scope', () => {
+    const counter = fromTransition((count: number, event, scope) => {
+      const { emit, defer, self, system } = scope as typeof scope & { defer: (work: () => void) => void }
+      emit({ type: 'COUNTED' } as never)
+      defer(() => self._parent?.send({ type: 'DEFERRED', of: event.type, known: system.get('counter') === self }))
+      return count + 1
+    }, 0)
+    const build: Build = record =>
+      machine(
+        {
+          invoke: { src: 'counter', id: 'counter', systemId: 'counter' },
+          on: { GO: { actions: sendTo('counter', { type: 'UP' }) }, '*': { actions: tell(record) } },
+        },
+        { actors: { counter } },
+      )
+    const sight = play(build, 'GO').at(-1)!
+    expect(sight.system.actors['@1']!.state).toMatchObject({ status: 'active', context: 1 })
+    expect(sight.told).toEqual(['{"type":"DEFERRED","of":"UP","known":true}'])
+  })
+
   test('a reducer gets no init event, but is told of its stop', () => {
     const list = fromTransition((seen: string[], event) => [...seen, event.type], [])
     const build: Build = () =>

@@ -103,6 +103,24 @@ describe('createRun adopts what XState persisted', () => {
       { ...snapshotAfter(), children: { c: { src: 'gone', snapshot: {} } } },
       '$.children.c',
     ],
+    ['a child that is none', { ...snapshotAfter(), children: { c: null } }, '$.children.c'],
+    ['a context that is none', { ...snapshotAfter(), context: null }, '$.context'],
+    ['a value that is no state', { ...snapshotAfter(), value: 7 }, '$.value'],
+    [
+      'a history of a state that is not there',
+      { ...snapshotAfter(), historyValue: { 'parcel.last': [{ id: 'parcel.packing' }] } },
+      "$.historyValue['parcel.last']",
+    ],
+    [
+      'a history that leads to no state',
+      { ...snapshotAfter(), historyValue: { 'parcel.packing': [{ id: 'parcel.gone' }] } },
+      "$.historyValue['parcel.packing'][0]",
+    ],
+    [
+      'a history that is none',
+      { ...snapshotAfter(), historyValue: { 'parcel.packing': 7 } },
+      "$.historyValue['parcel.packing']",
+    ],
     ['a status that is none', { ...snapshotAfter(), status: 'lost' }, '$.status'],
     ['what is not JSON', { ...snapshotAfter(), context: { at: new Date(0) } }, '$.context.at'],
   ])('%s is refused, and says where', (_name, snapshot, path) => {

@@ -289,6 +289,19 @@ describe('verifyRun tries what opening would do, and writes nothing', () => {
     })
     expect((await historyOf(store, head.run)).length).toBe(4)
   })
+
+  test('a run that went over already, with the older machine alone: what it was decided with then is not given', async () => {
+    const store = await started()
+    const run = await openRun(byState, { store, key: 'a' })
+    await run.apply({ type: 'PAY' })
+    await run.close()
+    const head = (await store.head(run.id))!
+    expect(await verifyRun(store, first, head)).toMatchObject({
+      units: 2,
+      error: { code: 'MACHINE_MISMATCH', message: expect.stringContaining('order 2') },
+    })
+    expect((await verifyRun(store, [first, byState], head)).error).toBeUndefined()
+  })
 })
 
 describe('versions', () => {

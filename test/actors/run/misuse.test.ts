@@ -1,7 +1,11 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { expect, test } from 'vitest'
-import { createHost, createRun, forkRun, openRun, supervise } from 'xmachines'
+import { createHost, createRun, defineMachine, forkRun, openRun, supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
+import { createMachine } from 'xstate'
+import { openRunIn } from '../../../src/actors/run/open.ts'
+import { VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { counter } from './machines.ts'
 
 const event = { type: 'ADD', by: 1 } as const
@@ -48,6 +52,43 @@ test('a reason that UTF-8 cannot hold is refused: the unit could have no id', as
   for await (const unit of store.read(run.id)) ids.push(unit.id)
   expect(ids).toHaveLength(2)
   await run.close()
+})
+
+test('a reason is no larger than an event may be', async () => {
+  const run = await openRun(counter, { store: memoryStore(), key: 'a', limits: { maxBytes: 100 } })
+  await expect(run.stop('x'.repeat(100))).rejects.toMatchObject({ code: 'EVENT_TOO_LARGE' })
+  expect(run.getSnapshot().status).toBe('active')
+  await run.stop('enough')
+  await run.close()
+})
+
+test('a schema that never answers holds up a close no longer than its timeout', async () => {
+  const answers = new Map<number, () => void>()
+  const slow: StandardSchemaV1<{ type: string; at: number }, { type: string; at: number }> = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: value =>
+        new Promise(resolve => answers.set((value as { at: number }).at, () => resolve({ value } as never))),
+    },
+  }
+  const store = memoryStore()
+  const machine = defineMachine(createMachine({ id: 'slow' }), { events: slow })
+  const environment = new VirtualEnvironment()
+  const run = await openRunIn(environment, machine, { store, key: 'a' })
+  const receipts = [1, 2, 3].map(at => run.apply({ type: 'X', at }))
+  const answered = Promise.allSettled(receipts)
+  answers.get(1)!()
+  expect(await receipts[0]).toMatchObject({ ok: true, seq: 1 })
+  const closing = run.close({ timeout: 50 })
+  await environment.advance(50)
+  await closing
+  const [, ...late] = await answered
+  for (const answer of late) expect(answer).toMatchObject({ reason: { code: 'RUN_CLOSED' } })
+  answers.get(2)!()
+  const again = await openRunIn(environment, machine, { store, key: 'a' })
+  expect((await store.head(run.id))!.seq).toBe(1)
+  await again.close()
 })
 
 test.each([

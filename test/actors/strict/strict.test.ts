@@ -51,6 +51,23 @@ describe('a step that is decided twice', () => {
     expect(run.getSnapshot().context).toEqual({ n: 0 })
   })
 
+  test('may throw what each attempt makes anew, also a symbol: it throws the same', async () => {
+    const failing = setup({ types: {} as { context: Context; events: { type: 'THROW'; as: string } } }).createMachine({
+      id: 'failing',
+      context: { n: 0 },
+      on: {
+        THROW: {
+          actions: assign(({ event }) => {
+            throw event.as === 'symbol' ? Symbol('no') : event.as === 'object' ? { no: [1] } : new Error('no')
+          }),
+        },
+      },
+    })
+    await using run = createRun(failing, { strict: true })
+    for (const as of ['symbol', 'object', 'error'])
+      expect(await run.apply({ type: 'THROW', as })).toMatchObject({ ok: false, error: { code: 'STEP_FAILED' } })
+  })
+
   test('differs in its state, its outputs, its timers or its actions', async () => {
     let calls = 0
     const odd = () => ++calls % 2 === 1

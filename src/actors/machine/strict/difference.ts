@@ -43,7 +43,7 @@ function tableOf({ table }: RunState): object {
 
 /** A snapshot without what XState derives. Both attempts have the same state nodes. */
 function shown(snapshot: LiveSnapshot): object {
-  if (!('machine' in snapshot)) return snapshot
+  if (!('_nodes' in snapshot)) return snapshot
   const { status, value, context, output, error, children, historyValue, _nodes } = snapshot as LiveMachineSnapshot
   return { status, value, context, output, error, children, historyValue, nodes: _nodes }
 }
@@ -57,7 +57,10 @@ function effectOf(effect: Effect): unknown {
   return { kind, actor, type: effect.action.type, params: effect.action.params }
 }
 
-/** What both attempts took over from the state before is identical, and is not walked. What is not JSON is refused elsewhere. */
+/**
+ * What both attempts took over from the state before is identical, and is not walked. What is not JSON is refused elsewhere; of
+ * what may be thrown only the text is compared, where each attempt makes its own.
+ */
 export function differ(
   one: unknown,
   other: unknown,
@@ -67,6 +70,7 @@ export function differ(
 ): Difference | undefined {
   if (Object.is(one, other) || depth > mostLevels) return undefined
   if (typeof one === 'function' && typeof other === 'function') return undefined
+  if (typeof one === 'symbol' && typeof other === 'symbol' && String(one) === String(other)) return undefined
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return [path, one, other]
   const inner = (a: unknown, b: unknown, at: string): Difference | undefined => differ(a, b, at, depth + 1, seen)
   if (isActorRef(one) && isActorRef(other)) return inner((one as LiveRef).sessionId, (other as LiveRef).sessionId, path)
