@@ -337,6 +337,31 @@ test('a branch where ours are, with a name that none of ours has, is refused by 
   })
 })
 
+test('a second store is refused while the first is open, and goes on after its close; one that could not open holds nothing', async () => {
+  const { volume, fs } = memory()
+  const first = gitStore({ gitdir: '/r.git', fs })
+  const run = await new TestRun('sha1', { key: 'k' }).create(first, {}, 1)
+  const second = gitStore({ gitdir: '/r.git/', fs })
+  await expect(second.head(run.id)).rejects.toMatchObject({ code: 'STORE_LOCKED', details: { path: '/r.git' } })
+  // Another path, and another file system, are others' business.
+  for (const store of [gitStore({ gitdir: '/s.git', fs }), gitStore({ gitdir: '/r.git', fs: memory().fs })]) {
+    await store.append([])
+    await store.close()
+  }
+  await run.goOn(first)
+  await first.close()
+  await run.goOn(second)
+  await showsHistory(second, run)
+  await second.close()
+  const operations = '/r.git/xmachines/operations'
+  volume.renameSync(`${operations}/00000002-00000002.ndjson`, `${operations}/moved`)
+  await expect(gitStore({ gitdir: '/r.git', fs }).head(run.id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  volume.renameSync(`${operations}/moved`, `${operations}/00000002-00000002.ndjson`)
+  const third = gitStore({ gitdir: '/r.git', fs })
+  await showsHistory(third, run)
+  await third.close()
+})
+
 test('what cannot be is refused', async () => {
   expect(() => gitStore({ dir: '/r', fs: {} as never })).toThrow(/promises.readFile/)
   expect(() => gitStore({ fs: memory().fs } as never)).toThrow(TypeError)
