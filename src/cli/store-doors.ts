@@ -91,8 +91,8 @@ function schemeOf(location: string): string | undefined {
 /**
  * The path of a store that is kept in files.
  *
- * @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it; USAGE_INVALID for no path at all: mostly a variable
- *   of the shell that is not set
+ * @throws STORE_UNSUPPORTED for a repository on another machine, as Git names it; USAGE_INVALID for no path at all, mostly a
+ *   variable of the shell that is not set, and for a URL of none
  */
 function pathOf(location: string): string | undefined {
   const path = pathIn(location)
@@ -112,7 +112,20 @@ function pathIn(location: string): string | undefined {
     return location.replace(/^git:(\/\/)?/i, '')
   }
   if (scheme !== 'file') return undefined
-  return location.startsWith('file://') ? fileURLToPath(location) : location.slice('file:'.length)
+  return /^file:\/\//i.test(location) ? pathOfUrl(location) : location.slice('file:'.length)
+}
+
+function pathOfUrl(location: string): string {
+  try {
+    const path = fileURLToPath(location)
+    if (!path.includes('\0')) return path
+  } catch {
+    // Another host, or an escape that stands for nothing.
+  }
+  throw new XMachinesError(
+    'USAGE_INVALID',
+    `The location ${location} is no URL of a path here, like file:///var/orders. Percent-encode what its path contains, or give the path itself.`,
+  )
 }
 
 const doors: Readonly<Record<string, (location: string) => Door>> = {

@@ -110,4 +110,14 @@ describeOnChromium('the Git store in a browser', () => {
     expect(await clone.head(made.run)).toMatchObject({ key: 'c-1', seq: seq + 1 })
     await clone.close()
   }, 120_000)
+
+  test('is open in one tab: another one is refused, and goes on with the run once the first is gone', async () => {
+    const [first, second] = [await page(), await page()]
+    expect(await first.evaluate(() => calls.addOne('c-2'))).toBe(1)
+    expect(await second.evaluate(() => calls.addOne('c-2'))).toBe('STORE_LOCKED')
+    expect(await first.evaluate(() => calls.addOne('c-2'))).toBe(2)
+    await first.close()
+    await expect.poll(() => second.evaluate(() => calls.addOne('c-2')), { timeout: 30_000 }).toBe(3)
+    await second.close()
+  }, 60_000)
 })

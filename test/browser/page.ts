@@ -1,6 +1,6 @@
 import LightningFS from '@isomorphic-git/lightning-fs'
 import { Buffer } from 'buffer'
-import { createRun, openRun, verifyRun } from 'xmachines'
+import { createRun, openRun, type Store, verifyRun, XMachinesError } from 'xmachines'
 import { gitStore } from 'xmachines/persistence/git'
 import { assign, setup } from 'xstate'
 
@@ -15,6 +15,7 @@ const cart = setup({
 })
 
 const fs = new LightningFS('carts')
+let kept: Store | undefined
 const open = () => gitStore({ gitdir: '/carts.git', fs, interval: 20 })
 
 /** What the test calls in the page. */
@@ -46,6 +47,20 @@ const calls = {
     const verified = await verifyRun(store, cart, (await store.head(run.id))!)
     await store.close()
     return { seq, context: run.getSnapshot().context, verified }
+  },
+
+  /** Adds 1 with a store that stays open. What the run stands at, or the code that refuses it. */
+  async addOne(key: string): Promise<number | string> {
+    kept ??= open()
+    try {
+      const run = await openRun(cart, { store: kept, key })
+      await run.apply({ type: 'ADD', price: 1 })
+      await run.close()
+      return run.getSnapshot().context.sum
+    } catch (error) {
+      if (XMachinesError.is(error)) return error.code
+      throw error
+    }
   },
 
   /** All files, as base64. */

@@ -99,6 +99,17 @@ it.each(['postgres://127.0.0.1:1/db?schema=', 'redis://127.0.0.1:1/?prefix=', 'r
   },
 )
 
+it('a URL of files that is no path is wrong use', async () => {
+  const places = ['file:///a%2Fb', 'file://elsewhere/orders', 'file:///%zz', 'file:///a%00b']
+  for (const { code, stderr } of await Promise.all(places.map(place => xmachines('runs', place))))
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: The location file:.* Percent-encode/)])
+})
+
+it('a scheme in capitals is the same', async () => {
+  const { code, stderr } = await xmachines('runs', 'FILE:///no%20store')
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^STORE_MISSING: There is no store at \/no store\./)])
+})
+
 describe('a server that is not there', () => {
   it('is told without its password', async () => {
     const missing = ['postgres', 'redis'].map(scheme => xmachines('runs', `${scheme}://user:secret@127.0.0.1:1/1`))

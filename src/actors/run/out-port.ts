@@ -91,6 +91,8 @@ export class OutPort {
     )) {
       for (const unit of batch) {
         if (taken >= historyBatch) return
+        // Shown meanwhile: what was taken over counts as durable before it is shown.
+        if (unit.seq < this.#next) continue
         taken += unit.outputs.length
         this.#behind = Math.max(0, this.#behind - unit.outputs.length)
         this.#take(unit)

@@ -61,9 +61,9 @@ export class LogWriter {
   write(frame: FrameBuffer, done: (outcome: LogEnd | XMachinesError) => void): LogEnd {
     const { bytes, end } = frame.close(this.#end)
     try {
+      // Also the one that is full: a new segment behind a log that is gone would be lost, or in another log's way.
+      if (this.#end.segment > 0) this.#refuseGone()
       if (frame.segment !== this.#end.segment) this.#beginSegment()
-      this.#mend()
-      this.#refuseGone()
       this.#writeAll(bytes)
     } catch (error) {
       setImmediate(done, writeFailure(error, 'write', this.#path))
@@ -90,6 +90,7 @@ export class LogWriter {
     const { dir, files, objectFormat } = this.#options
     this.#close()
     this.#end = makeSegment(dir, files, objectFormat, this.#end)
+    this.#mend()
   }
 
   #writeAll(bytes: Buffer): void {
@@ -110,6 +111,7 @@ export class LogWriter {
    * @throws STORE_DAMAGED
    */
   #refuseGone(): void {
+    this.#mend()
     const path = this.#path
     const { offset } = this.#end
     const now = fs.statSync(path, { throwIfNoEntry: false })

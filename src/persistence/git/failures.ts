@@ -4,6 +4,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'STORE_FULL',
   EDQUOT: 'STORE_FULL',
   EFBIG: 'STORE_FULL',
+  QuotaExceededError: 'STORE_FULL',
   EROFS: 'STORE_READ_ONLY',
   EACCES: 'STORE_READ_ONLY',
   EPERM: 'STORE_READ_ONLY',
@@ -11,9 +12,10 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 
 /** The system's name of what went wrong, like `ENOSPC`. */
 export function errnoOf(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined
+  if (typeof error !== 'object' || error === null) return undefined
+  if ('code' in error && typeof error.code === 'string') return error.code
+  // A browser's code of it is a number.
+  return 'name' in error && error.name === 'QuotaExceededError' ? error.name : undefined
 }
 
 /** What the system's refusal to read or write a repository means to a caller. What has a code already goes through. */

@@ -6,7 +6,8 @@ import type { RepositoryPlace } from './place.ts'
 export type GitStoreOptions = RepositoryPlace & {
   /**
    * A file system to keep the repository in, with `promises` as LightningFS and memfs have it: in a browser, or in memory.
-   * Objects and refs are then files of their own, the journal is read whole at an open, and nobody else may write there.
+   * Objects and refs are then files of their own, the journal is read whole at an open, and one store at a time has it open, of
+   * all tabs and workers of an origin.
    * @default Node's own, with locks, packs and a log that is synced; in a browser it has to be given
    */
   readonly fs?: CallerFs | undefined

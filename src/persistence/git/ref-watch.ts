@@ -1,6 +1,7 @@
 import { type BigIntStats, type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from './failures.ts'
+import { checkRepository } from './repository.ts'
 
 /** A file system tells times apart that are so far from each other, ms: what changed later than that may have changed once more. */
 const grain = 100
@@ -26,10 +27,15 @@ export class RefWatch {
     this.#gitdir = gitdir
   }
 
-  /** Calls `read` at first, and where branches may be others than at its last call; again if they were set meanwhile. */
+  /**
+   * Calls `read` at first, and where branches may be others than at its last call; again if they were set meanwhile.
+   *
+   * @throws STORE_MISSING, STORE_FOREIGN: one that was taken away has no branches, and is not without runs
+   */
   ifMoved(read: () => void): void {
     if (this.#seen !== undefined && this.#seen === this.#state(this.#folders).text) return
     this.#seen = undefined
+    checkRepository(this.#gitdir)
     for (let look = 0; look < mostLooks; look++) {
       this.#folders = foldersIn(this.#gitdir)
       const before = this.#state(this.#folders)

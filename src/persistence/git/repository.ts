@@ -66,15 +66,20 @@ export interface OpenRepositoryOptions {
   readonly quarantine?: readonly string[]
 }
 
-/** Opens a repository. @throws STORE_MISSING, STORE_FOREIGN */
-export function openRepository(gitdir: string, options: OpenRepositoryOptions = {}): NodeRepository {
-  const { files = systemFiles, quarantine = [] } = options
+/** @throws STORE_MISSING, STORE_FOREIGN */
+export function checkRepository(gitdir: string): void {
   if (!existsSync(gitdir)) {
     throw new XMachinesError('STORE_MISSING', `There is no repository at ${gitdir}. Check the path.`, {
       details: { path: gitdir },
     })
   }
   if (!isGitdir(gitdir)) throw foreign(gitdir, 'is no Git repository', 'Give the directory of one.')
+}
+
+/** Opens a repository. @throws STORE_MISSING, STORE_FOREIGN */
+export function openRepository(gitdir: string, options: OpenRepositoryOptions = {}): NodeRepository {
+  const { files = systemFiles, quarantine = [] } = options
+  checkRepository(gitdir)
   const { objectFormat, ours, isPartial } = readConfig(gitdir, textIfThere(join(gitdir, 'config')) ?? '')
   const gaps = isPartial ? 'partial' : quarantine.length > 0 ? 'pushed' : undefined
   return {

@@ -1,10 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { createRun, defineMachine, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { toPromise, waitFor } from 'xstate'
+import { emit, fromPromise, setup, toPromise, waitFor } from 'xstate'
+import { openRunIn } from '../../../src/actors/run/open.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { bytesInUse } from '../../bytes-in-use.ts'
+import { VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { all, take } from './collect.ts'
 import { counter } from './machines.ts'
+
+/** Something that is waited for until it is said. */
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open!: () => void
+  const opened = new Promise<void>(resolve => (open = resolve))
+  return { opened, open }
+}
 
 const add = (by: number) => ({ type: 'ADD', by }) as const
 
@@ -39,6 +49,46 @@ describe('out (R7, S12, semantics 28)', () => {
       ...Array.from({ length: 31 }, (_, i) => i + 20),
       ...Array.from({ length: 70 }, (_, i) => [i + 51, i + 51]).flat(),
     ])
+  })
+
+  test('a reader that asks while units of another process are taken over gets each once, in order', async () => {
+    const memory = memoryStore()
+    const machine = setup({
+      types: {} as { emitted: { type: 'ADDED' }; events: { type: 'ADD' } },
+      actors: { endless: fromPromise(() => new Promise(() => {})) },
+    }).createMachine({ id: 'adds', invoke: { src: 'endless' }, on: { ADD: { actions: emit({ type: 'ADDED' }) } } })
+    const first = await openRunIn(new VirtualEnvironment('one'), machine, { store: memory, key: 'a' })
+    const store = faultyStore(memory)
+    const second = await openRunIn(new VirtualEnvironment('two'), machine, { store, key: 'a' })
+    const reader = second.out.getReader()
+    for (let i = 0; i < 3; i++) await first.apply({ type: 'ADD' })
+    // Between the units that it took over and showing them, a process asks whether the other one lives.
+    const [looks, lives, reads, given] = [gate(), gate(), gate(), gate()]
+    Object.assign(store, {
+      async livesUntil(processes: readonly string[]) {
+        looks.open()
+        await lives.opened
+        return memory.livesUntil(processes)
+      },
+      read(...[run, options]: Parameters<typeof memory.read>) {
+        if (options?.ids !== false) return memory.read(run, options)
+        reads.open()
+        const held = new TransformStream()
+        void given.opened.then(() => memory.read(run, options).pipeTo(held.writable))
+        return held.readable
+      },
+    })
+    const applied = second.apply({ type: 'ADD' })
+    await looks.opened
+    const read = reader.read()
+    await reads.opened
+    lives.open()
+    await applied
+    given.open()
+    const seen = [(await read).value!.seq]
+    await second.apply({ type: 'ADD' })
+    while (seen.length < 5) seen.push((await reader.read()).value!.seq)
+    expect(seen).toEqual([1, 2, 3, 4, 5])
   })
 
   test('a locked reader that does not read holds back `in` of its handle, within its buffer; other handles go on', async () => {

@@ -128,18 +128,28 @@ test.each<[string, (log: string) => void]>([
       renameSync(`${log}.copy`, log)
     },
   ],
-])('a log that is %s under the one that writes is told, and acknowledges nothing', async (_, change) => {
-  const { store } = openStore(dir)
-  const run = await new TestRun('sha1').create(store)
-  const log = join(dir, 'log-00000001.ndjson')
-  change(log)
-  const left = existsSync(log) && readFileSync(log, 'latin1')
-  for (let time = 0; time < 2; time++) {
-    await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_DAMAGED', details: { file: log } })
-  }
-  await store.close()
-  expect(existsSync(log) && readFileSync(log, 'latin1')).toBe(left)
-})
+])(
+  'a log that is %s under the one that writes is told, and acknowledges nothing, also when a new segment is due',
+  async (_, change) => {
+    for (const segmentBytes of [64 << 20, 1]) {
+      const path = join(dir, String(segmentBytes))
+      const { store } = openStore(path, { segmentBytes })
+      const run = await new TestRun('sha1').create(store)
+      const log = join(path, 'log-00000001.ndjson')
+      change(log)
+      const left = existsSync(log) && readFileSync(log, 'latin1')
+      for (let time = 0; time < 2; time++) {
+        await expect(store.append([run.goesOn()])).rejects.toMatchObject({
+          code: 'STORE_DAMAGED',
+          details: { file: log },
+        })
+      }
+      await store.close()
+      expect(existsSync(log) && readFileSync(log, 'latin1')).toBe(left)
+      expect(existsSync(join(path, 'log-00000002.ndjson'))).toBe(false)
+    }
+  },
+)
 
 test('a unit that no line can hold is refused, with all of its call', async () => {
   const { store } = openStore(dir)

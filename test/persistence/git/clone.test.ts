@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -164,6 +164,25 @@ test('what is pushed meanwhile is seen by the next operation: units, runs, keys,
   git(dir, 'update-ref', '-d', `refs/heads/r/${other.id}`)
   expect(await clone.find('tests', 'b')).toBeUndefined()
   expect(await clone.head(other.id)).toBeUndefined()
+})
+
+test('a repository that is taken away under who reads it is told, and not shown as one without runs', async () => {
+  const store = memoryStore()
+  const run = await new TestRun('sha1', { key: 'a' }).create(store, {}, 2)
+  const gitdir = await archived(store)
+  const clone = opened(gitdir)
+  await showsHistory(clone, run)
+  renameSync(gitdir, `${gitdir}.away`)
+  const missing = { code: 'STORE_MISSING', details: { path: gitdir } }
+  await expect(clone.head(run.id)).rejects.toMatchObject(missing)
+  await expect(clone.find('tests', 'a')).rejects.toMatchObject(missing)
+  await expect(collect(clone.list())).rejects.toMatchObject(missing)
+  await expect(collect(clone.read(run.id))).rejects.toMatchObject(missing)
+  mkdirSync(gitdir)
+  await expect(clone.head(run.id)).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+  rmSync(gitdir, { recursive: true })
+  renameSync(`${gitdir}.away`, gitdir)
+  await showsHistory(clone, run)
 })
 
 test('branches are read once where nobody sets any', async () => {

@@ -280,6 +280,44 @@ test('a flush that is cut off between any two of its refs is made again, with wh
   }
 })
 
+test.each([
+  ['a disk', () => Object.assign(new Error('no space left'), { code: 'ENOSPC' })],
+  ['the quota of a browser', () => new DOMException('The quota has been exceeded.', 'QuotaExceededError')],
+])('%s that is full is told, keeps nothing of it, and lets be read what is there', async (_, error) => {
+  const { volume, fs } = memory()
+  let isFull = false
+  const writeFile = async (path: string, data: Uint8Array): Promise<void> => {
+    if (isFull) throw error()
+    await fs.promises.writeFile(path, data)
+  }
+  const promises = Object.assign(Object.create(fs.promises), { writeFile })
+  const told: string[] = []
+  const open = () =>
+    gitStore({ gitdir: '/r.git', fs: { promises }, interval: 0, onWarning: ({ code }) => told.push(code) })
+  const store = open()
+  const run = await new TestRun('sha1').create(store)
+  for (let round = 0; round < 70; round++) await run.goOn(store)
+  const before = copyOf(volume)
+  isFull = true
+  await expect(store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_FULL' })
+  await showsHistory(store, run)
+  isFull = false
+  await run.goOn(store)
+  await showsHistory(store, run)
+  await store.close()
+  expect(told.filter(code => code !== 'STORE_FULL')).toEqual([])
+  isFull = true
+  const again = open()
+  await showsHistory(again, run)
+  await again.close()
+  // What is not committed yet has to be, before anything is answered.
+  before.rmSync('/r.git/refs/heads/r', { recursive: true, force: true })
+  const behind = Object.assign(Object.create(createFsFromVolume(before).promises), { writeFile })
+  await expect(gitStore({ gitdir: '/r.git', fs: { promises: behind } }).head(run.id)).rejects.toMatchObject({
+    code: 'STORE_FULL',
+  })
+})
+
 test('a unit whose append ended in doubt, and that is there, is committed by the close', async () => {
   const { volume, fs } = memory()
   let fails = false
@@ -336,6 +374,31 @@ test('a branch where ours are, with a name that none of ours has, is refused by 
     code: 'STORE_FOREIGN',
     details: { ref: 'refs/heads/r/feature' },
   })
+})
+
+test('a second store is refused while the first is open, and goes on after its close; one that could not open holds nothing', async () => {
+  const { volume, fs } = memory()
+  const first = gitStore({ gitdir: '/r.git', fs })
+  const run = await new TestRun('sha1', { key: 'k' }).create(first, {}, 1)
+  const second = gitStore({ gitdir: '/r.git/', fs })
+  await expect(second.head(run.id)).rejects.toMatchObject({ code: 'STORE_LOCKED', details: { path: '/r.git' } })
+  // Another path, and another file system, are others' business.
+  for (const store of [gitStore({ gitdir: '/s.git', fs }), gitStore({ gitdir: '/r.git', fs: memory().fs })]) {
+    await store.append([])
+    await store.close()
+  }
+  await run.goOn(first)
+  await first.close()
+  await run.goOn(second)
+  await showsHistory(second, run)
+  await second.close()
+  const operations = '/r.git/xmachines/operations'
+  volume.renameSync(`${operations}/00000002-00000002.ndjson`, `${operations}/moved`)
+  await expect(gitStore({ gitdir: '/r.git', fs }).head(run.id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  volume.renameSync(`${operations}/moved`, `${operations}/00000002-00000002.ndjson`)
+  const third = gitStore({ gitdir: '/r.git', fs })
+  await showsHistory(third, run)
+  await third.close()
 })
 
 test('what cannot be is refused', async () => {

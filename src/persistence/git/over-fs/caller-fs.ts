@@ -55,9 +55,19 @@ export class FsFiles {
 
   /** Puts a file in place: whole, or not at all. */
   async write(path: string, content: Uint8Array | string): Promise<void> {
+    await this.prepare(path, content)
+    await this.place(path)
+  }
+
+  /** Writes a file that is nowhere before it is put in {@link place}. */
+  async prepare(path: string, content: Uint8Array | string): Promise<void> {
     const full = `${this.gitdir}/${path}`
     await this.#makeFolder(full.slice(0, full.lastIndexOf('/')))
     await this.#fs.writeFile(`${full}.new`, typeof content === 'string' ? Buffer.from(content) : content)
+  }
+
+  async place(path: string): Promise<void> {
+    const full = `${this.gitdir}/${path}`
     await this.#fs.rename(`${full}.new`, full)
   }
 

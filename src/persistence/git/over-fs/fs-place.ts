@@ -16,6 +16,7 @@ import { FsRefs, fsDepot } from './fs-depot.ts'
 import { LoggedStore } from './logged-store.ts'
 import { LooseObjects } from './loose-objects.ts'
 import { OperationLog } from './operation-log.ts'
+import { takeSoleUse } from './sole-use.ts'
 
 /** What {@link openFsPlace} opens. */
 export interface FsPlaceSettings {
@@ -25,16 +26,34 @@ export interface FsPlaceSettings {
 }
 
 /**
- * A repository in a file system of the caller's: the journal is a log of operations, repeated in memory at an open. Nothing
- * there says who else writes: it has to be one process.
+ * A repository in a file system of the caller's: the journal is a log of operations, repeated in memory at an open.
+ *
+ * @throws STORE_LOCKED, as far as the file system of one page or process can tell who else has it open
  */
 export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings): Promise<OpenPlace> {
   const { files, bare } = await placeOf(fs, place)
+  // Before anything is made there: it may be another's.
+  if (await isMade(files)) await check(files, objectFormat)
+  const release = await takeSoleUse(fs, files)
+  try {
+    if (await isMade(files)) await check(files, objectFormat)
+    else await init(files, bare, objectFormat)
+    const { journal, archiver } = await openAlone(fs, files, objectFormat)
+    return { journal, archiver, sideRefs: false, close: () => journal.close().finally(release) }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+async function isMade(files: FsFiles): Promise<boolean> {
+  return (await files.text('HEAD')) !== undefined
+}
+
+/** @throws STORE_FORMAT, STORE_FOREIGN, OBJECT_FORMAT_MISMATCH, STORE_UNSUPPORTED */
+async function check(files: FsFiles, objectFormat: ObjectFormat): Promise<void> {
   const { gitdir } = files
-  if ((await files.text('HEAD')) === undefined) await init(files, bare, objectFormat)
-  const settings = (await files.text('config')) ?? ''
-  const config = readConfig(gitdir, settings)
-  checkFormat({ gitdir, ...config }, objectFormat)
+  checkFormat({ gitdir, ...readConfig(gitdir, (await files.text('config')) ?? '') }, objectFormat)
   if ((await files.text('shallow')) !== undefined) {
     throw foreign(gitdir, 'is a shallow clone', 'Run `git fetch --unshallow` there first.')
   }
@@ -43,11 +62,20 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
     throw new XMachinesError(
       'STORE_UNSUPPORTED',
       `${message} Bring them in with \`git repack -ad\`, and remove objects/info/alternates.`,
-      {
-        details: { path: gitdir },
-      },
+      { details: { path: gitdir } },
     )
   }
+}
+
+/** Of one that nobody else has open. */
+async function openAlone(
+  fs: CallerFs,
+  files: FsFiles,
+  objectFormat: ObjectFormat,
+): Promise<Pick<OpenPlace, 'journal' | 'archiver'>> {
+  const { gitdir } = files
+  const settings = (await files.text('config')) ?? ''
+  const config = readConfig(gitdir, settings)
   const refs = new FsRefs(files)
   await refs.load()
   // Before any of them is read: a commit of somebody else's work would be taken for a damaged one of ours.
@@ -64,7 +92,7 @@ export async function openFsPlace({ fs, place, objectFormat }: FsPlaceSettings):
   const archiver = new Archiver(repository, fsDepot(files, refs, objects))
   await archiver.begin({ areOurs: true })
   await catchUp(archiver, journal, branchSeqs(repository))
-  return { journal, archiver, sideRefs: false, close: () => journal.close() }
+  return { journal, archiver }
 }
 
 /** Loads where each branch stands, and all of what the journal has not got. */

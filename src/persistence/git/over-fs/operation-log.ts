@@ -1,6 +1,7 @@
 import type { AppendItem, Claim, LeaseKey, Mail, StoredSnapshot } from '../../../actors/contracts/store.ts'
 import { XMachinesError } from '../../../actors/errors.ts'
 import { deepFreeze } from '../../deep-freeze.ts'
+import { writeFailure } from '../failures.ts'
 import type { FsFiles } from './caller-fs.ts'
 
 /*
@@ -53,16 +54,21 @@ export class OperationLog {
       text += lines
       end = last
     }
-    if (names.length > mostFiles) await this.#merge(names, nameOf(1, end), text)
+    // As good without: where there is no room for it, what is there can still be read.
+    if (names.length > mostFiles) await this.#merge(names, nameOf(1, end), text).catch(() => {})
     this.#last = end
     return operations
   }
 
-  /** Makes operations durable, all or none. */
+  /** Makes operations durable, all or none. @throws STORE_FULL, STORE_READ_ONLY, STORE_UNAVAILABLE: none; anything else: who knows */
   async append(operations: readonly Operation[]): Promise<void> {
     const number = this.#last + 1
     const text = operations.map(operation => `${JSON.stringify(operation, written)}\n`).join('')
-    await this.#files.write(`${operationsFolder}/${nameOf(number, number)}`, text)
+    const path = `${operationsFolder}/${nameOf(number, number)}`
+    await this.#files.prepare(path, text).catch(error => {
+      throw writeFailure(error, this.#files.gitdir)
+    })
+    await this.#files.place(path)
     await this.#files.flush()
     this.#last = number
   }
