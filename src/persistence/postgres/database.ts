@@ -62,7 +62,8 @@ export class Database {
     return this.#use(true, async client => {
       const send = async (text: string): Promise<readonly PostgresRow[]> =>
         (await client.query({ text, rowMode: 'array', types })).rows as readonly PostgresRow[]
-      await send('begin')
+      // In any other isolation, who waited for another one's changes would not see them.
+      await send('begin isolation level read committed')
       try {
         const result = await work(send)
         await send('commit')

@@ -99,6 +99,18 @@ describe.runIf(hasPostgres())('the connections of a postgresStore', () => {
     await Promise.all(stores.map(store => store.close()))
   })
 
+  test.each(['repeatable read', 'serializable'])('and also where every transaction is %s', async level => {
+    const name = level.replace(' ', '_')
+    await server.query(`create database ${name}`)
+    await server.query(`alter database ${name} set default_transaction_isolation = '${level}'`)
+    await server.query('create schema made', [], name)
+    const stores = Array.from({ length: 6 }, () =>
+      postgresStore({ connectionString: server.url(name), schema: 'made', patience: 0 }),
+    )
+    await Promise.all(stores.map(store => store.renew('p', 1)))
+    await Promise.all(stores.map(store => store.close()))
+  })
+
   test('a server that is not there yet is waited for', async () => {
     const late = await PostgresServer.start()
     try {
