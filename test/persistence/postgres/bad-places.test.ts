@@ -130,6 +130,14 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
     await pool.end()
   })
 
+  test('a database whose times come rounded', async () => {
+    const name = await database('rounded', 'extra_float_digits = 0')
+    expect(await refusal(open({}, name))).toMatchObject({
+      code: 'STORE_UNSAFE',
+      details: { setting: 'extra_float_digits', value: '0' },
+    })
+  })
+
   test('a user without the right to make tables', async () => {
     await server.query('create role guest login')
     const connectionString = server.url().replace('postgres@', 'guest@')
