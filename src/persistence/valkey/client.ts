@@ -4,6 +4,7 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 export interface ValkeyClient {
   /** `'ready'`: a command goes out at once; `'wait'`: it connects when it is told to. */
   readonly status: string
+  /** Numbers of an answer may come as text: `stringNumbers`. */
   call(command: string, args: (string | number)[]): Promise<unknown>
   connect(): Promise<unknown>
   /** Lets go at once. */
