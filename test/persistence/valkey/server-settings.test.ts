@@ -1,6 +1,7 @@
 import { Redis } from 'iovalkey'
 import { afterEach, expect, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
+import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { describeOnEachValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
@@ -136,6 +137,19 @@ describeOnEachValkey('the settings of a server', program => {
     const store = opened({ url: server.url.replace('//', '//reader:x@') })
     const claim = store.claim({ namespace: 'a', partition: 0, owner: 'p', group: 'g' })
     await expect(claim).rejects.toMatchObject({ code: 'STORE_READ_ONLY', message: expect.stringContaining('NOPERM') })
+  })
+
+  test.each(['zadd', 'hsetnx', 'hget'])('a user who may do all but %s leaves nothing half done', async command => {
+    const server = await started()
+    await withUser(server, 'limited', `on nopass ~* +@all -${command}`)
+    await opened({ url: server.url }).head('a')
+    const store = opened({ url: server.url.replace('//', '//limited:x@'), patience: 1_000 })
+    const run = new TestRun('sha1', { key: 'a' })
+    await expect(store.append([run.creates()])).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+    const client = server.client()
+    ends.push(() => client.quit())
+    expect(await client.keys('*')).toEqual(['{xmachines}:store'])
+    await run.create(opened({ url: server.url }))
   })
 
   test('what another program keeps under the prefix is not touched', async () => {
