@@ -34,6 +34,8 @@ export async function connectTo(url: string): Promise<ValkeyClient> {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     socketTimeout: longestSilence,
+    // The server became a replica: after a failover its address may lead to another one.
+    reconnectOnError: error => error.message.startsWith('READONLY'),
     retryStrategy: attempt => Math.min(longestWait, 10 * 2 ** attempt),
   })
   // Whoever waits for the connection is told; without a listener the client prints it.
