@@ -5,6 +5,7 @@ import { rolledBack } from '../server/rolled-back.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import type { PostgresClient, PostgresPool, PostgresRow, PostgresValue } from './client.ts'
 import {
+  binaryRows,
   failure,
   isCollision,
   isReadOnly,
@@ -146,11 +147,12 @@ export class Database {
   /**
    * Looks whether a new connection leads to a server that has what was acknowledged.
    *
-   * @throws STORE_ROLLED_BACK, and STORE_UNAVAILABLE of a replica, which answers with what was: it may become the primary
+   * @throws STORE_ROLLED_BACK, STORE_UNSAFE of rows that are no text, and STORE_UNAVAILABLE of a replica, which answers with what was: it may become the primary
    */
   async #meet(client: PostgresClient): Promise<void> {
     const [row] = await this.#send(client, startOfServer, [])
     const [start, isReplica] = row!
+    if (isReplica !== 't' && isReplica !== 'f') throw binaryRows(this.location)
     if (isReplica === 't') {
       // The first server of all is looked at by whoever opens the store.
       if (this.#start === undefined) return

@@ -87,6 +87,12 @@ export function replicaMet(location: string): XMachinesError {
   return new XMachinesError('STORE_UNAVAILABLE', `${message} ${advice.STORE_UNAVAILABLE}`)
 }
 
+/** Rows that are no text would be read as something else, and a write that lost as one that won. */
+export function binaryRows(location: string): XMachinesError {
+  const message = `The pool of the store ${location} gives rows in binary: they must be text. Make it without \`binary: true\`.`
+  return new XMachinesError('STORE_UNSAFE', message, { details: { setting: 'binary', value: true } })
+}
+
 /** A pool gives no more connections once its owner has ended it. */
 export function poolEnded(cause: unknown, location: string): XMachinesError {
   const message = `The pool of the store ${location} was ended. Make a new one, and a store with it.`

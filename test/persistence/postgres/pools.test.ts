@@ -56,6 +56,17 @@ describe.runIf(hasPostgres())('the connections of a postgresStore', () => {
     await pool.end()
   })
 
+  test('a pool that asks for rows in binary is refused', async () => {
+    const pool = new pg.Pool({ connectionString: server.url(), binary: true } as pg.PoolConfig)
+    const store = postgresStore({ pool, schema: 'binary' })
+    await expect(new TestRun('sha1').create(store)).rejects.toMatchObject({
+      code: 'STORE_UNSAFE',
+      details: { setting: 'binary' },
+    })
+    await store.close()
+    await pool.end()
+  })
+
   test('a pooler that hands out another connection for each statement', async () => {
     const pool = new pg.Pool({ connectionString: server.url(), max: 2 })
     let refused = 0
