@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '../actors/contracts/json.ts'
 import type { Creation, Origin, Sent, SourcePosition, TraceContext, Unit } from '../actors/contracts/unit.ts'
-import { XMachinesError } from '../actors/errors.ts'
+import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { parseRest, readPositions, type WrittenRest, withPosition } from './unit-text.ts'
 
@@ -121,10 +121,20 @@ class StoredUnit {
 
   #read(): WrittenRest {
     if (this.#rest !== undefined) return this.#rest
-    this.#rest = deepFreeze(parseRest(this.#text))
+    try {
+      this.#rest = deepFreeze(parseRest(this.#text))
+    } catch (cause) {
+      throw unreadable(this.run, this.seq, cause)
+    }
     this.#text = ''
     return this.#rest
   }
+}
+
+/** A unit whose text is no JSON any more: something else than its store wrote to it. */
+export function unreadable(run: string, seq: number, cause: unknown): XMachinesError {
+  const message = `Unit ${seq} of run ${run} cannot be read: ${messageOf(cause)}. Restore the run from a copy.`
+  return new XMachinesError('RUN_DAMAGED', message, { cause, details: { run, seq } })
 }
 
 /** A unit that was read. @param rest what follows the events @param ids `undefined`: it tells no id */

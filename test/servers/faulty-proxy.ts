@@ -23,14 +23,16 @@ export class FaultyProxy {
   #cut: Cut | undefined
   #isHeld = false
   #isOpen = true
+  #port: number
 
   private constructor(port: number) {
+    this.#port = port
     this.#server = createServer(client => {
       if (!this.#isOpen) {
         client.destroy()
         return
       }
-      const pair = { client, server: connect(port, '127.0.0.1'), isForgotten: false }
+      const pair = { client, server: connect(this.#port, '127.0.0.1'), isForgotten: false }
       this.#pairs.add(pair)
       for (const socket of [client, pair.server]) {
         if (this.#isHeld) socket.pause()
@@ -94,6 +96,11 @@ export class FaultyProxy {
 
   open(): void {
     this.#isOpen = true
+  }
+
+  /** Leads to another server, as an address does after a failover: new connections only. */
+  lead(port: number): void {
+    this.#port = port
   }
 
   async stop(): Promise<void> {

@@ -116,7 +116,7 @@ export class CopyPass {
     try {
       await copy.run()
     } catch (thrown) {
-      if (!XMachinesError.is(thrown, 'IMPORT_DIFFERS') && !XMachinesError.is(thrown, 'LEASE_HELD')) throw thrown
+      if (!isOfRun(thrown)) throw thrown
       copy.error ??= thrown
     }
     if (this.#open.size >= mostOpen || this.#queue.isEmpty) await this.#flush()
@@ -146,6 +146,8 @@ export class CopyPass {
   async #settleMail(): Promise<void> {
     const { signal } = this.#options
     for await (const head of this.#from.list({ signal })) {
+      // What it sent cannot be read, and it does not go on in the target.
+      if (this.#failed.get(head.run)?.code === 'RUN_DAMAGED') continue
       if (head.beside.mailing.length + head.beside.returns.length > 0)
         await settleMail(this.#from, this.#to, this.#leases, head)
     }
@@ -161,6 +163,11 @@ export class CopyPass {
     this.#machines.set(oid, record)
     return record
   }
+}
+
+/** Whether one run cannot be copied, for a reason of its own: the others can. */
+function isOfRun(thrown: unknown): thrown is XMachinesError {
+  return XMachinesError.is(thrown) && ['IMPORT_DIFFERS', 'LEASE_HELD', 'RUN_DAMAGED'].includes(thrown.code)
 }
 
 /** A listing shows only the oldest mail of a long inbox. */

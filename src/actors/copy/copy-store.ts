@@ -37,14 +37,14 @@ export interface CopyProgress {
 
 /** What a copy did. */
 export interface CopyReport extends CopyProgress {
-  /** Runs that were not copied, and why: `IMPORT_DIFFERS` where the target has another history, `LEASE_HELD` where somebody runs them there. */
+  /** Runs that were not copied, and why: `IMPORT_DIFFERS` where the target has another history, `LEASE_HELD` where somebody runs them there, `RUN_DAMAGED` where the history cannot be read: the target then has the units before. */
   readonly failed: readonly { readonly run: string; readonly error: XMachinesError }[]
 }
 
 /**
  * Copies the runs of a store into another one: histories with ids, provenance and epochs, what is kept beside them, the
  * machines, the epochs of the partitions, the newest snapshots. What the target has already is compared and left; so a
- * copy that was interrupted is simply made again. A run that differs is reported, and the others go on.
+ * copy that was interrupted is simply made again. A run that differs, or is damaged, is reported, and the others go on.
  *
  * @throws OBJECT_FORMAT_MISMATCH: the ids would be others; ABORTED; what the stores throw
  */

@@ -1,5 +1,5 @@
 import type { LeaseKey } from '../contracts/store.ts'
-import type { XMachinesError } from '../errors.ts'
+import { XMachinesError } from '../errors.ts'
 import { leaseHeld } from '../run/run-errors.ts'
 import { mayPass } from './failures.ts'
 import type { Settings } from './options.ts'
@@ -17,6 +17,8 @@ export class Claims {
   #claiming: Promise<unknown> = Promise.resolve()
   /** Of the last claim that was answered. */
   #epoch: number | undefined
+  /** The last one may have been done, under an epoch that only the store knows. */
+  #isUncertain = false
 
   constructor(settings: ClaimSettings, key: LeaseKey) {
     this.#settings = settings
@@ -29,8 +31,13 @@ export class Claims {
     const claimed = store
       .claim({ ...this.#key, owner: environment.process, group: consumer.group })
       // Known before whoever waits to give it back looks.
-      .then(({ epoch }) => (this.#epoch = epoch))
-    this.#claiming = claimed.catch(() => {})
+      .then(({ epoch }) => {
+        this.#isUncertain = false
+        return (this.#epoch = epoch)
+      })
+    this.#claiming = claimed.catch(error => {
+      this.#isUncertain ||= XMachinesError.is(error, 'STORE_OUTCOME_UNKNOWN')
+    })
     return claimed
   }
 
@@ -45,17 +52,23 @@ export class Claims {
   /** Gives it back, once a claim that is under way is answered: it may bring another epoch. */
   async release(): Promise<void> {
     await this.#claiming
-    const epoch = this.#epoch
-    if (epoch === undefined) return
     const { store, environment, backoff } = this.#settings
     for (let attempt = 1; attempt <= tries; attempt++) {
       try {
-        await store.release({ ...this.#key, epoch })
+        const epoch = this.#isUncertain ? await this.#ownEpoch() : this.#epoch
+        if (epoch !== undefined) await store.release({ ...this.#key, epoch })
         return
       } catch (thrown) {
         if (!mayPass(thrown)) return
         await new Promise<void>(resolve => environment.setTimeout(resolve, backoff(attempt)))
       }
     }
+  }
+
+  /** That of the row, if this process owns it. */
+  async #ownEpoch(): Promise<number | undefined> {
+    const { store, consumer, environment } = this.#settings
+    const row = await store.lease(this.#key)
+    return row?.owner === environment.process && row.group === consumer.group ? row.epoch : undefined
   }
 }

@@ -23,6 +23,8 @@ export interface PostgresClient {
   query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>
   /** Gives it back; with `true` it is not used again. */
   release(destroy?: boolean): void
+  /** As the server said last: `'I'` in no transaction. Older versions of the library cannot tell. */
+  getTransactionStatus?(): string | null | undefined
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
 }
@@ -30,6 +32,8 @@ export interface PostgresClient {
 /** A pool of connections: `new Pool()` of `pg`. */
 export interface PostgresPool {
   connect(): Promise<PostgresClient>
+  /** It gives no more connections. */
+  readonly ending?: boolean
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
 }

@@ -4,7 +4,17 @@ import { XMachinesError } from '../../actors/errors.ts'
 import { rolledBack } from '../server/rolled-back.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import type { PostgresClient, PostgresPool, PostgresRow, PostgresValue } from './client.ts'
-import { failure, isCollision, isRefusal, isUnprepared, replaced } from './failures.ts'
+import {
+  binaryRows,
+  failure,
+  isCollision,
+  isReadOnly,
+  isRefusal,
+  isUnprepared,
+  poolEnded,
+  replaced,
+  replicaMet,
+} from './failures.ts'
 
 /** A statement that is sent often, and so is prepared. */
 export class Statement {
@@ -21,8 +31,10 @@ export class Statement {
 /** How often a statement is sent that others stand in the way of. */
 const collisions = 20
 
-/** The same as long as a server runs, and never again. */
-const startOfServer = new Statement('select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint')
+/** The same as long as a server runs, and never again; and whether it is a replica. */
+const startOfServer = new Statement(
+  'select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint, pg_is_in_recovery()',
+)
 
 const types = { getTypeParser: () => (value: string) => value }
 
@@ -62,7 +74,8 @@ export class Database {
     return this.#use(true, async client => {
       const send = async (text: string): Promise<readonly PostgresRow[]> =>
         (await client.query({ text, rowMode: 'array', types })).rows as readonly PostgresRow[]
-      await send('begin')
+      // In any other isolation, who waited for another one's changes would not see them.
+      await send('begin isolation level read committed')
       try {
         const result = await work(send)
         await send('commit')
@@ -90,7 +103,8 @@ export class Database {
         if (this.#starts.get(client) !== this.#start) throw replaced(this.location, writes)
         return result
       } catch (error) {
-        isBroken = !isRefusal(error) && !XMachinesError.is(error)
+        // One that takes no writes may never do again, where others do.
+        isBroken = (!isRefusal(error) && !XMachinesError.is(error)) || isReadOnly(error)
         if (isCollision(error) && tries < collisions) continue
         throw failure(error, this.location, writes)
       } finally {
@@ -101,36 +115,56 @@ export class Database {
   }
 
   async #connect(): Promise<PostgresClient> {
-    if (this.#rolledBack !== undefined) throw this.#rolledBack
     try {
-      const client = await this.#pool.connect()
-      // A connection that breaks says so beside failing its statement; unheard, that would end the process.
-      client.on('error', ignore)
-      if (this.#starts.has(client)) return client
-      try {
-        await this.#meet(client)
-        return client
-      } catch (error) {
-        client.off('error', ignore)
-        client.release(true)
-        throw error
+      for (;;) {
+        if (this.#rolledBack !== undefined) throw this.#rolledBack
+        const client = await this.#pool.connect()
+        // A connection that breaks says so beside failing its statement; unheard, that would end the process.
+        client.on('error', ignore)
+        try {
+          if (await this.#isFit(client)) return client
+        } catch (error) {
+          discard(client)
+          throw error
+        }
+        discard(client)
       }
     } catch (error) {
-      throw failure(error, this.location, false)
+      const isEnded = this.#pool.ending === true && !XMachinesError.is(error)
+      throw isEnded ? poolEnded(error, this.location) : failure(error, this.location, false)
     }
   }
 
-  /** Looks whether a new connection leads to a server that has what was acknowledged. @throws STORE_ROLLED_BACK */
+  /** Whether what a connection commits stays, on the server that has all else. */
+  async #isFit(client: PostgresClient): Promise<boolean> {
+    // Somebody who shares the pool left one open: what is written into it is undone with it.
+    if (!['I', null, undefined].includes(client.getTransactionStatus?.())) return false
+    const start = this.#starts.get(client)
+    if (start === undefined) await this.#meet(client)
+    return start === undefined || start === this.#start
+  }
+
+  /**
+   * Looks whether a new connection leads to a server that has what was acknowledged.
+   *
+   * @throws STORE_ROLLED_BACK, STORE_UNSAFE of rows that are no text, and STORE_UNAVAILABLE of a replica, which answers with what was: it may become the primary
+   */
   async #meet(client: PostgresClient): Promise<void> {
     const [row] = await this.#send(client, startOfServer, [])
-    const start = row![0]!
+    const [start, isReplica] = row!
+    if (isReplica !== 't' && isReplica !== 'f') throw binaryRows(this.location)
+    if (isReplica === 't') {
+      // The first server of all is looked at by whoever opens the store.
+      if (this.#start === undefined) return
+      throw replicaMet(this.location)
+    }
     if (this.#start !== undefined && this.#start !== start) {
       const missing = await this.#acknowledged.findMissing((statement, values) => this.#send(client, statement, values))
       if (missing !== undefined) this.#rolledBack ??= rolledBack(this.location, missing)
       if (this.#rolledBack !== undefined) throw this.#rolledBack
     }
-    this.#start = start
-    this.#starts.set(client, start)
+    this.#start = start!
+    this.#starts.set(client, start!)
   }
 
   async #send(client: PostgresClient, statement: Statement, values: PostgresValue[]): Promise<readonly PostgresRow[]> {
@@ -145,6 +179,12 @@ export class Database {
     }
     return (await client.query({ text, values, rowMode: 'array', types })).rows as readonly PostgresRow[]
   }
+}
+
+/** Gives a connection back that nobody is to use again. */
+function discard(client: PostgresClient): void {
+  client.off('error', ignore)
+  client.release(true)
 }
 
 function ignore(): void {}

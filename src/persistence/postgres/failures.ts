@@ -47,6 +47,11 @@ export function isTableMissing(error: unknown): boolean {
   return stateOf(error) === '42P01'
 }
 
+/** The server takes no writes, or none over this connection. */
+export function isReadOnly(error: unknown): boolean {
+  return stateOf(error) === '25006'
+}
+
 /** The server refused a statement and undid it; not that its process ended, which may be after a commit. */
 export function isRefusal(error: unknown): boolean {
   return isAnswer(error) && error.severity === 'ERROR' && !error.code.startsWith('08')
@@ -74,6 +79,24 @@ export function failure(error: unknown, location: string, mayBeDone: boolean): X
 export function replaced(location: string, mayBeDone: boolean): XMachinesError {
   const code = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
   return new XMachinesError(code, `The server of ${location} was replaced while it answered. ${advice[code]}`)
+}
+
+/** A connection that leads to a replica, where one led to a primary before. */
+export function replicaMet(location: string): XMachinesError {
+  const message = `The server of ${location} is a replica now, which answers with what was.`
+  return new XMachinesError('STORE_UNAVAILABLE', `${message} ${advice.STORE_UNAVAILABLE}`)
+}
+
+/** Rows that are no text would be read as something else, and a write that lost as one that won. */
+export function binaryRows(location: string): XMachinesError {
+  const message = `The pool of the store ${location} gives rows in binary: they must be text. Make it without \`binary: true\`.`
+  return new XMachinesError('STORE_UNSAFE', message, { details: { setting: 'binary', value: true } })
+}
+
+/** A pool gives no more connections once its owner has ended it. */
+export function poolEnded(cause: unknown, location: string): XMachinesError {
+  const message = `The pool of the store ${location} was ended. Make a new one, and a store with it.`
+  return new XMachinesError('STORE_CLOSED', message, { cause })
 }
 
 /** A refused connection has no message of its own where the host has several addresses. */

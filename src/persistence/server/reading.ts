@@ -1,7 +1,7 @@
 import type { NewUnit, ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { type ChainAnchor, unitChain } from '../../actors/identity/index.ts'
-import { type IdOf, type Link, storedUnit } from '../stored-unit.ts'
+import { type IdOf, type Link, storedUnit, unreadable } from '../stored-unit.ts'
 import { parseEvents } from '../unit-text.ts'
 import type { RunRow, WrittenUnit } from './run-row.ts'
 
@@ -122,5 +122,9 @@ function gap(run: string, seq: number): XMachinesError {
 }
 
 function read(run: string, { seq, at, events, rest }: WrittenUnit, ids: IdOf | undefined): Unit {
-  return storedUnit(run, seq, at, parseEvents(events), rest, ids)
+  try {
+    return storedUnit(run, seq, at, parseEvents(events), rest, ids)
+  } catch (cause) {
+    throw unreadable(run, seq, cause)
+  }
 }

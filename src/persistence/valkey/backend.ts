@@ -107,8 +107,8 @@ export class ValkeyBackend implements ServerBackend {
       ),
     )
     for (const [at, { first }] of calls.entries()) {
-      for (const [which, ...refusal] of answers[at] as [number, ...string[]][]) {
-        refusals[first + which - 1] = readRefusal(refusal)
+      for (const [which, ...refusal] of answers[at] as [number | string, ...string[]][]) {
+        refusals[first + Number(which) - 1] = readRefusal(refusal)
       }
     }
     for (const [at, { machines }] of writes.entries()) {
@@ -159,7 +159,7 @@ export class ValkeyBackend implements ServerBackend {
 
   async release({ namespace, partition, epoch }: LeaseKey & { readonly epoch: number }): Promise<boolean> {
     const args = [leaseName(namespace, partition), epoch]
-    return (await this.#write(scripts.release, [this.#keys.marks, this.#keys.leases], args)) === 1
+    return Number(await this.#write(scripts.release, [this.#keys.marks, this.#keys.leases], args)) === 1
   }
 
   async lease({ namespace, partition }: LeaseKey): Promise<LeaseRow | undefined> {

@@ -4,6 +4,7 @@ import { messageOf, XMachinesError } from '../../actors/errors.ts'
 export interface ValkeyClient {
   /** `'ready'`: a command goes out at once; `'wait'`: it connects when it is told to. */
   readonly status: string
+  /** Numbers of an answer may come as text: `stringNumbers`. */
   call(command: string, args: (string | number)[]): Promise<unknown>
   connect(): Promise<unknown>
   /** Lets go at once. */
@@ -33,6 +34,8 @@ export async function connectTo(url: string): Promise<ValkeyClient> {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     socketTimeout: longestSilence,
+    // The server became a replica: after a failover its address may lead to another one.
+    reconnectOnError: error => error.message.startsWith('READONLY'),
     retryStrategy: attempt => Math.min(longestWait, 10 * 2 ** attempt),
   })
   // Whoever waits for the connection is told; without a listener the client prints it.

@@ -49,6 +49,9 @@ export function selectFailure(error: unknown, location: string, database: number
   return storeError('STORE_REFUSED', location, found)
 }
 
+/** What Redis and Valkey say of a command of a script that its user may not call. */
+const missingRight = /^ERR (?:The user executing the script can't|ACL failure in script)/
+
 /** Whether the server has not got the script yet. */
 export function isUnknownScript(error: unknown): boolean {
   return isReply(error) && error.message.startsWith('NOSCRIPT')
@@ -74,7 +77,7 @@ export function failure(error: unknown, location: string, writes: boolean): XMac
   // The answer of a script begins with the answer of the command that it called.
   const word = /^(?:ERR )?(?:Error running script.*?: )?-?([A-Z]+)/.exec(message)?.[1] ?? ''
   const isDiskFull = word === 'MISCONF' && message.includes('No space left')
-  const code = isDiskFull ? 'STORE_FULL' : refusals[word]
+  const code = isDiskFull ? 'STORE_FULL' : missingRight.test(message) ? 'STORE_READ_ONLY' : refusals[word]
   return storeError(code ?? (writes ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'), location, message)
 }
 

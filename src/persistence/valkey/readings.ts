@@ -99,9 +99,9 @@ export class Readings {
     return found.flatMap(([row, name, oldest, waiting], at) => {
       if (row === undefined) return []
       const inbox = oldest!.map(text => JSON.parse(text) as Mail)
-      return [{ row: readRowText(runs[at]!, row, name!), inbox, waiting: waiting! }]
+      return [{ row: readRowText(runs[at]!, row, name!), inbox, waiting: Number(waiting) }]
     })
   }
 }
 
-type HeadText = [row?: string, name?: string, mail?: string[], waiting?: number]
+type HeadText = [row?: string, name?: string, mail?: string[], waiting?: number | string]

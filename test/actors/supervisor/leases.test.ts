@@ -279,6 +279,30 @@ test.each(['release.before', 'release.after'] as const)('%s: a lease is given ba
   expect(await store.lease(lease)).toMatchObject({ owner: null })
 })
 
+test('a claim whose answer was lost is given back', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  store.faults.plan('claim.after')
+  const { supervisor, event } = world.supervise()
+  await event('stalled')
+  expect(await store.lease(lease)).toMatchObject({ epoch: 1, owner: 'process-1' })
+  await supervisor.close()
+  store.faults.assertAllFired()
+  expect(await store.lease(lease)).toMatchObject({ epoch: 1, owner: null })
+})
+
+test('a claim whose answer was lost is another owner’s to give back, where there is one since', async () => {
+  const store = faultyStore(memoryStore())
+  const world = new World({ store })
+  store.faults.plan('claim.after')
+  const { supervisor, event } = world.supervise()
+  await event('stalled')
+  const other = { ...lease, owner: 'other', group: 'g' }
+  await store.claim(other)
+  await supervisor.close()
+  expect(await store.lease(lease)).toEqual({ ...other, epoch: 2 })
+})
+
 test('fenced when a run goes out of memory, it is told, and what the run sends is not sent again and again', async () => {
   const store = faultyStore(memoryStore())
   const world = new World({ store })

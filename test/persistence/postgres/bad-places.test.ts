@@ -5,6 +5,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { type PostgresStoreOptions, postgresStore } from '../../../src/persistence/postgres/index.ts'
+import { showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { FaultyProxy } from '../../servers/faulty-proxy.ts'
 import { hasPostgres, PostgresServer } from '../../servers/postgres.ts'
 
 /** What the first operation of a store rejects with. */
@@ -115,6 +117,38 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
     }
   })
 
+  test('a replica that the address leads to later, until it is the primary', async () => {
+    const proxy = await FaultyProxy.start(server.port)
+    const pool = new pg.Pool({ connectionString: `postgres://postgres@127.0.0.1:${proxy.port}/postgres` })
+    const store = postgresStore({ pool, schema: 'led', patience: 0 })
+    const run = await new TestRun('sha1').create(store)
+    const replica = await PostgresServer.start({
+      prepare: (dir, run) => run('pg_basebackup', ['-D', dir, '-d', server.url(), '-R', '-X', 'stream', '-c', 'fast']),
+    })
+    try {
+      // Two connections to the old server, of which one stays.
+      await Promise.all([store.head(run.id), store.head(run.id)])
+      const old = await Promise.all([pool.connect(), pool.connect()])
+      proxy.lead(replica.port)
+      old[1].release(true)
+      const elsewhere = { code: 'STORE_UNAVAILABLE', message: expect.stringContaining('replica') }
+      await expect(store.head(run.id)).rejects.toMatchObject(elsewhere)
+      await expect(store.append([run.goesOn()])).rejects.toMatchObject(elsewhere)
+      await replica.query('select pg_promote()')
+      await run.goOn(store)
+      // What is left of the old server is not asked any more.
+      old[0].release()
+      await run.goOn(store)
+      await showsHistory(store, run)
+      expect(await server.query('select seq from led.runs')).toEqual([{ seq: '0' }])
+    } finally {
+      await store.close()
+      await pool.end()
+      await proxy.stop()
+      await replica.stop()
+    }
+  })
+
   test('a database that takes no writes', async () => {
     const name = await database('locked', 'default_transaction_read_only = on')
     expect(await refusal(open({}, name))).toMatchObject({ code: 'STORE_READ_ONLY' })
@@ -126,8 +160,18 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
     await store.renew('p', 1)
     await pool.query('set default_transaction_read_only = on')
     await expect(store.renew('p', 2)).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+    // Only over that connection.
+    await store.renew('p', 3)
     await store.close()
     await pool.end()
+  })
+
+  test('a database whose times come rounded', async () => {
+    const name = await database('rounded', 'extra_float_digits = 0')
+    expect(await refusal(open({}, name))).toMatchObject({
+      code: 'STORE_UNSAFE',
+      details: { setting: 'extra_float_digits', value: '0' },
+    })
   })
 
   test('a user without the right to make tables', async () => {

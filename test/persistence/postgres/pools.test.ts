@@ -56,6 +56,17 @@ describe.runIf(hasPostgres())('the connections of a postgresStore', () => {
     await pool.end()
   })
 
+  test('a pool that asks for rows in binary is refused', async () => {
+    const pool = new pg.Pool({ connectionString: server.url(), binary: true } as pg.PoolConfig)
+    const store = postgresStore({ pool, schema: 'binary' })
+    await expect(new TestRun('sha1').create(store)).rejects.toMatchObject({
+      code: 'STORE_UNSAFE',
+      details: { setting: 'binary' },
+    })
+    await store.close()
+    await pool.end()
+  })
+
   test('a pooler that hands out another connection for each statement', async () => {
     const pool = new pg.Pool({ connectionString: server.url(), max: 2 })
     let refused = 0
@@ -97,6 +108,44 @@ describe.runIf(hasPostgres())('the connections of a postgresStore', () => {
     await Promise.all(stores.map(store => store.renew('p', 1)))
     expect(await server.query('select version from "at once".store')).toEqual([{ version: 1 }])
     await Promise.all(stores.map(store => store.close()))
+  })
+
+  test.each(['repeatable read', 'serializable'])('and also where every transaction is %s', async level => {
+    const name = level.replace(' ', '_')
+    await server.query(`create database ${name}`)
+    await server.query(`alter database ${name} set default_transaction_isolation = '${level}'`)
+    await server.query('create schema made', [], name)
+    const stores = Array.from({ length: 6 }, () =>
+      postgresStore({ connectionString: server.url(name), schema: 'made', patience: 0 }),
+    )
+    await Promise.all(stores.map(store => store.renew('p', 1)))
+    await Promise.all(stores.map(store => store.close()))
+  })
+
+  test('a transaction that somebody left open on a shared connection takes nothing of the store with it', async () => {
+    const pool = new pg.Pool({ connectionString: server.url(), max: 1 })
+    const store = postgresStore({ pool, schema: 'left_open', patience: 0 })
+    const run = await new TestRun('sha1').create(store)
+    for (const left of ['select 1', 'select 1 / 0']) {
+      const client = await pool.connect()
+      await client.query('begin')
+      await client.query(left).catch(() => {})
+      client.release()
+      await run.goOn(store)
+      await pool.query('rollback')
+    }
+    await showsHistory(store, run)
+    await store.close()
+    await pool.end()
+  })
+
+  test('a pool that its owner has ended is told of at once', async () => {
+    const pool = new pg.Pool({ connectionString: server.url() })
+    const store = postgresStore({ pool, schema: 'ended', patience: 60_000 })
+    await store.renew('p', 1)
+    await pool.end()
+    await expect(store.renew('p', 2)).rejects.toMatchObject({ code: 'STORE_CLOSED', retryable: false })
+    await store.close()
   })
 
   test('a server that is not there yet is waited for', async () => {

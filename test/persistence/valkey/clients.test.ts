@@ -1,7 +1,8 @@
 import { Redis as IoRedis } from 'ioredis'
 import { Redis as IoValkey } from 'iovalkey'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
+import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
 import { describeOnValkey } from '../../servers/describe.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
@@ -22,6 +23,22 @@ describeOnValkey('valkeyStore with a client of its caller', () => {
     server = await ValkeyServer.start()
   })
   afterAll(() => server.stop())
+
+  test('a client that gives numbers as text', async () => {
+    const client = new IoValkey(server.url, { stringNumbers: true })
+    const store = valkeyStore({ client, prefix: 'text' })
+    const partition = { namespace: 'a', partition: 0 }
+    const { epoch } = await store.claim({ ...partition, owner: 'p', group: 'g' })
+    expect(await store.release({ ...partition, epoch })).toBe(true)
+    // More than go into one script.
+    const runs = Array.from({ length: 130 }, () => new TestRun('sha1'))
+    await store.append(runs.map(run => run.creates()))
+    const again = await store.append(runs.map(run => run.creates()))
+    expect(again).toEqual(runs.map(() => ({ status: 'conflict', seq: 0, revision: 1 })))
+    expect((await store.head(runs[0]!.id))?.beside.waiting).toBe(0)
+    await store.close()
+    client.disconnect()
+  })
 
   for (const [name, connect] of Object.entries(clients)) {
     describe(name, () => {

@@ -1,7 +1,9 @@
 import { Redis } from 'iovalkey'
 import { afterEach, expect, test } from 'vitest'
 import { valkeyStore } from '../../../src/persistence/valkey/index.ts'
+import { TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { describeOnEachValkey } from '../../servers/describe.ts'
+import { FaultyProxy } from '../../servers/faulty-proxy.ts'
 import { ValkeyServer } from '../../servers/valkey.ts'
 
 describeOnEachValkey('the settings of a server', program => {
@@ -91,6 +93,26 @@ describeOnEachValkey('the settings of a server', program => {
     await expect(opened({ url: replica.url }).head('a')).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
   })
 
+  test('a primary that became a replica is left for the one that the address leads to now', async () => {
+    const atOnce = { 'repl-diskless-sync-delay': '0' }
+    const [primary, replica] = [await started(atOnce), await started(atOnce)]
+    const proxy = await FaultyProxy.start(primary.port)
+    ends.push(() => proxy.stop())
+    const clients = [primary.client(), replica.client()] as const
+    ends.push(() => Promise.all(clients.map(client => client.quit())))
+    await clients[1].replicaof('127.0.0.1', primary.port)
+    const store = opened({ url: `redis://127.0.0.1:${proxy.port}`, patience: 30_000 })
+    const claim = { namespace: 'a', partition: 0, owner: 'p', group: 'g' }
+    await store.claim(claim)
+    await clients[0].set('last', 'written')
+    while ((await clients[0].wait(1, 1_000)) === 0);
+    await clients[1].replicaof('NO', 'ONE')
+    await clients[0].replicaof('127.0.0.1', replica.port)
+    proxy.lead(replica.port)
+    await expect(store.claim(claim)).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+    expect(await store.claim(claim)).toMatchObject({ epoch: 2 })
+  })
+
   test('memory that ran out is STORE_FULL: nothing is written, and reading goes on', async () => {
     const server = await started()
     const store = opened({ url: server.url })
@@ -136,6 +158,19 @@ describeOnEachValkey('the settings of a server', program => {
     const store = opened({ url: server.url.replace('//', '//reader:x@') })
     const claim = store.claim({ namespace: 'a', partition: 0, owner: 'p', group: 'g' })
     await expect(claim).rejects.toMatchObject({ code: 'STORE_READ_ONLY', message: expect.stringContaining('NOPERM') })
+  })
+
+  test.each(['zadd', 'hsetnx', 'hget'])('a user who may do all but %s leaves nothing half done', async command => {
+    const server = await started()
+    await withUser(server, 'limited', `on nopass ~* +@all -${command}`)
+    await opened({ url: server.url }).head('a')
+    const store = opened({ url: server.url.replace('//', '//limited:x@'), patience: 1_000 })
+    const run = new TestRun('sha1', { key: 'a' })
+    await expect(store.append([run.creates()])).rejects.toMatchObject({ code: 'STORE_READ_ONLY' })
+    const client = server.client()
+    ends.push(() => client.quit())
+    expect(await client.keys('*')).toEqual(['{xmachines}:store'])
+    await run.create(opened({ url: server.url }))
   })
 
   test('what another program keeps under the prefix is not touched', async () => {

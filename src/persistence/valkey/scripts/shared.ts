@@ -1,11 +1,20 @@
 /**
  * Every script that writes begins with these: an instance that writes leaves a mark with each call, and a server that has
- * not got its last one has forgotten what it acknowledged.
+ * not got its last one has forgotten what it acknowledged. With the first call it looks whether its user may call all that they call.
  *
  * KEYS[1]: marks. ARGV[1] … [3]: the instance, the last call of it that was acknowledged, this call.
  */
 export const marking = `
 local markBefore = redis.call('HGET', KEYS[1], ARGV[1])
+-- A script is not rolled back: what its user may not call must not be met half way.
+if not markBefore then
+  local needed = 'HEXISTS HGETALL HSET HSETNX HDEL XADD XDEL ZADD ZREM ZREMRANGEBYSCORE SADD TIME'
+  for command in string.gmatch(needed, '%u+') do
+    if not redis.acl_check_cmd(command, KEYS[1]) then
+      return redis.error_reply('NOPERM this user may not call ' .. command)
+    end
+  end
+end
 local callBefore = markBefore and tonumber(string.match(markBefore, '^%d+')) or 0
 local function remembered() return callBefore >= tonumber(ARGV[2]) end
 local function forgotten(which) return redis.error_reply('ROLLEDBACK ' .. (which or 0)) end

@@ -1,0 +1,84 @@
+import { Redis } from 'iovalkey'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { copyStore, type Store } from 'xmachines'
+import { memoryStore } from 'xmachines/persistence/memory'
+import { postgresStore } from 'xmachines/persistence/postgres'
+import { valkeyStore } from 'xmachines/persistence/valkey'
+import { collect, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { describeOnServers } from '../../servers/describe.ts'
+import { sharedServer, unique } from '../../servers/shared.ts'
+
+/** A store of one kind, and what somebody does to it behind its back. */
+interface Place {
+  readonly store: Store
+  /** Takes away unit 1 of a run. */
+  remove(run: string): Promise<unknown>
+  /** Leaves half of the text of unit 1 of a run. @param part of it */
+  halve(run: string, part: 'events' | 'rest'): Promise<unknown>
+  end(): Promise<unknown>
+}
+
+async function onPostgres(): Promise<Place> {
+  const schema = unique('damaged')
+  const pool = new pg.Pool({ connectionString: await sharedServer('postgres') })
+  const unit = 'run = $1 and seq = 1'
+  return {
+    store: postgresStore({ pool, schema, durability: 'relaxed' }),
+    remove: run => pool.query(`delete from ${schema}.units where ${unit}`, [run]),
+    halve: (run, part) => pool.query(`update ${schema}.units set ${part} = ',"a"' where ${unit}`, [run]),
+    end: () => pool.end(),
+  }
+}
+
+async function onValkey(): Promise<Place> {
+  const [url, prefix] = [await sharedServer('valkey'), unique('damaged')]
+  const client = new Redis(url)
+  const units = (run: string): string => `{${prefix}}:units:${run}`
+  return {
+    store: valkeyStore({ url, prefix, durability: 'everysec' }),
+    remove: run => client.xdel(units(run), '2-0'),
+    async halve(run, part) {
+      // An entry stays as it is, so the run has others from there on.
+      await client.xtrim(units(run), 'MAXLEN', 0)
+      await client.del(units(run))
+      const text = part === 'events' ? '1\n,"a"\n' : '1\n[{"type":"E"}]\n,"a"'
+      await client.xadd(units(run), '2-0', 'unit', text)
+    },
+    end: async () => client.disconnect(),
+  }
+}
+
+describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: onValkey }, open => {
+  let place: Place
+  beforeAll(async () => {
+    place = await open()
+  })
+  afterAll(async () => {
+    await place.store.close()
+    await place.end()
+  })
+
+  test('is told by its unit, and a copy takes the others', async () => {
+    const { store } = place
+    const runs: TestRun[] = []
+    for (let n = 0; n < 5; n++) runs.push(await new TestRun('sha1').create(store, {}, 2))
+    runs.sort((a, b) => (a.id < b.id ? -1 : 1))
+    const [whole, removed, events, rest, last] = runs as [TestRun, TestRun, TestRun, TestRun, TestRun]
+    await place.remove(removed.id)
+    await place.halve(events.id, 'events')
+    await place.halve(rest.id, 'rest')
+    const damaged = { code: 'RUN_DAMAGED', details: { seq: 1 } }
+    await expect(collect(store.read(removed.id))).rejects.toMatchObject(damaged)
+    await expect(collect(store.read(events.id, { from: 1, ids: false }))).rejects.toMatchObject(damaged)
+    const [unit] = await collect(store.read(rest.id, { from: 1, to: 1, ids: false }))
+    await expect(Promise.resolve().then(() => unit!.trace)).rejects.toMatchObject(damaged)
+    const target = memoryStore()
+    const report = await copyStore(store, target, { source: 'quiet' })
+    expect(report.failed.map(({ run, error }) => [run, error.code])).toEqual(
+      [removed, events, rest].map(({ id }) => [id, 'RUN_DAMAGED']),
+    )
+    expect(report.runs).toBe(5)
+    for (const run of [whole, last]) await showsHistory(target, run)
+  })
+})
