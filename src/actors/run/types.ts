@@ -82,7 +82,11 @@ export type Receipt<TMachine extends AnyStateMachine = AnyStateMachine> =
 
 /** How a unit is sent. */
 export interface ApplyOptions extends AbortOptions {
-  /** The unit's time, ms; only with `time: 'source'`. @default the clock, or under `'source'` the run's last time */
+  /**
+   * The unit's time, ms; only with `time: 'source'`. Timers due until then fire before it, also where the event is refused.
+   *
+   * @default the clock, or under `'source'` the run's last time
+   */
   readonly at?: number | undefined
   /** Where the unit comes from: a position at or below the last one of that source is a duplicate. */
   readonly source?: SourcePosition | undefined

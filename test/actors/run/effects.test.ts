@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createRun, forkRun, now, openRun, type Run, random, uuid } from 'xmachines'
+import { createRun, defineMachine, forkRun, now, openRun, type Run, random, uuid } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, cancel, createActor, emit, fromCallback, raise, setup } from 'xstate'
 import { otherProcess } from '../supervisor/world.ts'
@@ -287,6 +287,18 @@ describe('timers', () => {
     }
     await run.advance(100)
     expect(run.getSnapshot().context.rings).toEqual([60])
+    await run.close()
+  })
+
+  test('an event that is refused has told the time: it is judged by the state after what was due before it', async () => {
+    const store = memoryStore()
+    const strict = defineMachine(alarm, { unhandled: 'reject' })
+    const run = await openRun(strict, { store, key: 'a', time: 'source', at: 0 })
+    await run.apply({ type: 'ARM', delay: 50 }, { at: 10 })
+    const receipt = await run.apply({ type: 'NOBODY_KNOWS' } as never, { at: 100 })
+    expect(receipt).toMatchObject({ ok: false, seq: 2, error: { code: 'EVENT_UNHANDLED' } })
+    expect(run.getSnapshot().context.rings).toEqual([60])
+    expect(await store.head(run.id)).toMatchObject({ seq: 2, at: 60 })
     await run.close()
   })
 
