@@ -89,6 +89,10 @@ class WrappedStore implements FaultyStore {
     return this.#store.location
   }
 
+  get shared(): boolean {
+    return this.#store.shared === true
+  }
+
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]> {
     return this.#list('append', items, options, part => this.#store.append(part, options))
   }

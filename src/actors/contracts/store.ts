@@ -314,6 +314,11 @@ export interface Store {
   readonly objectFormat: ObjectFormat
   /** Where it is, for messages: never a secret. */
   readonly location: string
+  /**
+   * Whether several processes have it open at a time, as one on a server. Then a run that is open without a host and without a lease is looked
+   * at every ten seconds: another process may have sent it mail, or have written to it. @default false
+   */
+  readonly shared?: boolean | undefined
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]>
   /** A history, oldest first; errors with `RUN_UNKNOWN`. Of a fork: the shared units first. Cancelling it stops the reading. */
   read(run: string, options?: ReadOptions): ReadableStream<Unit>

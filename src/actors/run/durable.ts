@@ -75,6 +75,10 @@ export class Durable {
   get created(): boolean {
     return this.#revision !== undefined
   }
+  /** The run's revision as this process knows it; `undefined`: it is not created. */
+  get revision(): number | undefined {
+    return this.#revision
+  }
   /** Whether effects are shown instead of started. */
   get held(): boolean {
     return this.#held

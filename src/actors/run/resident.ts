@@ -12,6 +12,7 @@ import type { AdoptedUnit, Command, Pending } from './command.ts'
 import { Decider } from './decider.ts'
 import { Durable } from './durable.ts'
 import { journalOf } from './journal.ts'
+import { Lookout } from './lookout.ts'
 import { mailboxLimit } from './mailbox-limit.ts'
 import { Mailroom } from './mailroom.ts'
 import { RunTelemetry } from './measured.ts'
@@ -51,6 +52,7 @@ export class Resident {
   readonly #aftermath: Aftermath
   readonly #durable: Durable
   readonly #mailroom: Mailroom
+  readonly #lookout: Lookout | undefined
   /** As the run was kept when it came into memory. */
   #kept: Beside | undefined
   #observers: readonly Observer[] = []
@@ -85,6 +87,7 @@ export class Resident {
       this.watch(start.outbox)
     }
     this.system.sender = event => this.#aftermath.sendToSelf(event as RecordedEvent)
+    if (start.store.shared === true && start.lease === undefined) this.#lookout = new Lookout(this)
     if (start.first !== undefined) this.#begin(start, start.first)
   }
 
@@ -107,6 +110,10 @@ export class Resident {
   /** Whether the creation is durable. */
   get created(): boolean {
     return this.#durable.created
+  }
+  /** The run's revision as this process knows it; `undefined`: it is not created. */
+  get revision(): number | undefined {
+    return this.#durable.revision
   }
   get over(): { readonly error: XMachinesError | undefined } | undefined {
     return this.#over
@@ -330,6 +337,7 @@ export class Resident {
   #end(error: XMachinesError | undefined): void {
     this.#over = { error }
     this.telemetry?.end()
+    this.#lookout?.end()
     const rejected = [...this.#writer.end().map(({ command }) => command), ...this.#decider.clear()]
     this.#aftermath.stop(error)
     this.#mailroom.stop()

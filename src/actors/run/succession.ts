@@ -1,5 +1,5 @@
 import type { Environment } from '../environment.ts'
-import { type Sleeper, WakeUps } from './timers.ts'
+import { type Sleeper, watchesOf } from './timers.ts'
 
 /** How long it is waited at most, ms: who lives may leave what it has in flight to others. */
 const longest = 10_000
@@ -32,13 +32,4 @@ export class Succession implements Sleeper {
   wake(): void {
     this.#home.notice()
   }
-}
-
-const watches = new WeakMap<Environment, WakeUps>()
-
-/** All successions of an environment. Nobody waits for them: they must not keep a program from its end. */
-function watchesOf(environment: Environment): WakeUps {
-  let found = watches.get(environment)
-  if (found === undefined) watches.set(environment, (found = new WakeUps(environment, false)))
-  return found
 }

@@ -110,3 +110,12 @@ export function wakeUpsOf(environment: Environment): WakeUps {
   if (found === undefined) wakeUps.set(environment, (found = new WakeUps(environment)))
   return found
 }
+
+const watches = new WeakMap<Environment, WakeUps>()
+
+/** The wake-ups of an environment that nobody waits for: they must not keep a program from its end. */
+export function watchesOf(environment: Environment): WakeUps {
+  let found = watches.get(environment)
+  if (found === undefined) watches.set(environment, (found = new WakeUps(environment, false)))
+  return found
+}

@@ -46,6 +46,7 @@ const headsAtOnce = 256
 export class ServerStore implements Store {
   readonly objectFormat: ObjectFormat
   readonly location: string
+  readonly shared = true
   readonly #server: ServerBackend
   readonly #patience: Patience
   readonly #create: boolean
