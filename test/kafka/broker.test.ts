@@ -225,6 +225,21 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(broker, lease)
   })
 
+  test('records in a compression that kafkajs has no codec for: the package to install is named', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const broker = kafkaBroker({ brokers, ...quick })
+    const read = async (compression: string, name: string) => {
+      const topic = await createTopic(compression, { partitions: 1, config: { 'compression.type': compression } })
+      await broker.producer({ topic }).send([{ value: 'v' }])
+      const lease = await leaseOf(broker, topic, unique(compression))
+      const details = { package: name, compression }
+      await expect(lease.records.getReader().read()).rejects.toMatchObject({ code: 'LIBRARY_MISSING', details })
+      await lease.release()
+    }
+    await Promise.all([read('snappy', 'kafkajs-snappy'), read('lz4', 'kafkajs-lz4'), read('zstd', '@kafkajs/zstd')])
+    await broker.close()
+  })
+
   test('a partition that is never behind keeps no large record of another one back', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('fair', { partitions: 2 })
