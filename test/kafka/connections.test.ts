@@ -113,6 +113,28 @@ describeOnKafka('connections', () => {
     await closed
   }, 60_000)
 
+  test('a broker closes at once, whatever its producers wait for', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const [known, unknown] = [
+      await createTopic('known', { partitions: 1 }),
+      await createTopic('unknown', { partitions: 1 }),
+    ]
+    const valve = new Valve()
+    const broker = kafkaBroker({
+      kafka: new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, socketFactory: valve.socketFactory }),
+    })
+    await broker.producer({ topic: known }).send([{ value: 'v' }])
+    valve.shut()
+    // For an acknowledgement, for room, and for the number of partitions.
+    const large = broker.producer({ topic: known }).send([{ value: new Uint8Array(33 * 2 ** 20) }])
+    const sent = [large, ...[known, unknown].map(topic => broker.producer({ topic }).send([{ value: 'v' }]))]
+    const refused = Promise.all(sent.map(each => expect(each).rejects.toMatchObject({ code: 'BROKER_CLOSED' })))
+    const began = performance.now()
+    await broker.close()
+    await refused
+    expect(performance.now() - began).toBeLessThan(10_000)
+  }, 60_000)
+
   test('a node that kafkajs forgets while it is asked for records keeps nothing open, and no timer', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('forgotten', { partitions: 1 })

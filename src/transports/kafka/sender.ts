@@ -76,6 +76,7 @@ export class Sender {
 
   /** Queues all records, in order, in this tick. */
   send(topic: string, records: readonly PlacedRecord[]): Promise<readonly { partition: number; offset: number }[]> {
+    if (this.#closing.signal.aborted) return Promise.reject(closed())
     const places = records.map(async record => {
       const { partition } = record
       return {
@@ -89,8 +90,7 @@ export class Sender {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    const closed = new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
-    for (const queue of this.#queues.values()) queue.rejectAll(closed)
+    for (const queue of this.#queues.values()) queue.rejectAll(closed())
     await endConnections(this.#cluster)
   }
 
@@ -254,12 +254,17 @@ export class Sender {
       try {
         return await question()
       } catch (error) {
+        if (this.#closing.signal.aborted) throw closed()
         const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
-        if (!told.retryable || Date.now() > until || this.#closing.signal.aborted) throw told
+        if (!told.retryable || Date.now() > until) throw told
         await wait(Math.min(1_000, 20 * 2 ** Math.min(tries, 6)), this.#closing.signal)
       }
     }
   }
+}
+
+function closed(): XMachinesError {
+  return new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
 }
 
 function needsIdentity(type: string): boolean {
