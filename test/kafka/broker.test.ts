@@ -291,6 +291,30 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(broker, ...held)
   })
 
+  test('a group that was set behind a transaction that is still open: not taken for a topic that was made anew', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('open', { partitions: 1 })
+    const group = unique('open')
+    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING })
+    const options = { transactionalId: unique('open'), maxInFlightRequests: 1, idempotent: true }
+    const transactional = kafka.producer(options)
+    await transactional.connect()
+    const transaction = await transactional.transaction()
+    await transaction.send({ topic, messages: [{ value: 'open' }, { value: 'open' }] })
+    // As `kafka-consumer-groups.sh --reset-offsets --to-latest` does.
+    await asAdmin(brokers, admin =>
+      admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '2' }] }),
+    )
+    const broker = kafkaBroker({ brokers, ...quick })
+    const lease = await leaseOf(broker, topic, group)
+    const next = read(lease, 1)
+    await broker.producer({ topic }).send([{ value: 'behind' }])
+    await transaction.commit()
+    expect((await next).map(({ offset }) => offset)).toEqual([2])
+    await transactional.disconnect()
+    await close(broker, lease)
+  })
+
   test('transactions: what was aborted is not seen, and their marks hold nobody up', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('transactions', { partitions: 1 })
