@@ -225,6 +225,21 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     await close(broker, lease)
   })
 
+  test('records in a compression that kafkajs has no codec for: the package to install is named', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const broker = kafkaBroker({ brokers, ...quick })
+    const read = async (compression: string, name: string) => {
+      const topic = await createTopic(compression, { partitions: 1, config: { 'compression.type': compression } })
+      await broker.producer({ topic }).send([{ value: 'v' }])
+      const lease = await leaseOf(broker, topic, unique(compression))
+      const details = { package: name, compression }
+      await expect(lease.records.getReader().read()).rejects.toMatchObject({ code: 'LIBRARY_MISSING', details })
+      await lease.release()
+    }
+    await Promise.all([read('snappy', 'kafkajs-snappy'), read('lz4', 'kafkajs-lz4'), read('zstd', '@kafkajs/zstd')])
+    await broker.close()
+  })
+
   test('a partition that is never behind keeps no large record of another one back', async () => {
     const { brokers, createTopic } = await sharedKafka()
     const topic = await createTopic('fair', { partitions: 2 })
@@ -274,6 +289,30 @@ describeOnKafka('what is wrong is said, and nothing is lost', () => {
     expect(textOf((await going.read()).value!)).toBe('second')
     expect(await consumer.endOffsets(fresh!)).toEqual(new Map([[0, 1]]))
     await close(broker, ...held)
+  })
+
+  test('a group that was set behind a transaction that is still open: not taken for a topic that was made anew', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('open', { partitions: 1 })
+    const group = unique('open')
+    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING })
+    const options = { transactionalId: unique('open'), maxInFlightRequests: 1, idempotent: true }
+    const transactional = kafka.producer(options)
+    await transactional.connect()
+    const transaction = await transactional.transaction()
+    await transaction.send({ topic, messages: [{ value: 'open' }, { value: 'open' }] })
+    // As `kafka-consumer-groups.sh --reset-offsets --to-latest` does.
+    await asAdmin(brokers, admin =>
+      admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '2' }] }),
+    )
+    const broker = kafkaBroker({ brokers, ...quick })
+    const lease = await leaseOf(broker, topic, group)
+    const next = read(lease, 1)
+    await broker.producer({ topic }).send([{ value: 'behind' }])
+    await transaction.commit()
+    expect((await next).map(({ offset }) => offset)).toEqual([2])
+    await transactional.disconnect()
+    await close(broker, lease)
   })
 
   test('transactions: what was aborted is not seen, and their marks hold nobody up', async () => {

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { Kafka, logLevel } from 'kafkajs'
+import { type ISocketFactory, Kafka, logLevel } from 'kafkajs'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { supervise } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { kafkaBroker } from 'xmachines/transports/kafka'
 import { setup } from 'xstate'
 import { randomOf } from '../../src/testing/simulation/random.ts'
+import { Valve } from './network/valve.ts'
 import { apiKeys, watchedSocket } from './network/watched-socket.ts'
 import { describeOnKafka, sharedKafka, unique } from './shared.ts'
 
@@ -50,6 +51,88 @@ describeOnKafka('connections', () => {
     expect(sockets.length).toBeGreaterThan(10)
     // To unref a socket that was closed is put off until it connects: a listener for each time.
     expect(Math.max(...sockets.map(socket => socket.listenerCount('connect')))).toBeLessThanOrEqual(1)
+  }, 60_000)
+
+  // What a router does that has forgotten them: the system takes a quarter of an hour to give them up.
+  test('those that have fallen silent are given up, and others are opened', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('silent', { partitions: 1 })
+    const sockets: Socket[] = []
+    const kafka = new Kafka({
+      brokers: [...brokers],
+      logLevel: logLevel.NOTHING,
+      requestTimeout: 300,
+      socketFactory({ host, port, onConnect }) {
+        const socket = connect({ host, port }, onConnect)
+        sockets.push(socket)
+        return socket
+      },
+    })
+    const broker = kafkaBroker({ kafka })
+    const consumer = broker.consumer({ topic, group: unique('g') })
+    await consumer.endOffsets(topic)
+    for (const socket of sockets) {
+      socket.pause()
+      socket.write = () => true
+    }
+    const asked = () => consumer.endOffsets(topic).catch(error => error.code)
+    expect(await asked()).toBe('BROKER_UNAVAILABLE')
+    await expect.poll(asked, { timeout: 20_000 }).toEqual(new Map([[0, 0]]))
+    await broker.close()
+    await Promise.all(sockets.map(socket => (socket.closed ? undefined : once(socket, 'close'))))
+  }, 60_000)
+
+  test('those that wait for the group to let a member in are kept, whatever waits behind that', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const topic = await createTopic('admitted', { partitions: 2 })
+    const group = unique('g')
+    const quiet = { brokers: [...brokers], logLevel: logLevel.NOTHING }
+    const valve = new Valve()
+    const first = kafkaBroker({ kafka: new Kafka({ ...quiet, socketFactory: valve.socketFactory }) })
+    const member = first.consumer({ topic, group, sessionTimeout: 3_000 })
+    const lease = (await member.leases.getReader().read()).value!
+    // The group waits for it until its session is over.
+    valve.shut()
+    let joins = 0
+    const socketFactory: ISocketFactory = to =>
+      watchedSocket(to, apiKey => {
+        if (apiKey === apiKeys.joinGroup) joins++
+      })
+    const second = kafkaBroker({ kafka: new Kafka({ ...quiet, requestTimeout: 300, socketFactory }) })
+    const joining = second.consumer({ topic, group, sessionTimeout: 3_000 })
+    const leases = joining.leases.getReader()
+    const admitted = leases.read()
+    await expect.poll(() => joins, { timeout: 10_000 }).toBe(2)
+    await expect(joining.endOffsets(topic)).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' })
+    const { value: other } = await admitted
+    // Kafka asks who comes without an id to come again with the one that it gives.
+    expect(joins).toBe(2)
+    valve.open()
+    const closed = Promise.all([first.close(), second.close()])
+    await Promise.all([lease.release(), other!.release(), leases.cancel()])
+    await closed
+  }, 60_000)
+
+  test('a broker closes at once, whatever its producers wait for', async () => {
+    const { brokers, createTopic } = await sharedKafka()
+    const [known, unknown] = [
+      await createTopic('known', { partitions: 1 }),
+      await createTopic('unknown', { partitions: 1 }),
+    ]
+    const valve = new Valve()
+    const broker = kafkaBroker({
+      kafka: new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, socketFactory: valve.socketFactory }),
+    })
+    await broker.producer({ topic: known }).send([{ value: 'v' }])
+    valve.shut()
+    // For an acknowledgement, for room, and for the number of partitions.
+    const large = broker.producer({ topic: known }).send([{ value: new Uint8Array(33 * 2 ** 20) }])
+    const sent = [large, ...[known, unknown].map(topic => broker.producer({ topic }).send([{ value: 'v' }]))]
+    const refused = Promise.all(sent.map(each => expect(each).rejects.toMatchObject({ code: 'BROKER_CLOSED' })))
+    const began = performance.now()
+    await broker.close()
+    await refused
+    expect(performance.now() - began).toBeLessThan(10_000)
   }, 60_000)
 
   test('a node that kafkajs forgets while it is asked for records keeps nothing open, and no timer', async () => {

@@ -53,9 +53,9 @@ export function brokerOn(options: KafkaBrokerOptions, check?: ClusterCheck): Kaf
   }
   const closeAll = async () => {
     await Promise.all([...consumers].map(consumer => consumer.close()))
-    await Promise.all([...producers].map(producer => producer.close()))
+    // What producers still wait for is refused: nothing that is not acknowledged by now would be.
     const open = await sender?.catch(() => undefined)
-    await open?.close()
+    await Promise.all([open?.close(), ...[...producers].map(producer => producer.close())])
   }
 
   return {

@@ -5,7 +5,7 @@ import { endConnections, knowConnections } from './open-connections.ts'
 import type { KafkaBrokerOptions, KafkaLike, KafkaTuning } from './options.ts'
 import { patch, patchConnections } from './patches.ts'
 import { unreachable } from './problems.ts'
-import type { Codecs } from './wire/compression.ts'
+import { type Codecs, codecsOf } from './wire/compression.ts'
 
 /** How old what is known of the cluster may get, ms. */
 const metadataMaxAge = 60_000
@@ -53,7 +53,7 @@ export class Client {
   static async load(options: KafkaBrokerOptions, check?: ClusterCheck): Promise<Client> {
     const tuning = tuningOf(options)
     const kafkajs = await loadKafkajs()
-    const codecs: Codecs = type => kafkajs.CompressionCodecs[type as 2]?.() as ReturnType<Codecs>
+    const codecs = codecsOf(kafkajs)
     if (options.kafka) return new Client(options.kafka, [], tuning, codecs, check)
     const { brokers, clientId = 'xmachines', ssl, sasl } = options
     const kafka = new kafkajs.Kafka({

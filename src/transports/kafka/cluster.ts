@@ -65,7 +65,11 @@ export interface Node {
 
 /** One way to a node. */
 export interface Connection {
-  readonly requestQueue: { readonly instrumentationEmitter?: object | null }
+  readonly requestQueue: {
+    readonly instrumentationEmitter?: object | null
+    /** What was sent, and was not answered yet. */
+    readonly inflight?: ReadonlyMap<number, { readonly sentAt: number }>
+  }
   socket?: { readonly destroyed: boolean; destroy(error?: Error): void; once(event: 'close', heard: () => void): void }
   isConnected(): boolean
   /** Until the next answer is whole. */
@@ -75,6 +79,7 @@ export interface Connection {
   /** Takes what the socket has read. */
   processData(bytes: Uint8Array): void
   rejectRequests(error: Error): void
+  send(request: object): Promise<unknown>
   connect(): Promise<unknown>
   disconnect(): Promise<unknown>
 }

@@ -37,6 +37,8 @@ export class Fetcher {
   readonly #options: FetcherOptions
   readonly #leases = new Map<string, KafkaLease>()
   readonly #busy = new Set<number>()
+  /** Those whose records are being decoded. */
+  readonly #decoding = new Set<KafkaLease>()
   readonly #closing = new AbortController()
   /** Since when the cluster knows nothing of a topic, ms since 1970. */
   readonly #missing = new Map<string, number>()
@@ -78,7 +80,7 @@ export class Fetcher {
   }
 
   #fetch(): void {
-    const hungry = [...this.#leases.values()].filter(({ isHungry }) => isHungry)
+    const hungry = [...this.#leases.values()].filter(lease => lease.isHungry && !this.#decoding.has(lease))
     if (hungry.length === 0) return
     const leaders = leadersOf(this.#options.cluster, hungry)
     const led = [...leaders.values()].reduce((sum, places) => sum + places.length, 0)
@@ -126,7 +128,8 @@ export class Fetcher {
   async #deliver(lease: KafkaLease, answer: FetchedPartition): Promise<string | undefined> {
     const { topic, partition, errorCode, highWatermark, logStart, aborted, records } = answer
     const from = lease.position
-    if (from === undefined || lease.signal.aborted) return undefined
+    // A leader that is no more may have answered, too: the same records are not taken twice.
+    if (from === undefined || lease.signal.aborted || this.#decoding.has(lease)) return undefined
     if (errorCode !== 0) {
       const type = typeOfCode(errorCode)
       if (isStale(type)) return type
@@ -142,6 +145,7 @@ export class Fetcher {
       lease.fail(outOfRange(lease, from, logStart, highWatermark))
       return undefined
     }
+    this.#decoding.add(lease)
     try {
       const { slabs } = lease
       const decoded = await decodeRecords(records, {
@@ -158,6 +162,8 @@ export class Fetcher {
       if (decoded.records.length > 0 && this.delete(lease)) this.add(lease)
     } catch (error) {
       lease.fail(toldOf(error, `Reading ${nameOf(lease)}`))
+    } finally {
+      this.#decoding.delete(lease)
     }
     return undefined
   }

@@ -67,10 +67,11 @@ export class LeaseStart {
     const { offsets, from, commit } = this.#options
     const partitions = leases.map(({ partition }) => partition)
     const all = await offsets.partitionsOf(topic)
-    const [committed, starts, ends] = await Promise.all([
+    const [committed, starts, ends, logEnds] = await Promise.all([
       offsets.committed(topic, all),
       offsets.starts(topic, partitions),
       offsets.ends(topic, partitions),
+      offsets.logEnds(topic, partitions),
     ])
     for (const before of committed.values()) this.#checkCommit(topic, before, all.length)
     this.check(topic, all.length)
@@ -78,7 +79,7 @@ export class LeaseStart {
     const uncommitted = partitions.filter(partition => !committed.has(partition))
     const first = uncommitted.length > 0 ? await offsets.startOf(topic, uncommitted, from) : new Map<number, number>()
     const inRange = (partition: number, offset: number) =>
-      offset >= starts.get(partition)! && offset <= ends.get(partition)!
+      offset >= starts.get(partition)! && offset <= logEnds.get(partition)!
     const fresh = leases.filter(({ partition }) => first.has(partition) && inRange(partition, first.get(partition)!))
     if (fresh.length > 0) {
       await commit(() =>
@@ -100,7 +101,7 @@ export class LeaseStart {
       lease.partitions = all.length
       lease.committed = before || fresh.includes(lease) ? position : -1
       if (!inRange(partition, position))
-        lease.fail(outOfRange(lease, position, starts.get(partition), ends.get(partition)))
+        lease.fail(outOfRange(lease, position, starts.get(partition), logEnds.get(partition)))
       lease.begin(position)
     }
   }

@@ -13,6 +13,9 @@ export interface CommittedOffset {
 /** Kafka's own marks in place of a time. */
 const latest = -1
 const earliest = -2
+/** Up to the first transaction that is open, or not. */
+const committedOnly = 1
+const everything = 0
 
 /** Asks a cluster where things are. */
 export class Offsets {
@@ -41,6 +44,11 @@ export class Offsets {
   /** Where each of `places` ends, for readers of what is committed. */
   ends(topic: string, partitions: readonly number[]): Promise<Map<number, number>> {
     return this.#list(topic, partitions, latest)
+  }
+
+  /** Where each ends for those who write: beyond transactions that are open. */
+  logEnds(topic: string, partitions: readonly number[]): Promise<Map<number, number>> {
+    return this.#list(topic, partitions, latest, everything)
   }
 
   /** The first offset that is kept. */
@@ -81,7 +89,12 @@ export class Offsets {
     )
   }
 
-  async #list(topic: string, partitions: readonly number[], timestamp: number): Promise<Map<number, number>> {
+  async #list(
+    topic: string,
+    partitions: readonly number[],
+    timestamp: number,
+    isolation = committedOnly,
+  ): Promise<Map<number, number>> {
     const places = partitions.map(partition => ({ topic, partition }))
     const found = new Map(partitions.map(partition => [partition, -1]))
     const leaders = leadersOf(this.#cluster, places)
@@ -93,7 +106,7 @@ export class Offsets {
     await Promise.all(
       [...leaders].map(async ([nodeId, led]) => {
         const node = await this.#cluster.findBroker({ nodeId })
-        for (const [partition, offset] of await listOn(node, led, timestamp)) found.set(partition, offset)
+        for (const [partition, offset] of await listOn(node, led, timestamp, isolation)) found.set(partition, offset)
       }),
     )
     return found
@@ -125,10 +138,15 @@ export function unledRefusal(cluster: Cluster, place: Place): Error {
   return refusal(isGone ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'LEADER_NOT_AVAILABLE', place)
 }
 
-async function listOn(node: Node, places: readonly Place[], timestamp: number): Promise<[number, number][]> {
+async function listOn(
+  node: Node,
+  places: readonly Place[],
+  timestamp: number,
+  isolationLevel: number,
+): Promise<[number, number][]> {
   const { responses } = await node.listOffsets({
     replicaId: -1,
-    isolationLevel: 1,
+    isolationLevel,
     topics: Object.entries(byTopic(places)).map(([topic, partitions]) => ({
       topic,
       partitions: partitions.map(partition => ({ partition, timestamp })),

@@ -43,7 +43,11 @@ export interface KafkaTuning {
   readonly maxBytesPerPartition?: number | undefined
   /** Most bytes of one batch of records that are sent; below the topic's `max.message.bytes`. @default 512 KiB */
   readonly maxBatchBytes?: number | undefined
-  /** How long a send is tried, ms, before it rejects with `BROKER_UNAVAILABLE`. @default 60_000 */
+  /**
+   * How long a send is tried, ms, before it rejects with `BROKER_UNAVAILABLE`. One that finds no node at all to begin with rejects
+   * after a few tries.
+   * @default 60_000
+   */
   readonly deliveryTimeout?: number | undefined
 }
 

@@ -34,8 +34,10 @@ export class PartitionQueue {
   readonly partition: number
   readonly #maxBytes: number
   readonly #changed: (bytes: number) => void
-  /** Its batch is with a node. */
+  /** Its batch is with a node, or waits for another try. */
   isBusy = false
+  /** Tries that have failed, one after the other. */
+  failures = 0
   #entries: Entry[] = []
   #batch: (Batch & { readonly count: number }) | undefined
   #identity: ProducerIdentity | undefined
@@ -63,14 +65,10 @@ export class PartitionQueue {
     })
   }
 
-  /** The batch that was not acknowledged yet, as it was, or the next one. */
+  /** The batch that was not acknowledged yet, as it was, or the next one. @param identity whose, where the queue has none yet */
   next(identity: ProducerIdentity): Batch | undefined {
-    if (this.#identity !== identity) {
-      this.#identity = identity
-      this.#sequence = 0
-      this.#batch = undefined
-    }
     if (this.#batch || this.#entries.length === 0) return this.#batch
+    this.#identity ??= identity
     let size = 0
     let count = 0
     while (count < this.#entries.length && count < this.#mostRecords) {
@@ -80,15 +78,23 @@ export class PartitionQueue {
     }
     const { topic, partition } = this
     const records = this.#entries.slice(0, count).map(({ record }) => record)
-    const bytes = encodeBatch(records, { ...identity, baseSequence: this.#sequence })
+    const bytes = encodeBatch(records, { ...this.#identity, baseSequence: this.#sequence })
     this.#batch = { topic, partition, bytes, count }
     return this.#batch
+  }
+
+  /** What is sent from here on is sent under another identity. */
+  renew(): void {
+    this.#identity = undefined
+    this.#sequence = 0
+    this.#batch = undefined
   }
 
   /** The batch is in the log. */
   acknowledged(baseOffset: number): void {
     const { count } = this.#batch!
     const entries = this.#take(count)
+    this.failures = 0
     this.#mostRecords *= 2
     // Sequences of 31 bits begin anew, as the brokers count them.
     this.#sequence = (this.#sequence + count) % 2 ** 31

@@ -39,6 +39,7 @@ function mendConnection(prototype: Connection): void {
   mendConnects(prototype)
   mendDisconnects(prototype)
   mendAnswers(prototype)
+  mendSends(prototype)
 }
 
 /**
@@ -95,6 +96,31 @@ function mendAnswers(prototype: Connection): void {
       this.socket?.destroy(new Error(`what answers does not speak Kafka's protocol: ${messageOf(error)}`))
     }
   }
+}
+
+/**
+ * A connection that something on the way has forgotten is never answered, and asked again and again, until the system gives it up
+ * after a quarter of an hour: here the first request that is not answered in time ends it.
+ */
+function mendSends(prototype: Connection): void {
+  const { send } = prototype
+  if (typeof send !== 'function') return
+  prototype.send = async function (this: Connection, request: object) {
+    const { socket } = this
+    try {
+      return await send.call(this, request)
+    } catch (error) {
+      const { name, sentAt } = error as { readonly name?: string; readonly sentAt?: number }
+      if (name === 'KafkaJSRequestTimeoutError' && socket === this.socket && !isBehind(this, sentAt!))
+        socket?.destroy(new Error('it has fallen silent'))
+      throw error
+    }
+  }
+}
+
+/** Whether the node is still at an earlier request. It answers in order, and a join takes as long as the group does. */
+function isBehind({ requestQueue }: Connection, sentAt: number): boolean {
+  return [...(requestQueue?.inflight?.values() ?? [])].some(earlier => earlier.sentAt < sentAt)
 }
 
 /** Of the number before each answer that says how long it is, bytes. */

@@ -22,6 +22,12 @@ interface Request {
   readonly batches: Batch[]
 }
 
+/** What is to be tried again, and why. */
+interface Trouble {
+  readonly error: unknown
+  readonly places: Place[]
+}
+
 export interface PlacedRecord extends QueuedRecord {
   readonly partition: number
 }
@@ -29,7 +35,7 @@ export interface PlacedRecord extends QueuedRecord {
 /**
  * Sends for all producers of a broker, idempotently and acknowledged by all replicas: one request a node at a time, one
  * batch a partition; what comes meanwhile goes into the next. A batch that may have been taken is sent again as it was,
- * so that the broker recognises it.
+ * so that the broker recognises it. What a partition does not take for now holds up nothing but that partition.
  */
 export class Sender {
   readonly #cluster: Cluster
@@ -42,7 +48,6 @@ export class Sender {
   readonly #counts = new Map<string, number>()
   #queued = 0
   #identity: Promise<ProducerIdentity> | undefined
-  #failures = 0
   #isScheduled = false
 
   constructor(cluster: Cluster, client: Client) {
@@ -71,6 +76,7 @@ export class Sender {
 
   /** Queues all records, in order, in this tick. */
   send(topic: string, records: readonly PlacedRecord[]): Promise<readonly { partition: number; offset: number }[]> {
+    if (this.#closing.signal.aborted) return Promise.reject(closed())
     const places = records.map(async record => {
       const { partition } = record
       return {
@@ -84,8 +90,7 @@ export class Sender {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    const closed = new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
-    for (const queue of this.#queues.values()) queue.rejectAll(closed)
+    for (const queue of this.#queues.values()) queue.rejectAll(closed())
     await endConnections(this.#cluster)
   }
 
@@ -120,38 +125,39 @@ export class Sender {
     const led = new Set([...leaders.values()].flat().map(nameOf))
     const unled = full.filter(queue => !led.has(nameOf(queue)))
     for (const [nodeId, places] of leaders) {
-      if (!this.#busy.has(nodeId)) void this.#once(nodeId, places, () => this.#produce(nodeId, places))
+      if (!this.#busy.has(nodeId)) void this.#once(nodeId, places)
     }
-    if (unled.length > 0) {
-      void this.#once(-1, unled, async () => {
-        throw unledRefusal(this.#cluster, unled[0]!)
-      })
-    }
+    if (unled.length > 0) void this.#retry([{ error: unledRefusal(this.#cluster, unled[0]!), places: unled }])
   }
 
-  async #produce(nodeId: number, places: readonly Place[]): Promise<void> {
+  /** Answers with what is to be tried again. */
+  async #produce(nodeId: number, places: Place[]): Promise<readonly Trouble[]> {
     const identity = await this.#identify()
     const node = await this.#cluster.findBroker({ nodeId })
+    const troubles = new Map<string, Trouble>()
     for (const { topic, batches } of this.#requests(places, identity)) {
       const answers = await ask(node, produceRequest, {
         topic,
         batches: batches.map(({ partition, bytes }) => ({ partition, bytes })),
         timeout: replicaTimeout,
       })
-      this.#failures = 0
-      let problem: Error | undefined
       for (const { partition, errorCode, baseOffset } of answers) {
-        const queue = this.#queue({ topic, partition })
+        const place = { topic, partition }
+        const queue = this.#queue(place)
         const type = errorCode === 0 ? 'NONE' : typeOfCode(errorCode)
         if (type === 'NONE' || type === 'DUPLICATE_SEQUENCE_NUMBER') queue.acknowledged(baseOffset)
         else if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') queue.tooLarge()
-        else if (needsIdentity(type)) this.#identity = undefined
-        else if (isOfRecord(type)) queue.recordRefused(sendingTold(type, { topic, partition }))
-        else if (isLasting(type)) queue.refused(sendingTold(type, { topic, partition }))
-        else problem = refusal(type, { topic, partition })
+        else if (needsIdentity(type)) this.#renew(queue)
+        else if (isOfRecord(type)) queue.recordRefused(sendingTold(type, place))
+        else if (isLasting(type)) queue.refused(sendingTold(type, place))
+        else {
+          const trouble = troubles.get(`${type} ${topic}`) ?? { error: refusal(type, place), places: [] }
+          trouble.places.push(place)
+          troubles.set(`${type} ${topic}`, trouble)
+        }
       }
-      if (problem) throw problem
     }
+    return [...troubles.values()]
   }
 
   /** The next batches of `places`: those of one topic go together, as far as one request takes them. */
@@ -173,22 +179,32 @@ export class Sender {
     yield* filling.values()
   }
 
-  /** One request at a time; what is refused for now stays where it is, for the next. */
-  async #once(nodeId: number, places: readonly Place[], work: () => Promise<void>): Promise<void> {
-    if (this.#busy.has(nodeId)) return
+  /** One request a node at a time; what is refused for now stays where it is, for the next. */
+  async #once(nodeId: number, places: Place[]): Promise<void> {
     this.#busy.add(nodeId)
-    const queues = places.map(place => this.#queue(place))
-    // The leader may change meanwhile: nothing goes to two nodes at a time.
-    for (const queue of queues) queue.isBusy = true
-    try {
-      await work()
-    } catch (error) {
-      if (!this.#closing.signal.aborted) await this.#recover(error, places)
-    } finally {
-      this.#busy.delete(nodeId)
-      for (const queue of queues) queue.isBusy = false
-      this.#wake()
-    }
+    this.#hold(places, true)
+    const troubles = await this.#produce(nodeId, places).catch((error: unknown) => [{ error, places }])
+    this.#busy.delete(nodeId)
+    this.#hold(places, false)
+    await this.#retry(troubles)
+  }
+
+  /** Who is in trouble waits; nobody else of the node does. */
+  async #retry(troubles: readonly Trouble[]): Promise<void> {
+    for (const { places } of troubles) this.#hold(places, true)
+    this.#wake()
+    await Promise.all(
+      troubles.map(async ({ error, places }) => {
+        if (!this.#closing.signal.aborted) await this.#recover(error, places)
+        this.#hold(places, false)
+        this.#wake()
+      }),
+    )
+  }
+
+  /** The leader may change meanwhile: nothing goes to two nodes at a time. */
+  #hold(places: readonly Place[], isHeld: boolean): void {
+    for (const place of places) this.#queue(place).isBusy = isHeld
   }
 
   async #recover(error: unknown, places: readonly Place[]): Promise<void> {
@@ -196,20 +212,24 @@ export class Sender {
     const topics = [...new Set(places.map(place => place.topic))]
     const topic = topics.join(', ')
     const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
-    this.#failures += 1
-    logger[this.#failures > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', {
-      error: String(error),
-      tries: this.#failures,
-    })
+    let tries = 0
     for (const place of places) {
       const queue = this.#queue(place)
+      tries = Math.max(tries, ++queue.failures)
       const given =
         !told.retryable && !isStale(typeOf(error)) ? queue.rejectAll(told) : queue.rejectLate(Date.now(), told)
       // The sequence has a gap from here on.
-      if (given) this.#identity = undefined
+      if (given) this.#renew(queue)
     }
-    await wait(Math.min(1_000, 20 * 2 ** Math.min(this.#failures, 6)), this.#closing.signal)
+    logger[tries > 1 ? 'warn' : 'debug']('Records could not be sent; trying again', { error: String(error), tries })
+    await wait(Math.min(1_000, 20 * 2 ** Math.min(tries, 6)), this.#closing.signal)
     await refresh(this.#cluster, topics).catch(() => {})
+  }
+
+  /** What a partition takes next begins a sequence of its own. The others keep theirs, or what they may have taken would come twice. */
+  #renew(queue: PartitionQueue): void {
+    queue.renew()
+    this.#identity = undefined
   }
 
   /** Who this producer is to the brokers; anew after an error that only a new one helps. */
@@ -234,12 +254,17 @@ export class Sender {
       try {
         return await question()
       } catch (error) {
+        if (this.#closing.signal.aborted) throw closed()
         const told = toldOf(error, `Sending to ${topic}`, { topic, writes: true })
-        if (!told.retryable || Date.now() > until || this.#closing.signal.aborted) throw told
+        if (!told.retryable || Date.now() > until) throw told
         await wait(Math.min(1_000, 20 * 2 ** Math.min(tries, 6)), this.#closing.signal)
       }
     }
   }
+}
+
+function closed(): XMachinesError {
+  return new XMachinesError('BROKER_CLOSED', 'The broker was closed before the records were acknowledged.')
 }
 
 function needsIdentity(type: string): boolean {

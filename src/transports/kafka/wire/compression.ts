@@ -9,6 +9,20 @@ export interface Codec {
 /** The codecs at hand, by Kafka's number; what kafkajs was given is among them. */
 export type Codecs = (type: number) => Codec | undefined
 
+/** Those of kafkajs, as far as it has them at that moment. */
+export function codecsOf({ CompressionCodecs }: { readonly CompressionCodecs: object }): Codecs {
+  const makers = CompressionCodecs as Readonly<Record<number, () => Codec>>
+  return type => {
+    try {
+      return makers[type]?.()
+    } catch (error) {
+      // What kafkajs has in the place of a codec that nobody has put there.
+      if ((error as Error).name === 'KafkaJSNotImplemented') return undefined
+      throw error
+    }
+  }
+}
+
 const names: Readonly<Record<number, { readonly name: string; readonly package: string }>> = {
   2: { name: 'snappy', package: 'kafkajs-snappy' },
   3: { name: 'lz4', package: 'kafkajs-lz4' },
