@@ -86,6 +86,30 @@ export const forgetfulStores: Readonly<Record<string, BrokenStore>> = {
   'fences no end': unfenced(item => item.status !== undefined && item.status !== 'active'),
   'fences no refusal': unfenced(item => item.beside?.refused !== undefined),
   'fences no creation': unfenced(item => item.expected === null),
+  'tells of every run whose process is gone, whatever its namespace': {
+    subject: 'due',
+    open: own(store => ({
+      due: async ({ namespace, ...query }, options) => {
+        const all = await store.due({ ...query, limit: 1e6 }, options)
+        const heads = await Promise.all(all.map(({ run }) => store.head(run)))
+        const fits = all.filter(
+          (entry, at) => entry.namespace === (namespace ?? entry.namespace) || heads[at]!.due !== entry.due,
+        )
+        return Object.freeze(fits.slice(0, query.limit))
+      },
+    })),
+  },
+  'remembers one run of a process': {
+    subject: 'due',
+    open: own(store => ({
+      due: async (query, options) => {
+        const all = await store.due(query, options)
+        const heads = await Promise.all(all.map(({ run }) => store.head(run)))
+        const names = heads.map((head, at) => (head!.due === all[at]!.due ? all[at]!.run : head!.beside.process))
+        return Object.freeze(all.filter((_, at) => names.indexOf(names[at]!) === at))
+      },
+    })),
+  },
   'frees the key of a run that ended': {
     subject: 'creation',
     open: own(store => ({
