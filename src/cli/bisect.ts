@@ -50,6 +50,9 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
       if (first === undefined || found.at < first.found.at) first = { head, found }
     }
     if (runs === 0 && others > 0) throw noneIsOf([...ids], otherIds)
+    // What a fork shares is its origin's, whichever of them comes first in the store.
+    if (first !== undefined && first.found.run !== first.head.run)
+      first = { ...first, head: (await store.head(first.found.run, { signal })) ?? first.head }
     await terminal.print(
       first === undefined
         ? { same: true, runs }

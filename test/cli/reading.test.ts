@@ -161,6 +161,22 @@ describe('xmachines bisect', () => {
     expect({ code: same.code, lines: jsonLines(same.stdout) }).toEqual({ code: 0, lines: [{ same: true, runs: 5 }] })
   })
 
+  it('names the run that the unit is of, and not a fork that shares it', async () => {
+    const copy = space.path('forked')
+    const alone = space.log([{ key: 'k', at: 5, event: { type: 'ADD', by: 1 } }])
+    await xmachines('run', alone, '--machine', counter, '--store', copy, '--topic', 'alone')
+    // One that comes before its origin in the order of ids.
+    const forked = async (key: string): Promise<readonly string[]> => {
+      const { stdout } = await xmachines('fork', copy, 'k', '--at', '1', '--key', key, '--json')
+      const [{ run, from } = { run: '', from: '' }] = jsonLines<{ run: string; from: string }>(stdout)
+      return run < from ? [run, from] : forked(`${key}+`)
+    }
+    const [fork, origin] = await forked('fork')
+    const { stdout } = await xmachines('bisect', copy, '--good', counter, '--bad', changed, '--json')
+    expect(jsonLines(stdout)).toMatchObject([{ key: 'k', run: origin, seq: 1 }])
+    expect(fork! < origin!).toBe(true)
+  })
+
   it('shows a person both sides', async () => {
     const { stdout } = await xmachines('bisect', store, '--good', counter, '--bad', changed)
     expect(stdout).toMatch(/unit 1, .*: differs at \$\.context\.count\n {2}good {2}\{.*\n {2}bad {3}\{/)

@@ -2,19 +2,23 @@ import { batchesOf, batchStream } from '../../src/actors/batch-stream.ts'
 import type { AppendItem, BesideChange, RunHead, Store } from '../../src/actors/contracts/store.ts'
 import type { Unit } from '../../src/actors/contracts/unit.ts'
 import { memoryStore } from '../../src/persistence/memory.ts'
-import { override } from './store-door.ts'
+import { override, refuseOtherHash } from './store-door.ts'
 
 /** A store that breaks one rule, and the subject whose checks must notice. */
 export interface BrokenStore {
   readonly subject: string
-  /** @param kept that of the place, where several are open */
-  open(options?: Parameters<typeof memoryStore>[0], kept?: Store): Store
+  /** @param kept that of the place, where several are open, or one after another @param times how often it was opened before */
+  open(options?: Parameters<typeof memoryStore>[0], kept?: Store, times?: number): Store
   readonly durable?: true
+  /** What is written outlives its close; what breaks, does so on its own. */
+  readonly kept?: true
   readonly shared?: true
 }
 
 /** A store whose items are changed on their way in. */
-function items(change: (item: AppendItem, store: Store) => AppendItem | Promise<AppendItem>): BrokenStore['open'] {
+export function items(
+  change: (item: AppendItem, store: Store) => AppendItem | Promise<AppendItem>,
+): BrokenStore['open'] {
   return options => {
     const store = memoryStore(options)
     return override(store, {
@@ -23,7 +27,7 @@ function items(change: (item: AppendItem, store: Store) => AppendItem | Promise<
   }
 }
 
-function without<T extends object>(object: T, name: keyof T): T {
+export function without<T extends object>(object: T, name: keyof T): T {
   const { [name]: _, ...rest } = object
   return rest as T
 }
@@ -35,11 +39,14 @@ const losing = (name: keyof BesideChange): BrokenStore => ({
 })
 
 /** A store with one operation of its own. */
-function own(make: (store: Store) => Partial<Store>): BrokenStore['open'] {
-  return (options, store = memoryStore(options)) => override(store, make(store))
+export function own(make: (store: Store, times: number) => Partial<Store>): BrokenStore['open'] {
+  return (options, store = memoryStore(options), times = 0) => {
+    refuseOtherHash(store, options)
+    return override(store, make(store, times))
+  }
 }
 
-function mapped<T>(stream: ReadableStream<T>, change: (batch: readonly T[]) => readonly T[]): ReadableStream<T> {
+export function mapped<T>(stream: ReadableStream<T>, change: (batch: readonly T[]) => readonly T[]): ReadableStream<T> {
   async function* batches(): AsyncGenerator<readonly T[]> {
     for await (const batch of batchesOf(stream)) yield change(batch)
   }
@@ -50,7 +57,7 @@ function mapped<T>(stream: ReadableStream<T>, change: (batch: readonly T[]) => r
 const reading = (change: (batch: readonly Unit[]) => readonly Unit[]): BrokenStore['open'] =>
   own(store => ({ read: (run, options) => mapped(store.read(run, options), change) }))
 
-const head = (change: (head: RunHead) => RunHead): BrokenStore['open'] =>
+export const head = (change: (head: RunHead) => RunHead): BrokenStore['open'] =>
   own(store => ({
     head: async (run, options) => {
       const found = await store.head(run, options)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../../src/persistence/memory.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { storeConformance } from '../../src/testing/store-conformance.ts'
-import { doorTo } from './store-door.ts'
+import { doorTo, refuseOtherHash } from './store-door.ts'
 
 const cleanup = async (): Promise<void> => {}
 
@@ -20,7 +20,11 @@ describe('faultyStore without faults', () => {
 describe('memoryStore behind doors that close one by one', () => {
   storeConformance(async () => {
     let store: ReturnType<typeof memoryStore> | undefined
-    const open = async (options: Parameters<typeof memoryStore>[0]) => doorTo((store ??= memoryStore(options)))
+    const open = async (options: Parameters<typeof memoryStore>[0]) => {
+      store ??= memoryStore(options)
+      refuseOtherHash(store, options)
+      return doorTo(store)
+    }
     return { open, cleanup, durable: true, shared: true }
   }, test)
 })

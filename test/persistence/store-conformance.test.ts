@@ -3,7 +3,8 @@ import type { Store } from '../../src/actors/contracts/store.ts'
 import { memoryStore } from '../../src/persistence/memory.ts'
 import { type StoreFactory, storeConformance } from '../../src/testing/store-conformance.ts'
 import { brokenStores } from './broken-stores.ts'
-import { doorTo, override } from './store-door.ts'
+import { forgetfulStores } from './forgetful-stores.ts'
+import { doorTo, override, refuseOtherHash } from './store-door.ts'
 
 /** Runs the checks of one subject until one fails. */
 async function firstFailure(factory: StoreFactory, subject: string): Promise<string | undefined> {
@@ -20,12 +21,14 @@ async function firstFailure(factory: StoreFactory, subject: string): Promise<str
 }
 
 describe('the suite', () => {
-  for (const [name, { open, subject, durable = false, shared = false }] of Object.entries(brokenStores)) {
+  const all = Object.entries({ ...brokenStores, ...forgetfulStores })
+  for (const [name, { open, subject, kept: isKept = false, durable = isKept, shared = false }] of all) {
     test(`notices a store that ${name}`, async () => {
       const factory: StoreFactory = async () => {
-        const kept = shared ? memoryStore() : undefined
+        const kept = shared || isKept ? memoryStore() : undefined
+        let times = 0
         return {
-          open: async (options?: Parameters<typeof open>[0]) => open(options, kept && doorTo(kept)),
+          open: async (options?: Parameters<typeof open>[0]) => open(options, kept && doorTo(kept), times++),
           cleanup: async () => {},
           durable,
           shared,
@@ -36,18 +39,23 @@ describe('the suite', () => {
   }
 
   test('passes a store whose operations are merely taken through the same wrapper', async () => {
-    const open = async (options?: Parameters<typeof memoryStore>[0]): Promise<Store> => {
-      const store = memoryStore(options)
-      return override(store, {
-        append: async (items, abort) => store.append(items, abort),
-        read: (run, range) => store.read(run, range),
-        head: async (run, abort) => store.head(run, abort),
-      })
+    const subjects = new Set(all.map(([, broken]) => broken.subject))
+    const factory: StoreFactory = async () => {
+      let kept: Store | undefined
+      const open = async (options?: Parameters<typeof memoryStore>[0]): Promise<Store> => {
+        kept ??= memoryStore(options)
+        refuseOtherHash(kept, options)
+        const door = doorTo(kept)
+        return override(door, {
+          append: async (items, abort) => door.append(items, abort),
+          read: (run, range) => door.read(run, range),
+          head: async (run, abort) => door.head(run, abort),
+        })
+      }
+      return { open, cleanup: async () => {}, durable: true, shared: true }
     }
-    const place = { open, cleanup: async () => {}, durable: false }
-    for (const subject of new Set(Object.values(brokenStores).map(broken => broken.subject))) {
-      expect(await firstFailure(async () => place, subject)).toBeUndefined()
-    }
+    for (const subject of subjects)
+      expect([subject, await firstFailure(factory, subject)]).toEqual([subject, undefined])
   })
 
   test('names each check once, and has its subject in front', () => {

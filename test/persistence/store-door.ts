@@ -1,6 +1,7 @@
 import { batchesOf, batchStream } from '../../src/actors/batch-stream.ts'
 import type { Store } from '../../src/actors/contracts/store.ts'
 import { XMachinesError } from '../../src/actors/errors.ts'
+import type { MemoryStoreOptions } from '../../src/persistence/memory.ts'
 
 /** `store` with some operations of its own. */
 export function override(store: Store, own: Partial<Store>): Store {
@@ -10,6 +11,12 @@ export function override(store: Store, own: Partial<Store>): Store {
       return typeof value === 'function' ? value.bind(name in own ? own : target) : value
     },
   })
+}
+
+/** What every store does that is opened again with another hash. */
+export function refuseOtherHash(store: Store, { objectFormat = 'sha1' }: MemoryStoreOptions = {}): void {
+  if (objectFormat === store.objectFormat) return
+  throw new XMachinesError('OBJECT_FORMAT_MISMATCH', `The store has ${store.objectFormat}.`)
 }
 
 /**

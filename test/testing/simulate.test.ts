@@ -241,6 +241,26 @@ describe('a failure', () => {
     expect(ends[0]).toMatchObject({ runs: { run: { status: 'active' } }, sent: { length: 6 } })
   })
 
+  test('of a step that strict mode refuses, or whose state is not JSON, is found', async () => {
+    const using = (value: () => unknown) =>
+      setup({ types: {} as { context: { value: unknown } } }).createMachine({
+        id: 'using',
+        context: { value: 0 },
+        on: { GO: { actions: assign({ value }) } },
+      })
+    let calls = 0
+    for (const [code, value] of [
+      ['STEP_IMPURE', () => Date.now()],
+      ['STEP_NOT_DETERMINISTIC', () => ++calls],
+      ['STATE_NOT_JSON', () => new Map()],
+    ] as const) {
+      const failure = await failureOf(simulate({ machine: using(value), events: [{ type: 'GO' }], seeds: 1 }))
+      expect([failure.details, failure.message]).toMatchObject([{ kind: 'error' }, expect.stringContaining(code)])
+    }
+    const failure = await failureOf(simulate({ machine: using(Math.random), events: [{ type: 'GO' }, { type: 'GO' }] }))
+    expect(callIn(failure)).toMatchObject({ crashes: 0, faults: 0, keep: [expect.any(Number)] })
+  })
+
   test('that the seed does not determine says so', async () => {
     let calls = 0
     const invariant = (): boolean => ++calls > 1

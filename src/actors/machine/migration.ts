@@ -58,9 +58,15 @@ export function migrationsOf(machine: AnyStateMachine, declared: unknown): reado
   if (declared === undefined) return []
   const at = `\`migrations\` of the machine '${machine.id}'`
   if (!Array.isArray(declared)) throw invalid(`Expected ${at} to be a list, got ${typeof declared}.`)
-  return Object.freeze(
-    declared.map((migration: unknown, index) => checked(migration, `\`migrations[${index}]\` of '${machine.id}'`)),
-  )
+  const nameOf = (index: number): string => `\`migrations[${index}]\` of '${machine.id}'`
+  const migrations = declared.map((migration: unknown, index) => checked(migration, nameOf(index)))
+  for (const [index, migration] of migrations.entries()) {
+    // The second of two would never be asked.
+    const first = migrations.findIndex(({ from, to }) => from === migration.from && to === migration.to)
+    if (first < index)
+      throw invalid(`${nameOf(index)} leads the same way as \`migrations[${first}]\`, which would be taken. Keep one.`)
+  }
+  return Object.freeze(migrations)
 }
 
 function checked(migration: unknown, name: string): Migration {

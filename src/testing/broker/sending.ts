@@ -143,6 +143,23 @@ export const sending: readonly Case[] = [
     },
   ],
   [
+    'a record that repeats one goes where that one was, if the topic has as many partitions',
+    async stage => {
+      const topic = await stage.topic(3)
+      const [key, hash] = vectors[0]!
+      const places = await stage.send(topic, [
+        ...upTo(3).map(partition => ({ key, value: 'v', mirrors: { partition, partitions: 3 } })),
+        ...upTo(3).map(partition => ({ key, value: 'v', mirrors: { partition, partitions: 4 } })),
+      ])
+      const byKey = (hash & 0x7fffffff) % 3
+      same(
+        places.map(({ partition }) => partition),
+        [0, 1, 2, byKey, byKey, byKey],
+        'The partitions',
+      )
+    },
+  ],
+  [
     'an empty key is a key',
     async stage => {
       const topic = await stage.topic(8)

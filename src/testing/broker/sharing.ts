@@ -16,6 +16,23 @@ export const sharing: readonly Case[] = [
     },
   ],
   [
+    'every member names the cluster and the sources of positions alike, and each partition otherwise',
+    async stage => {
+      const topics = [await stage.topic(2), await stage.topic(2)]
+      const members = [stage.join(topics, stage.group()), stage.join(topics, stage.group())]
+      await stage.until('four leases each', () => members.every(({ held }) => held.length === 4))
+      const named = members.map(({ consumer, held }) => {
+        const names = held.map(({ topic, partition }) => consumer.sourceId?.(topic, partition))
+        return [consumer.clusterId, ...names.sort()]
+      })
+      same(named[1], named[0], 'The names that the second member has')
+      const sources = named[0]!.slice(1)
+      if (members[0]!.consumer.sourceId) same(new Set(sources).size, 4, 'How many sources there are')
+      for (const { topic, partition, partitions = 2 } of members[0]!.held)
+        same(partitions, 2, `The partitions that the lease of ${topic}/${partition} counts`)
+    },
+  ],
+  [
     'who does not read its leases is no member',
     async stage => {
       const topic = await stage.topic(2)
@@ -94,6 +111,12 @@ export const sharing: readonly Case[] = [
       const values: (string | null)[] = []
       for (const lease of leases) for (const { value } of await stage.read(lease, 1)) values.push(text(value))
       same(values, ['v0', 'v7'], 'The values')
+      const [of, other] = topics as [string, string]
+      await stage.fill(of, 0, 2)
+      await stage.read(member.held.find(({ topic, partition }) => topic === of && partition === 0)!, 2)
+      await member.held.find(({ topic, partition }) => topic === of && partition === 0)!.commit(2)
+      const commits = [await member.consumer.committedOffsets(of), await member.consumer.committedOffsets(other)]
+      same([commits[0]!.get(0), commits[1]!.get(0)], [2, 0], 'The commits of partition 0 of each topic')
     },
   ],
   [

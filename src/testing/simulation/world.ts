@@ -1,5 +1,5 @@
 import type { AppendItem, AppendOutcome, Mail, RunHead, Store } from '../../actors/contracts/store.ts'
-import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
 import type { Machines, Run, RunSnapshot } from '../../actors/run/types.ts'
 import { memoryStore } from '../../persistence/memory.ts'
 import { hold, SimulationFailure } from './failure.ts'
@@ -19,6 +19,15 @@ import { Trace } from './trace.ts'
 
 /** Steps within one instant, beyond which something goes round in circles. */
 const stillLimit = 20_000
+
+/** Refusals that no machine means: a mistake in its code, which would else pass as an event that it does not take. */
+const mistakes: ReadonlySet<ErrorCode> = new Set([
+  'STEP_IMPURE',
+  'STEP_MUTATES',
+  'STEP_NOT_DETERMINISTIC',
+  'STATE_NOT_JSON',
+  'OUTPUT_NOT_JSON',
+])
 
 /** What happened in one seed. */
 export interface Counts {
@@ -135,6 +144,8 @@ export class World implements StorePlan, SenderHome {
   answered({ id, run, receipt }: Delivery): void {
     this.#termination.answered()
     this.note(() => `event ${id} of ${run}: ${receipt!.ok ? `unit ${receipt!.seq}` : receipt!.error.code}`)
+    if (!receipt!.ok && mistakes.has(receipt!.error.code))
+      this.#fail(receipt!.error, `taking event ${id} of run ${run}`)
   }
 
   #outside(): SimulatedWorld {

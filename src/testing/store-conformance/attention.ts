@@ -94,6 +94,8 @@ export const attentionChecks: readonly StoreCheck[] = [
     await one.create(store, { lease, due: 1 })
     await two.create(store, { lease, due: 2 })
     equal(await dueAt(store, { lease: partition, namespace: 'b', limit: 1 }), [[two.id, 2]], 'those of b')
+    await one.goOn(store, 0, { lease, beside: { process: 'gone' } })
+    equal(await dueAt(store, { lease: partition, namespace: 'b' }), [[two.id, 2]], 'them when a process of a is gone')
   }),
 
   on('due: a run whose process was never renewed is due at 0', async store => {
@@ -147,6 +149,25 @@ export const attentionChecks: readonly StoreCheck[] = [
       'them when p has nothing in flight',
     )
     equal(await dueAt(store, { limit: 1 }), [[soon.id, 20]], 'the first')
+  }),
+
+  on('due: of the runs of one process each is told, also when another of them let go', async store => {
+    const lease = await store.claim({ ...partition, owner: 'p', group: 'g' })
+    await store.renew('p', 10)
+    for (const [rest, query] of [
+      [{}, {}],
+      [{ lease }, { lease: partition }],
+    ] as const) {
+      const runs: TestRun[] = []
+      for (let n = 0; n < 5; n++)
+        runs.push(await new TestRun('sha1').create(store, { ...rest, beside: { process: 'p' } }))
+      for (const at of [2, 0, 2]) {
+        const told = (await dueAt(store, query)).map(entry => entry[0]).sort()
+        equal(told, runs.map(run => run.id).sort(), 'those that are due')
+        const [gone] = runs.splice(at, 1)
+        await gone!.goOn(store, 0, { ...rest, beside: { process: null } })
+      }
+    }
   }),
 
   on('due: until when processes live is what they said last', async store => {

@@ -95,6 +95,16 @@ export const creationChecks: readonly StoreCheck[] = [
     equal((await collect(store.list())).length, 1, 'how many runs there are')
   }),
 
+  on('creation: a key stays pinned after the end of its run', async store => {
+    for (const status of ['done', 'error', 'stopped'] as const) {
+      const run = await new TestRun('sha1', { key: status }).create(store)
+      await run.goOn(store, 1, { status })
+      equal(await store.find('tests', status), run.id, `the run of a key that is ${status}`)
+      const rival = new TestRun('sha1', { key: status, input: 1 })
+      equal(await store.append([rival.creates()]), [{ status: 'pinned', run: run.id }], 'the outcome of a rival')
+    }
+  }),
+
   on('creation: a creation that is refused pins nothing', async store => {
     const run = new TestRun('sha1', { key: 'a' })
     const lease = { namespace: 'tests', partition: 0, epoch: 1 }

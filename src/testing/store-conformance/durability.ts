@@ -1,5 +1,5 @@
 import type { Store } from '../../actors/contracts/store.ts'
-import { check, equal } from '../check.ts'
+import { check, equal, rejects } from '../check.ts'
 import type { Bench, StoreCheck } from './place.ts'
 import { collect, deepFreeze, showsHistory, TestRun, testMachine, testUnit } from './test-run.ts'
 
@@ -95,6 +95,49 @@ export const durabilityChecks: readonly StoreCheck[] = [
   ),
 
   survives(
+    'ends, migrations, whose child a run is and what it has yet to send',
+    async store => {
+      const name = { namespace: 'tests', key: 'child' }
+      const parent = deepFreeze({
+        name,
+        run: 'ab'.repeat(20),
+        seq: 3,
+        index: 1,
+        policy: 'stop',
+        linked: true,
+        restarts: 1,
+      } as const)
+      const run = await new TestRun('sha1', { key: 'a' }).create(store, { beside: { parent } })
+      const machine = testMachine('sha1', '2')
+      const migration = testUnit(1, {
+        events: [],
+        machine: machine.oid,
+        origin: { kind: 'migration', from: run.machine.oid },
+      })
+      await run.goOn(store, [migration], { machine })
+      const answer = deepFreeze({
+        receiver: run.id,
+        sender: run.id,
+        seq: 1,
+        index: 0,
+        event: { type: 'E' },
+        failure: true,
+      } as const)
+      await run.goOn(store, 2, {
+        status: 'done',
+        beside: { linked: true, mailing: [2, 3], mailed: { seq: 2, index: 1 }, returns: [answer] },
+      })
+      return { run, head: await store.head(run.id), mail: { ...answer, seq: 2 } }
+    },
+    async (store, { run, head, mail }) => {
+      equal([head?.status, head?.version, head?.beside.mailing], ['done', '2', [2, 3]], 'what was written of the head')
+      equal(await store.head(run.id), head, 'the head')
+      equal(await store.deliver([mail]), ['finished'], 'the answer to mail')
+      await showsHistory(store, run)
+    },
+  ),
+
+  survives(
     'pins, machines, leases and the order of the list',
     async store => {
       const machine = testMachine('sha1', '2')
@@ -129,15 +172,23 @@ export const durabilityChecks: readonly StoreCheck[] = [
       const pinned = await new TestRun('sha1').create(store, { due: 5, lease })
       const quiet = await new TestRun('sha1').create(store, { due: 1 })
       await quiet.goOn(store, 0, { due: null })
-      return { free, early, pinned }
+      const inFlight = await new TestRun('sha1').create(store, { due: 90, beside: { process: 'p' } })
+      await store.renew('p', 40)
+      const mailed = await new TestRun('sha1').create(store, { due: 80 })
+      await store.deliver([
+        deepFreeze({ receiver: mailed.id, sender: free.id, seq: 0, index: 0, event: { type: 'E' } }),
+      ])
+      return { free, early, pinned, inFlight, mailed }
     },
-    async (store, { free, early, pinned }) => {
+    async (store, { free, early, pinned, inFlight, mailed }) => {
       const due = await store.due({ before: 100, limit: 100 })
       equal(
         due.map(entry => [entry.run, entry.due]),
         [
+          [mailed.id, 0],
           [early.id, 10],
           [free.id, 20],
+          [inFlight.id, 40],
         ],
         'those of no partition',
       )
@@ -189,6 +240,19 @@ export const durabilityChecks: readonly StoreCheck[] = [
       await first.saveSnapshot(run.id, snapshot)
       const found = await (await bench.reopen(first)).loadSnapshot(run.id)
       if (found !== undefined) equal(found, snapshot, 'the snapshot')
+    },
+  },
+
+  {
+    name: 'reopen: with the other hash is OBJECT_FORMAT_MISMATCH, and leaves the store as it was',
+    needs: 'durable',
+    async run(bench) {
+      const first = await bench.open()
+      const run = await new TestRun('sha1').create(first, {}, 3)
+      await first.close()
+      const asOther = async (): Promise<unknown> => (await bench.open('sha256')).head(run.id)
+      await rejects(asOther(), 'OBJECT_FORMAT_MISMATCH', 'opening it as sha256')
+      await showsHistory(await bench.open(), run)
     },
   },
 ]

@@ -1,7 +1,7 @@
 import type { AppendItem, AppendOutcome, LeaseRow, Store } from '../../actors/contracts/store.ts'
 import { check, equal } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
-import { showsHistory, TestRun } from './test-run.ts'
+import { deepFreeze, showsHistory, TestRun, testMachine, testUnit } from './test-run.ts'
 
 const one = { namespace: 'tests', partition: 1 }
 const two = { namespace: 'tests', partition: 2 }
@@ -102,6 +102,41 @@ export const leaseChecks: readonly StoreCheck[] = [
     equal(await outcomeOf(store, stale), fenced, 'the outcome of the old epoch when the head moved')
     const head = await store.head(run.id)
     equal([head?.due, head?.beside.held, head?.revision], [null, false, 3], 'due, held and revision')
+    await showsHistory(store, run)
+  }),
+
+  on('lease: an old epoch is fenced whatever the item holds', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const old = await claim(store)
+    await run.goOn(store, 1, { lease: old })
+    const head = await store.head(run.id)
+    await claim(store, one, 'q')
+    const machine = testMachine('sha1', '2')
+    const migration = testUnit(2, { machine: machine.oid, origin: { kind: 'migration', from: run.machine.oid } })
+    const record = { topic: 't', partition: 1, offset: '1', timestamp: 1, key: null, value: null, headers: [] }
+    const refused = [deepFreeze({ id: 's', position: 1, at: 1, error: { code: 'X', message: 'x' }, record })]
+    const stale: Record<string, AppendItem> = {
+      nothing: run.goesOn(0),
+      'several units': run.goesOn(3),
+      'a migration': run.goesOn([migration], { machine }),
+      'an end': run.goesOn(1, { status: 'done' }),
+      'a refusal': run.goesOn(0, { beside: { refused } }),
+      'a position': run.goesOn(0, { beside: { sources: [{ id: 's', position: 1 }] } }),
+      'an acknowledgement': run.goesOn(0, { beside: { acknowledged: [{ id: 's', position: 1 }] } }),
+      'what results were sent': run.goesOn(0, { beside: { published: { seq: 1, index: 0 } } }),
+      'what mail was delivered': run.goesOn(0, { beside: { mailed: { seq: 1, index: 0 } } }),
+      attempts: run.goesOn(0, { beside: { attempts: { a: 1 }, process: 'p' } }),
+      'that it is parked': run.goesOn(0, { beside: { parked: { at: 1, code: 'X', message: 'x' } } }),
+      'a due time': run.goesOn(0, { due: 1 }),
+      'a creation': new TestRun('sha1').creates(),
+    }
+    const items = Object.entries(stale).map(([name, item]) => [name, { ...item, lease: old }] as const)
+    const fenced = { status: 'fenced', epoch: 2, owner: 'q' }
+    for (const [name, item] of items) equal(await outcomeOf(store, item), fenced, `the outcome of ${name}`)
+    const together = await store.append(items.map(([, item]) => item))
+    for (const [at, [name]] of items.entries()) equal(together[at], fenced, `the outcome of ${name} among others`)
+    equal(await store.head(run.id), head, 'the head')
+    equal(await store.machine(machine.oid), undefined, 'the machine of what was fenced')
     await showsHistory(store, run)
   }),
 

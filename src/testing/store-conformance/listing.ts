@@ -1,7 +1,7 @@
 import type { Store } from '../../actors/contracts/store.ts'
 import { check, equal } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
-import { collect, TestRun } from './test-run.ts'
+import { collect, deepFreeze, TestRun } from './test-run.ts'
 
 async function makeRuns(store: Store, count: number, namespaces = ['a', 'b']): Promise<TestRun[]> {
   const runs = Array.from(
@@ -30,6 +30,23 @@ export const listingChecks: readonly StoreCheck[] = [
       'their values',
     )
     equal(heads[350], await store.head(runs[350]!.id), 'a head')
+  }),
+
+  on('list: its heads are those that are asked for one by one, whatever is kept of the runs', async store => {
+    const lease = await store.claim({ namespace: 'a', partition: 1, owner: 'p', group: 'g' })
+    const pinned = await new TestRun('sha1', { key: 'pinned' }).create(store, { lease, due: 5 }, 3)
+    await pinned.goOn(store, 1, { lease, beside: { sources: [{ id: 's', position: 7n }], mailing: [1], outbox: [2] } })
+    await new TestRun('sha1', { fork: { of: pinned, at: 2 } }).create(store, { beside: { held: true } })
+    const parked = deepFreeze({ at: 1, code: 'RUN_DAMAGED', message: 'x' })
+    await new TestRun('sha1').create(store, {
+      beside: { parked, attempts: { a: 1 }, process: 'p', owners: { a: 'q' } },
+    })
+    await new TestRun('sha1', { time: 'source' }).create(store, { status: 'error', value: null })
+    const mail = deepFreeze({ receiver: pinned.id, sender: pinned.id, seq: 1, index: 0, event: { type: 'E' } })
+    await store.deliver([mail])
+    const heads = await collect(store.list())
+    equal(heads.length, 4, 'how many are listed')
+    for (const head of heads) equal(head, await store.head(head.run), 'a head that is listed')
   }),
 
   on('list: by prefix, after an id, by namespace, and by all of them', async store => {

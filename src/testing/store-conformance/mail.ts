@@ -17,7 +17,8 @@ const keyOf = ({ sender, seq, index, failure }: Mail): MailKey =>
 export const mailChecks: readonly StoreCheck[] = [
   on('mail: enters the inbox in order, raises the revision and makes the run due at once', async store => {
     const run = await new TestRun('sha1').create(store, { due: 500 })
-    const mail = [mailTo(run, 3), mailTo(run, 1, 4), mailTo(run, 1, 5)]
+    const trace = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=1' }
+    const mail = [mailTo(run, 3), mailTo(run, 1, 4, { trace }), mailTo(run, 1, 5)]
     equal(await store.deliver(mail.slice(0, 2)), ['taken', 'taken'], 'the first answers')
     equal(await store.deliver(mail.slice(2)), ['taken'], 'the next answer')
     const head = await store.head(run.id)
@@ -121,6 +122,12 @@ export const mailChecks: readonly StoreCheck[] = [
       left = left.slice(taken.length)
     }
     equal((await store.head(run.id))?.beside.inbox, [], 'the inbox in the end')
+    const again = [mail[0]!, mail[350]!, mail[699]!]
+    equal(
+      await store.deliver(again),
+      again.map(() => 'duplicate'),
+      'the answers when the first and others come again',
+    )
   }),
 
   on('mail: to an owned run needs no lease', async store => {

@@ -74,6 +74,14 @@ export const readingChecks: readonly StoreCheck[] = [
     ])
   }),
 
+  on('read: a range may begin and end anywhere in a long history', async store => {
+    const run = await new TestRun('sha1').create(store, {}, 1100)
+    // About the sizes that pages and batches like to have.
+    for (const edge of [255, 256, 257, 511, 512, 1000, 1023, 1024])
+      for (const range of [{ to: edge }, { from: edge, to: edge }, { from: edge - 1, to: edge + 1 }])
+        await showsHistory(store, run, range)
+  }),
+
   on('read: cancelling stops it, and leaves the store as it was', async store => {
     const run = await new TestRun('sha1').create(store, {}, 600)
     const reader = store.read(run.id).getReader()

@@ -22,6 +22,7 @@ export const snapshotChecks: readonly StoreCheck[] = [
       if (bench.place.snapshots === false) continue
       const newest = await store.loadSnapshot(run.id)
       equal(newest, { ...snapshotAt(run, seq), id: `id of ${seq}` }, 'the newest snapshot')
+      equal(await store.loadSnapshot(run.id, { atMost: seq }), newest, `the snapshot at most ${seq}`)
     }
     for (const atMost of [40, 39, 22, 5, 4, 0]) {
       const found = await store.loadSnapshot(run.id, { atMost })
@@ -55,6 +56,29 @@ export const snapshotChecks: readonly StoreCheck[] = [
     await store.saveSnapshot(absent.id, snapshotAt(absent, 0))
     equal(await store.loadSnapshot(absent.id), undefined, 'the snapshot of no run')
     equal(await store.head(absent.id), undefined, 'the head of no run')
+  }),
+
+  on('snapshot: is of its own run', async store => {
+    const origin = await new TestRun('sha1').create(store, {}, 9)
+    const other = await new TestRun('sha1').create(store, {}, 9)
+    const fork = await new TestRun('sha1', { fork: { of: origin, at: 4 } }).create(store, {}, 5)
+    for (const seq of [3, 9]) await store.saveSnapshot(origin.id, snapshotAt(origin, seq, `of the origin at ${seq}`))
+    equal(await store.loadSnapshot(other.id), undefined, 'the snapshot of a run that has none')
+    // What a fork shares with its origin it may find there; what came after is not its own.
+    for (const atMost of [9, 5]) {
+      const shared = (await store.loadSnapshot(fork.id, { atMost }))?.seq ?? 0
+      check(shared <= 4, `a fork at 4 finds no snapshot of its origin’s unit ${shared}`)
+    }
+    await store.saveSnapshot(other.id, snapshotAt(other, 9, 'of the other'))
+    await store.saveSnapshot(fork.id, snapshotAt(fork, 9, 'of the fork'))
+    for (const [run, state] of [
+      [origin, 'of the origin at 9'],
+      [other, 'of the other'],
+      [fork, 'of the fork'],
+    ] as const) {
+      const found = await store.loadSnapshot(run.id, { atMost: 9 })
+      if (found?.seq === 9) equal(found.state, state, 'the state of each')
+    }
   }),
 
   on('snapshot: saving one is no change of the run', async store => {

@@ -261,6 +261,7 @@ describe('a migration that fails', () => {
     ['an empty `to`', [{ from: '1', to: '' }], /`to`/],
     ['a state that is no function', [{ from: '1', state: {} }], /`state`/],
     ['an event that is no function', [{ from: '1', event: 'ADD' }], /`event`/],
+    ['two for one way', [{ from: first }, { from: '1', to: '2' }, { from: first, state: toCents }], /\[2\].*\[0\]/],
   ])('declared with %s: POLICY_INVALID', (_, migrations, message) => {
     expect(() => defineMachine(newer, { migrations: migrations as never })).toThrow(
       expect.objectContaining({ code: 'POLICY_INVALID', message: expect.stringMatching(message) }),
