@@ -3,6 +3,7 @@ import { batchesOf } from '../batch-stream.ts'
 import type { Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { platform } from '../environment.ts'
+import { givenStore } from '../given-store.ts'
 import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
@@ -38,7 +39,8 @@ export async function forkRun(
   options: ForkRunOptions,
 ): Promise<Run> {
   const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
-  const { store, id } = origin
+  const store = givenStore(origin)
+  const { id } = origin
   const head = await knownHead(store, id)
   const { at, strict } = options
   const programs = !('program' in origin)
