@@ -24,7 +24,7 @@ import { programsOf } from './versions.ts'
  * Forks a run: a new one whose history begins with units 0…`at` of the other, shared, not copied. Its effects are held
  * unless `effects: 'run'`.
  *
- * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`, and why `replace` is refused (there is no fork then); `TypeError` when `at` is beyond the run
+ * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`, why the run could not be created, and why `replace` is refused (there is no fork then); `TypeError` when `at` is beyond the run
  */
 export function forkRun<TMachine extends AnyStateMachine, TSent>(
   source: Run<TMachine, TSent>,
@@ -40,6 +40,8 @@ export async function forkRun(
 ): Promise<Run> {
   const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
   const store = givenStore(origin)
+  // `createRun` returns at once: its creation may still be on the way.
+  if (source instanceof RunHandle) await source.ready
   const { id } = origin
   const head = await knownHead(store, id)
   const { at, strict } = options
