@@ -1,4 +1,4 @@
-import { givenStore } from './actors/given-store.ts'
+import { givenStore } from './actors/given.ts'
 import { createRunIn } from './actors/run/open.ts'
 import type { CreateRunOptions } from './actors/run/run-options.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './actors/run/types.ts'

@@ -1,7 +1,7 @@
 import type { Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { aborted, XMachinesError } from '../errors.ts'
-import { givenStore } from '../given-store.ts'
+import { givenStore } from '../given.ts'
 import { unitBatches, unitStream } from '../unit-stream.ts'
 
 /** How {@link watchRun} reads. */

@@ -1,6 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import { type Environment, platform } from '../environment.ts'
-import { givenStore } from '../given-store.ts'
+import { givenStore } from '../given.ts'
 import { limitsOf } from '../json/event-copy.ts'
 import { creationOf } from './creation.ts'
 import { handleOf } from './handle.ts'

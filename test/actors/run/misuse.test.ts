@@ -1,6 +1,17 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { expect, test } from 'vitest'
-import { createHost, createRun, defineMachine, forkRun, openRun, supervise, watchRun } from 'xmachines'
+import {
+  copyStore,
+  createHost,
+  createRun,
+  defineMachine,
+  forkRun,
+  inspectHistory,
+  openRun,
+  replay,
+  supervise,
+  watchRun,
+} from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { createMachine } from 'xstate'
@@ -158,6 +169,20 @@ test.each([
   await expect(forkRun({ machine, store, id: 'a' }, { at: 0 })).rejects.toThrow(said)
   if (given !== undefined) expect(() => createRun(machine, { store })).toThrow(said)
   await expect(openRun(machine, undefined as never)).rejects.toThrow('Expected `store`')
+})
+
+test.each(['abc', undefined, memoryStore(), createRun(counter)])(
+  'what is no history is named so, with what gives one: %o',
+  async given => {
+    const said = /^Expected units .* `store\.read\(run\.id\)` gives; got /
+    expect(() => replay(counter, given as never)).toThrow(said)
+    await expect(inspectHistory(counter, given as never, () => {})).rejects.toThrow(said)
+  },
+)
+
+test('a copy says which of its two ends is no store', async () => {
+  await expect(copyStore('a' as never, memoryStore())).rejects.toThrow('Expected `from` to be a store, ')
+  await expect(copyStore(memoryStore(), undefined as never)).rejects.toThrow('Expected `to` to be a store, ')
 })
 
 test('a supervisor says which of its ends is not what a broker gives', () => {
