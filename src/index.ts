@@ -1,3 +1,4 @@
+import { givenStore } from './actors/given.ts'
 import { createRunIn } from './actors/run/open.ts'
 import type { CreateRunOptions } from './actors/run/run-options.ts'
 import type { AnyMachine, MachineOf, Machines, Run, SentTo } from './actors/run/types.ts'
@@ -85,5 +86,6 @@ export function createRun<TMachine extends AnyMachine>(
   machine: Machines<TMachine>,
   options: CreateRunOptions<TMachine> = {},
 ): Run<MachineOf<TMachine>, SentTo<TMachine>> {
-  return createRunIn(options.store ?? memoryStore(), machine, options)
+  const store = options.store === undefined ? memoryStore() : givenStore({ store: options.store })
+  return createRunIn(store, machine, options)
 }

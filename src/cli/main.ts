@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { archiveCommand } from './archive.ts'
 import { bisectCommand } from './bisect.ts'
 import { copyCommand } from './copy.ts'
@@ -44,13 +44,20 @@ const program = new Command('xmachines')
   .configureOutput({
     outputError: (text, write) => write(text.replace(/^error: /, 'USAGE_INVALID: ')),
   })
-  .showHelpAfterError('`xmachines help` lists the commands, `xmachines help COMMAND` what one takes.')
+  .configureHelp({
+    optionDescription(option) {
+      const text = Help.prototype.optionDescription.call(this, option)
+      return option.mandatory ? `${text} (required)` : text
+    },
+  })
+  .showHelpAfterError('`xmachines help` lists the commands.')
 
 for (const make of commands) {
   const command = make().copyInheritedSettings(program)
   for (const leaf of command.commands.length > 0 ? command.commands : [command]) {
     leaf
       .copyInheritedSettings(program)
+      .showHelpAfterError(`\`${callOf(command, leaf)} --help\` says what it takes.`)
       .option('--json', 'NDJSON on stdout')
       .option('--debug', 'errors with their stack')
   }
@@ -66,6 +73,11 @@ try {
 }
 // Whatever is still open (stdin of an interrupted command) has nothing more to say.
 process.exit()
+
+/** What is typed to call a command. */
+function callOf(command: Command, leaf: Command): string {
+  return [program, command, ...(leaf === command ? [] : [leaf])].map(each => each.name()).join(' ')
+}
 
 function packageVersion(): string {
   const { version }: { version: string } = JSON.parse(readFileSync(new URL(packageFile(), import.meta.url), 'utf8'))

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { JsonValue } from '../actors/contracts/json.ts'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
+import { XMachinesError } from '../actors/errors.ts'
 import { differences } from '../actors/json/differences.ts'
 import type { RunInspectionEvent } from '../actors/machine/inspection.ts'
 import type { StateValue } from '../actors/machine/xstate.ts'
@@ -16,6 +17,7 @@ import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { statelyEvent } from './stately-events.ts'
+import { isElsewhere, storeArgument } from './store-doors.ts'
 import { type Terminal, usage } from './terminal.ts'
 import { changeText, counted, divergenceText, printable, shortId, timeText, typesText, valueText } from './text.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -35,7 +37,7 @@ interface ReplayOptions {
 export function replayCommand(): Command {
   return new Command('replay')
     .description('decide histories again, step by step; no effect is run')
-    .argument('<store|log>', 'a directory, a Git repository, or an event log as `run` takes it')
+    .argument('<store|log>', `an event log as \`run\` takes it, or ${storeArgument}`)
     .argument('[run]', 'a key, an id, or the beginning of an id (of a log: a key)')
     .addOption(machineOption().makeOptionMandatory())
     .option('--from <seq>', 'the first unit to show', wholeNumber)
@@ -72,12 +74,18 @@ async function replayRuns(
   return withStore(terminal, place, { access: 'read' }, store => replayStore(terminal, store, machines, name, options))
 }
 
-/** Whatever is there and is no directory is read as a log. */
+/** Whatever is there and is no directory is read as a log. @throws STORE_MISSING: nothing is there */
 async function isLog(place: string): Promise<boolean> {
   if (place === '-') return true
   return stat(place).then(
     found => !found.isDirectory(),
-    () => false,
+    () => {
+      if (place === '' || isElsewhere(place)) return false
+      throw new XMachinesError(
+        'STORE_MISSING',
+        `There is neither a store nor an event log at ${place}. Check the path.`,
+      )
+    },
   )
 }
 

@@ -52,7 +52,8 @@ export function verifyCommand(): Command {
 
 async function verifyStore(terminal: Terminal, location: string, options: VerifyOptions): Promise<number> {
   const { machine = [], pushed = false } = options
-  if (machine.length === 0 && !pushed) throw usage("required option '--machine <file[#export]>' not specified")
+  if (machine.length === 0 && !pushed)
+    throw usage("required option '--machine <file[#export]>' not specified: only --pushed goes without it.")
   const machines = machine.length === 0 ? undefined : await loadMachines(machine)
   if (pushed) return verifyPush(terminal, location, machines)
   return withStore(terminal, location, { access: 'read' }, async store => {

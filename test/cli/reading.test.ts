@@ -528,11 +528,13 @@ describe('wrong use', () => {
     writeFileSync(foreign, '')
     const cases: readonly (readonly [RegExp, ...string[]])[] = [
       [/^USAGE_INVALID: unknown command 'nonsense'/, 'nonsense'],
-      [/^USAGE_INVALID: missing required argument 'store'/, 'runs'],
+      [/^USAGE_INVALID: missing required argument 'store'\n`xmachines runs --help` says what it takes/, 'runs'],
+      [/`xmachines lease list --help` says what it takes/, 'lease', 'list'],
       [/^USAGE_INVALID: unknown option '--colour'/, 'runs', store, '--colour'],
-      [/^USAGE_INVALID: required option '--machine/, 'verify', store],
+      [/^USAGE_INVALID: required option '--machine.* not specified: only --pushed/, 'verify', store],
       [/^USAGE_INVALID: .*--until/, 'replay', store, '--machine', counter, '--until', 'soon'],
       [/^STORE_MISSING: /, 'runs', missing],
+      [/^STORE_MISSING: There is neither a store nor an event log at /, 'replay', missing, '--machine', counter],
       [/^USAGE_INVALID: The location of the store is empty/, 'runs', ''],
       [/^USAGE_INVALID: The location of the store is empty/, 'run', log, '--machine', counter, '--store', 'git:'],
       [/^STORE_UNSUPPORTED: .*nosuch:/, 'runs', 'nosuch://user:secret@host/db'],
@@ -560,6 +562,7 @@ describe('wrong use', () => {
     const help = await xmachines('help', 'run')
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('--store <store>')
+    expect(help.stdout.match(/\(required\)/g)).toHaveLength(2) // --machine, --store
   })
 })
 

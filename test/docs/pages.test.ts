@@ -16,8 +16,8 @@ const pages = [
 
 /** Commands for people: a clone of this repository, a browser, a server that goes on. */
 const notRun: readonly RegExp[] = [
-  /^npm ci && npm (run demo|test)$/,
-  /^npm install( @opentelemetry\/api| pg)?$/,
+  /^npm ci && npm (run demo|test|pack)$/,
+  /^npm install( @opentelemetry\/api| pg| \S+\.tgz xstate)?$/,
   /^npm run [\w:]+( -- .*)?$/,
   /^cd examples\/[\w-]+$/,
   /^([A-Z_]+=\S+ )+npm start( \d+)?$/,

@@ -8,6 +8,8 @@ import {
   invocation,
   type MachineDefinition,
   openRun,
+  type Run,
+  type RunOf,
   replay,
   tell,
   type UndeliveredEvent,
@@ -40,6 +42,8 @@ await run.apply({ type: 'ADD', price: true })
 await run.apply({ type: 'REMOVE' })
 expectTypeOf(run.getSnapshot().context).toEqualTypeOf<{ total: number }>()
 expectTypeOf(run.done).toEqualTypeOf<Promise<{ paid: number }>>()
+expectTypeOf<RunOf<typeof declared>>().toEqualTypeOf<typeof run>()
+expectTypeOf<RunOf<typeof order>>().toEqualTypeOf<Run<typeof order>>()
 
 // With one schema for all.
 const union = defineMachine(order, {

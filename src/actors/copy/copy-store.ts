@@ -1,5 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import { XMachinesError } from '../errors.ts'
+import { checkedStore } from '../given.ts'
 import { CopyMemory } from './copy-memory.ts'
 import { CopyPass } from './copy-pass.ts'
 import { SourceFence } from './source-fence.ts'
@@ -49,6 +50,8 @@ export interface CopyReport extends CopyProgress {
  * @throws OBJECT_FORMAT_MISMATCH: the ids would be others; ABORTED; what the stores throw
  */
 export async function copyStore(from: Store, to: Store, options: CopyOptions = {}): Promise<CopyReport> {
+  checkedStore('from', from)
+  checkedStore('to', to)
   // Of one pass nobody will ever ask again.
   return new StoreCopier(from, to, new CopyMemory(options.source === 'fence' ? undefined : 0)).copy(options)
 }

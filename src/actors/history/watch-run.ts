@@ -1,6 +1,7 @@
 import type { Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { aborted, XMachinesError } from '../errors.ts'
+import { givenStore } from '../given.ts'
 import { unitBatches, unitStream } from '../unit-stream.ts'
 
 /** How {@link watchRun} reads. */
@@ -25,6 +26,7 @@ const firstWait = 5
  * @throws RUN_UNKNOWN, ABORTED, and what the store throws: the stream errors with it
  */
 export function watchRun(store: Store, run: string, options: WatchOptions = {}): ReadableStream<Unit> {
+  givenStore({ store })
   const { from = 0, ids = true, interval = 250, signal } = options
   if (!(interval > 0)) throw new TypeError(`Expected \`interval\` to be milliseconds, more than 0; got ${interval}.`)
   if (!Number.isSafeInteger(from) || from < 0)

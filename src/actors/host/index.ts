@@ -2,6 +2,7 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import { type Environment, platform } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
+import { givenStore } from '../given.ts'
 import { checkName } from '../identity/run-key.ts'
 import type { Inspect } from '../machine/inspection.ts'
 import type { Strictness } from '../machine/strict/strictness.ts'
@@ -68,7 +69,8 @@ export function createHostIn<TMachine extends AnyMachine>(
   environment: Environment,
   options: HostOptions<TMachine>,
 ): Host<TMachine> {
-  const { machine, store, strict, inspect, telemetry, residents = 10_000, idle = 60_000 } = options
+  const store = givenStore(options)
+  const { machine, strict, inspect, telemetry, residents = 10_000, idle = 60_000 } = options
   if (!Number.isInteger(residents) || residents < 1)
     throw new TypeError(`Expected \`residents\` to be a whole number from 1, got \`${String(residents)}\`.`)
   if (typeof idle !== 'number' || !(idle >= 0))

@@ -1,5 +1,6 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { Unit } from '../contracts/unit.ts'
+import { givenUnits } from '../given.ts'
 import { type Inspect, Inspection } from '../machine/inspection.ts'
 import type { HistoryFold } from '../run/history.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
@@ -43,7 +44,7 @@ export async function* inspected(
 ): AsyncGenerator<Unit, void, void> {
   let fold: HistoryFold | undefined
   let inspection: Inspection | undefined
-  for await (const batch of batchesOf(units)) {
+  for await (const batch of batchesOf(givenUnits(units))) {
     for (const unit of batch) {
       if (unit.seq > until) return
       fold ??= foldOf(machine, unit)

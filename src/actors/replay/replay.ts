@@ -3,6 +3,7 @@ import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { ActorPath, Origin, RunName, SentMail, Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
+import { givenUnits } from '../given.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
 import { toDefinition } from '../machine/definition.ts'
@@ -73,7 +74,9 @@ export function replay<TMachine extends AnyMachine>(
   units: ReadableStream<Unit> | AsyncIterable<Unit>,
   options: ReplayOptions = {},
 ): AsyncIterableIterator<ReplayStep<TMachine>> {
-  return new Replay(machine, batchesOf(units), options) as unknown as AsyncIterableIterator<ReplayStep<TMachine>>
+  return new Replay(machine, batchesOf(givenUnits(units)), options) as unknown as AsyncIterableIterator<
+    ReplayStep<TMachine>
+  >
 }
 
 /** An iterator by hand: a generator costs as much as a third of a step. */

@@ -3,6 +3,7 @@ import { batchesOf } from '../batch-stream.ts'
 import type { Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { platform } from '../environment.ts'
+import { givenStore } from '../given.ts'
 import { runId } from '../identity/commits.ts'
 import { runCreation } from '../identity/run-key.ts'
 import { defaultEventLimits } from '../json/event-copy.ts'
@@ -23,7 +24,7 @@ import { programsOf } from './versions.ts'
  * Forks a run: a new one whose history begins with units 0…`at` of the other, shared, not copied. Its effects are held
  * unless `effects: 'run'`.
  *
- * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`, and why `replace` is refused (there is no fork then); `TypeError` when `at` is beyond the run
+ * @throws rejects with `RUN_UNKNOWN`, `RUN_EXISTS`, `MACHINE_MISMATCH`, why the run could not be created, and why `replace` is refused (there is no fork then); `TypeError` when `at` is beyond the run
  */
 export function forkRun<TMachine extends AnyStateMachine, TSent>(
   source: Run<TMachine, TSent>,
@@ -38,7 +39,10 @@ export async function forkRun(
   options: ForkRunOptions,
 ): Promise<Run> {
   const origin = source instanceof RunHandle ? source.origin : (source as StoredRun<AnyMachine>)
-  const { store, id } = origin
+  const store = givenStore(origin)
+  // `createRun` returns at once: its creation may still be on the way.
+  if (source instanceof RunHandle) await source.ready
+  const { id } = origin
   const head = await knownHead(store, id)
   const { at, strict } = options
   const programs = !('program' in origin)

@@ -1,5 +1,6 @@
 import type { Store } from '../contracts/store.ts'
 import { type Environment, platform } from '../environment.ts'
+import { givenStore } from '../given.ts'
 import { limitsOf } from '../json/event-copy.ts'
 import { creationOf } from './creation.ts'
 import { handleOf } from './handle.ts'
@@ -67,7 +68,7 @@ export async function openHeld<TMachine extends AnyMachine>(
   machine: Machines<TMachine>,
   options: OpenRunOptions<TMachine>,
 ): Promise<{ readonly run: Run<MachineOf<TMachine>, SentTo<TMachine>>; readonly resident: Resident }> {
-  const { store } = options
+  const store = givenStore(options)
   const programs = programsOf(machine, store.objectFormat, options.strict)
   if ((options.key === undefined) === (options.id === undefined))
     throw new TypeError('Expected either `key` or `id`: the run to open.')

@@ -3,7 +3,7 @@ import type { JsonValue } from '../contracts/json.ts'
 import type { AbortOptions, RunStatus } from '../contracts/store.ts'
 import type { SourcePosition, TraceContext } from '../contracts/unit.ts'
 import type { ErrorCode, ErrorDetails } from '../errors.ts'
-import type { AnyMachine, MachineDefinition } from '../machine/definition.ts'
+import type { AnyMachine, MachineDefinition, MachineOf } from '../machine/definition.ts'
 
 export type { AnyMachine, MachineOf } from '../machine/definition.ts'
 
@@ -134,7 +134,7 @@ export interface Run<TMachine extends AnyStateMachine = AnyStateMachine, TSent =
   readonly ready: Promise<void>
   /**
    * Takes events; an array is an atomic batch. A write settles when the unit is durable or refused (a refusal is on `err`).
-   * It waits while a reader of this handle's `out` is too far behind.
+   * It waits while a reader of this handle's `out` is too far behind. Closing it is `close()`, aborting it `close({ timeout: 0 })`.
    */
   readonly in: WritableStream<TSent | readonly TSent[]>
   /** What the machine emits, each once, in order. Kept by the store, not in memory: an unread port costs nothing. */
@@ -167,3 +167,6 @@ export interface Run<TMachine extends AnyStateMachine = AnyStateMachine, TSent =
   /** Drains and passivates: the run can be opened again. Not its completion. Idempotent. */
   close(options?: CloseOptions): Promise<void>
 }
+
+/** The type of a run of `T`, a machine or what `defineMachine` made of one: `RunOf<typeof order>`. */
+export type RunOf<T extends AnyMachine> = Run<MachineOf<T>, SentTo<T>>

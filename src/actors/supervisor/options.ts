@@ -4,6 +4,7 @@ import type { Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
 import type { TimeMode } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
+import { givenStore } from '../given.ts'
 import { checkName } from '../identity/run-key.ts'
 import { type EventLimits, type GivenLimits, limitsOf } from '../json/event-copy.ts'
 import type { Inspect } from '../machine/inspection.ts'
@@ -120,7 +121,8 @@ export interface Settings {
 
 /** @throws TypeError for an option that cannot be meant; what `defineMachine` throws for the machine */
 export function settingsOf(options: SuperviseOptions, environment: Environment, held: boolean): Settings {
-  const { store, consumer, results, deadLetters, namespace, decode, restart = {}, ordering = 'key' } = options
+  const store = givenStore(options)
+  const { consumer, results, deadLetters, namespace, decode, restart = {}, ordering = 'key' } = options
   const {
     tombstones = 'refuse',
     time = 'arrival',
@@ -130,6 +132,11 @@ export function settingsOf(options: SuperviseOptions, environment: Environment, 
     drain = 20_000,
   } = options
   const { attempts = 3, backoff = defaultBackoff, maxParked = 10 } = restart
+  if (!Array.isArray(consumer?.topics))
+    throw misuse('consumer', 'what `broker.consumer({ topic, group })` gives', consumer)
+  for (const [name, producer] of Object.entries({ results, deadLetters }))
+    if (producer !== undefined && typeof producer?.send !== 'function')
+      throw misuse(name, 'what `broker.producer({ topic })` gives', producer)
   if (ordering !== 'key' && ordering !== 'partition') throw misuse('ordering', "'key' or 'partition'", ordering)
   if (tombstones !== 'refuse' && tombstones !== 'stop') throw misuse('tombstones', "'refuse' or 'stop'", tombstones)
   if (time !== 'arrival' && time !== 'source') throw misuse('time', "'arrival' or 'source'", time)

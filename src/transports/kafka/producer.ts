@@ -1,6 +1,7 @@
 import type { BrokerProducer, OutgoingRecord } from '../../actors/contracts/broker.ts'
 import type { AbortOptions } from '../../actors/contracts/store.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { checkBytes } from '../broker/given-bytes.ts'
 import { mirrored } from '../broker/mirrored.ts'
 import { partitionOf } from '../broker/murmur2.ts'
 import { abandonable } from './lease.ts'
@@ -91,6 +92,7 @@ function encode(
 }
 
 function bytesOf(value: Uint8Array | string): Uint8Array {
+  checkBytes(value)
   // A `slice` of a `Buffer` would be a view.
   return typeof value === 'string' ? encoder.encode(value) : new Uint8Array(value)
 }

@@ -1,5 +1,6 @@
 import type { BrokerRecord, OutgoingRecord, StartFrom } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { checkBytes } from '../broker/given-bytes.ts'
 import { mirrored } from '../broker/mirrored.ts'
 import { partitionOf } from '../broker/murmur2.ts'
 import { Slabs } from '../broker/slabs.ts'
@@ -152,6 +153,7 @@ export class Topic {
   }
 
   #bytes(value: Uint8Array | string): Uint8Array {
+    checkBytes(value)
     return typeof value === 'string' ? this.#slabs.encode(value) : this.#slabs.copy(value)
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { defineMachine, forkRun, openRun } from 'xmachines'
+import { createRun, defineMachine, forkRun, openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, createMachine } from 'xstate'
 import { z } from 'zod'
@@ -65,4 +65,19 @@ test('a key that a fork has is not given to another one, and that fork stays as 
     code: 'RUN_EXISTS',
   })
   expect((await store.head(fork.id))!.seq).toBe(1)
+})
+
+test('a run whose creation is still on its way to the store is forked once it is there', async () => {
+  const { machine } = worker()
+  await using run = createRun(machine)
+  await using fork = await forkRun(run, { at: 0 })
+  expect(fork.getSnapshot().value).toEqual(run.getSnapshot().value)
+})
+
+test('a run that could not be created is not forked, and the fork says why', async () => {
+  const { machine } = worker()
+  const store = memoryStore()
+  await using _first = await openRun(machine, { store, key: 'a' })
+  const second = createRun(defineMachine(machine, { version: '2' }), { store, key: 'a' })
+  await expect(forkRun(second, { at: 0 })).rejects.toMatchObject({ code: 'RUN_EXISTS' })
 })

@@ -1,6 +1,17 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { expect, test } from 'vitest'
-import { createHost, createRun, defineMachine, forkRun, openRun, supervise } from 'xmachines'
+import {
+  copyStore,
+  createHost,
+  createRun,
+  defineMachine,
+  forkRun,
+  inspectHistory,
+  openRun,
+  replay,
+  supervise,
+  watchRun,
+} from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { createMachine } from 'xstate'
@@ -138,3 +149,47 @@ test.each(['\ud800', 5 as never])(
     expect(() => supervise({ machine: counter, store, consumer, namespace })).toThrow('`namespace`')
   },
 )
+
+test.each([
+  [undefined, 'undefined'],
+  [null, 'null'],
+  ['orders', "the text 'orders'"],
+  [memoryStore, 'a function: call it'],
+  [Promise.resolve(memoryStore()), 'a promise: await it'],
+  [{}, 'object'],
+])('what is no store is named so by whoever takes one: %o', async (given, named) => {
+  const store = given as never
+  const machine = counter
+  const consumer = memoryBroker().consumer({ topic: 't', group: 'g' })
+  const said = new RegExp(`^Expected .store. .* .memoryStore\\(\\).* got ${named}`)
+  expect(() => createHost({ machine, store })).toThrow(said)
+  expect(() => supervise({ machine, store, consumer })).toThrow(said)
+  expect(() => watchRun(store, 'a')).toThrow(said)
+  await expect(openRun(machine, { store, key: 'a' })).rejects.toThrow(said)
+  await expect(forkRun({ machine, store, id: 'a' }, { at: 0 })).rejects.toThrow(said)
+  if (given !== undefined) expect(() => createRun(machine, { store })).toThrow(said)
+  await expect(openRun(machine, undefined as never)).rejects.toThrow('Expected `store`')
+})
+
+test.each(['abc', undefined, memoryStore(), createRun(counter)])(
+  'what is no history is named so, with what gives one: %o',
+  async given => {
+    const said = /^Expected units .* `store\.read\(run\.id\)` gives; got /
+    expect(() => replay(counter, given as never)).toThrow(said)
+    await expect(inspectHistory(counter, given as never, () => {})).rejects.toThrow(said)
+  },
+)
+
+test('a copy says which of its two ends is no store', async () => {
+  await expect(copyStore('a' as never, memoryStore())).rejects.toThrow('Expected `from` to be a store, ')
+  await expect(copyStore(memoryStore(), undefined as never)).rejects.toThrow('Expected `to` to be a store, ')
+})
+
+test('a supervisor says which of its ends is not what a broker gives', () => {
+  const broker = memoryBroker()
+  const [machine, store] = [counter, memoryStore()]
+  const consumer = broker.consumer({ topic: 't', group: 'g' })
+  expect(() => supervise({ machine, store, consumer: broker as never })).toThrow('Expected `consumer` to be what')
+  for (const end of ['results', 'deadLetters'])
+    expect(() => supervise({ machine, store, consumer, [end]: 'topic' })).toThrow(`Expected \`${end}\` to be what`)
+})

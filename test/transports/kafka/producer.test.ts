@@ -37,6 +37,17 @@ test("the sender's bytes stay the sender's, also in a Buffer", async () => {
   ])
 })
 
+test.each([[{ a: 1 }], [5], [undefined], [[1, 2]]])(
+  'a value that is %o is refused: no bytes of it would be sent',
+  async given => {
+    const { producer, handed } = handing()
+    const value = given as never
+    for (const record of [{ value }, { value: 'v', headers: { h: value } }])
+      await expect(producer.send([{ value: 'v' }, record])).rejects.toThrow(/text or bytes.*JSON\.stringify/)
+    expect(handed).toEqual([])
+  },
+)
+
 test('a time that is none is refused before anything is sent', async () => {
   const { producer, handed } = handing()
   for (const timestamp of [Number.NaN, Number.POSITIVE_INFINITY, 0.5])

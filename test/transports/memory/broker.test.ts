@@ -14,6 +14,16 @@ afterEach(() => {
   expect(small.timers.pending, 'timers that a test left').toBe(0)
 })
 
+test.each([[{ a: 1 }], [5], [undefined], [[1, 2]]])('a value that is %o is refused, as by Kafka', async given => {
+  const value = given as never
+  const producer = small.broker.producer({ topic })
+  for (const record of [{ value }, { key: value ?? 7, value: 'v' }])
+    await expect(producer.send([{ value: 'v' }, record])).rejects.toThrow(/text or bytes.*JSON\.stringify/)
+  const reader = small.broker.consumer({ topic, group })
+  expect([...(await reader.endOffsets(topic)).values()]).toEqual([0])
+  await reader.close()
+})
+
 describe('retention', () => {
   test('a lease that waits or reads behind the start errors, once, loudly', async () => {
     await small.fill(600)
