@@ -7,7 +7,7 @@ import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
-import { counted } from './text.ts'
+import { counted, printable } from './text.ts'
 import { type BesideLine, besideLine, forkLine, type UnitLine, unitLine } from './unit-line.ts'
 
 interface ExportOptions {
@@ -35,7 +35,7 @@ async function exportStore(terminal: Terminal, location: string, { run, namespac
       lines++
       if ('beside' in line) ended++
       // A line of an export is JSON, whether `--json` was given or not.
-      await terminal.printLine(JSON.stringify(line))
+      await terminal.printLine(printable(JSON.stringify(line)))
     }
     terminal.say(`${counted(ended, 'run')}, ${counted(lines, 'line')}.`)
   })
