@@ -1,13 +1,14 @@
 import { Command } from 'commander'
 import { batchesOf } from '../actors/batch-stream.ts'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
+import { XMachinesError } from '../actors/errors.ts'
 import { parentsFirst } from './export-order.ts'
 import { findRun } from './find-run.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
-import { counted } from './text.ts'
+import { counted, printable } from './text.ts'
 import { type BesideLine, besideLine, forkLine, type UnitLine, unitLine } from './unit-line.ts'
 
 interface ExportOptions {
@@ -27,26 +28,37 @@ export function exportCommand(): Command {
 
 async function exportStore(terminal: Terminal, location: string, { run, namespace }: ExportOptions): Promise<number> {
   const { signal } = terminal
+  let failed = 0
   await withStore(terminal, location, { access: 'read' }, async store => {
     const runs =
       run === undefined ? parentsFirst(store, signal, namespace) : [await findRun(store, run, { namespace, signal })]
     let [ended, lines] = [0, 0]
-    for await (const line of exportLines(store, signal, runs)) {
+    const damaged = (error: XMachinesError): void => {
+      failed++
+      terminal.fail(error)
+    }
+    for await (const line of exportLines(store, signal, runs, damaged)) {
       lines++
       if ('beside' in line) ended++
       // A line of an export is JSON, whether `--json` was given or not.
-      await terminal.printLine(JSON.stringify(line))
+      await terminal.printLine(printable(JSON.stringify(line)))
     }
-    terminal.say(`${counted(ended, 'run')}, ${counted(lines, 'line')}.`)
+    const left = failed === 0 ? '' : ` ${counted(failed, 'run')} left out or cut off.`
+    terminal.say(`${counted(ended, 'run')}, ${counted(lines, 'line')}.${left}`)
   })
-  return 0
+  return failed === 0 ? 0 : 1
 }
 
-/** The lines of an export: the units of each run, then what is kept beside it. A machine comes with the first unit that is of it. */
+/**
+ * The lines of an export: the units of each run, then what is kept beside it. A machine comes with the first unit that is of it.
+ *
+ * @param damaged is told of a run that cannot be read to its end, whose last line is that of the unit before; without, it is thrown
+ */
 export async function* exportLines(
   store: Store,
   signal: AbortSignal,
   runs: AsyncIterable<RunHead> | Iterable<RunHead> = parentsFirst(store, signal),
+  damaged?: (error: XMachinesError) => void,
 ): AsyncGenerator<UnitLine | BesideLine, void, void> {
   const machines = new Set<string>()
   const withMachine = async (line: UnitLine): Promise<UnitLine> => {
@@ -60,9 +72,15 @@ export async function* exportLines(
     const { run, seq, fork } = head
     if (fork !== undefined) yield await withMachine(forkLine({ ...head, fork }))
     const from = fork === undefined ? 0 : fork.seq + 1
-    if (from <= seq) {
-      for await (const batch of batchesOf(store.read(run, { from, to: seq, signal })))
-        for (const unit of batch) yield await withMachine(unitLine(unit))
+    try {
+      if (from <= seq) {
+        for await (const batch of batchesOf(store.read(run, { from, to: seq, signal })))
+          for (const unit of batch) yield await withMachine(unitLine(unit))
+      }
+    } catch (thrown) {
+      if (damaged === undefined || !XMachinesError.is(thrown, 'RUN_DAMAGED')) throw thrown
+      damaged(thrown)
+      continue
     }
     yield besideLine(head)
   }

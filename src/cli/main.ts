@@ -15,6 +15,7 @@ import { logCommand } from './log.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
 import { runsCommand } from './runs.ts'
+import { printableLines } from './text.ts'
 import { unparkCommand } from './unpark.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -42,7 +43,7 @@ const program = new Command('xmachines')
   .version(packageVersion())
   .exitOverride()
   .configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, 'USAGE_INVALID: ')),
+    outputError: (text, write) => write(printableLines(text.replace(/^error: /, 'USAGE_INVALID: '))),
   })
   .configureHelp({
     optionDescription(option) {

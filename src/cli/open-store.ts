@@ -3,6 +3,7 @@ import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { type Door, type DoorSettings, doorOf } from './store-doors.ts'
 import type { Terminal } from './terminal.ts'
+import { printable } from './text.ts'
 
 /** How a command opens a store. */
 export interface OpenStoreOptions {
@@ -16,7 +17,7 @@ export interface OpenStoreOptions {
 export async function openStore(terminal: Terminal, location: string, options: OpenStoreOptions): Promise<Store> {
   const { access, objectFormat } = options
   const door = doorOf(location)
-  const warn: DoorSettings['warn'] = ({ code, message }) => terminal.say(`${code}: ${message}`)
+  const warn: DoorSettings['warn'] = ({ code, message }) => terminal.say(`${code}: ${printable(message)}`)
   if (access === 'create') return checked(door, { objectFormat, readOnly: false, warn })
   const reader = await checked(door, { objectFormat, readOnly: true, warn })
   if (access === 'read') return reader

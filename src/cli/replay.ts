@@ -135,7 +135,7 @@ async function inspectRun(
     if (line !== undefined) events.push(line)
   }
   for await (const _shown of inspected(machines, units, inspect, { run, name: key })) {
-    for (const event of events) await terminal.printLine(JSON.stringify(event))
+    for (const event of events) await terminal.printLine(printable(JSON.stringify(event)))
     events = []
   }
 }

@@ -1,5 +1,5 @@
 import { type ErrorCode, messageOf, XMachinesError } from '../actors/errors.ts'
-import { printable } from './text.ts'
+import { printable, printableLines } from './text.ts'
 
 /** How much is gathered before it is written, unless a person watches. */
 const bufferLength = 65_536
@@ -29,7 +29,7 @@ export class Terminal {
 
   /** A finding: `record` as a line of JSON, or else what `text` makes of it, if anything. */
   async print(record: unknown, text: () => string | undefined): Promise<void> {
-    const line = this.json ? JSON.stringify(record, bigintAsText) : text()
+    const line = this.json ? printable(JSON.stringify(record, bigintAsText)) : text()
     if (line !== undefined) await this.printLine(line)
   }
 
@@ -61,9 +61,9 @@ export class Terminal {
     // Errors of the system begin with their code.
     this.say(text.startsWith(`${code}: `) ? text : `${code}: ${text}`)
     if (this.#debug && thrown instanceof Error) {
-      this.say(thrown.stack ?? '')
+      this.say(printableLines(thrown.stack ?? ''))
       if (thrown.cause !== undefined)
-        this.say(`caused by ${thrown.cause instanceof Error ? thrown.cause.stack : thrown.cause}`)
+        this.say(printableLines(`caused by ${thrown.cause instanceof Error ? thrown.cause.stack : thrown.cause}`))
     }
   }
 }

@@ -11,12 +11,26 @@ export function shortId(id: string): string {
   return id.slice(0, shownDigits)
 }
 
-/** Text from outside without what a terminal would obey: control characters, and what changes the direction of what follows. */
-export function printable(text: string): string {
+/**
+ * What a terminal obeys, what changes the direction of what follows, and what takes no room: two names that differ in it
+ * alone would look the same.
+ */
+const unseen =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, char => {
-    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]|\udb40[\udc00-\udfff]/g
+
+/** Text from outside as JSON could write it: on one line, with all that is in it to be seen. JSON stays the same JSON. */
+export function printable(text: string): string {
+  return text.replace(unseen, found => {
+    return [...Array(found.length).keys()]
+      .map(at => `\\u${found.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join('')
   })
+}
+
+/** The same of several lines, such as a stack. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
 }
 
 /** JSON on one line, cut where it gets long. */

@@ -21,7 +21,16 @@ import { aborted, XMachinesError } from '../actors/errors.ts'
 import { AttentionIndex, type DueQuery, partitionName } from './attention.ts'
 import { judge, judgeMail, mailId } from './judge.ts'
 import { MemoryRun } from './memory/run.ts'
-import { validateItem, validateRange, validateRenewal } from './misuse.ts'
+import {
+  validateClaim,
+  validateDue,
+  validateHead,
+  validateItem,
+  validateLease,
+  validateMail,
+  validateRange,
+  validateRenewal,
+} from './misuse.ts'
 
 /** How {@link memoryStore} is made. */
 export interface MemoryStoreOptions {
@@ -79,7 +88,10 @@ class MemoryStore implements Store {
   }
 
   head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
-    return this.#do(options?.signal, () => this.#runs.get(run)?.head(options?.mail))
+    return this.#do(options?.signal, () => {
+      validateHead(run, options)
+      return this.#runs.get(run)?.head(options?.mail)
+    })
   }
 
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined> {
@@ -107,6 +119,7 @@ class MemoryStore implements Store {
 
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
     return this.#do(options?.signal, () => {
+      validateClaim(claim)
       const { namespace, partition, owner, group, above = 0 } = claim
       const epoch = Math.max(this.#leaseOf(claim)?.epoch ?? 0, above) + 1
       return this.#setLease({ namespace, partition, epoch, owner, group })
@@ -115,6 +128,7 @@ class MemoryStore implements Store {
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {
     return this.#do(options?.signal, () => {
+      validateLease(key, key.epoch)
       const row = this.#leaseOf(key)
       if (row === undefined || row.epoch !== key.epoch) return false
       this.#setLease({ ...row, owner: null, group: null })
@@ -123,15 +137,19 @@ class MemoryStore implements Store {
   }
 
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined> {
-    return this.#do(options?.signal, () => this.#leaseOf(key))
+    return this.#do(options?.signal, () => {
+      validateLease(key)
+      return this.#leaseOf(key)
+    })
   }
 
   deliver(
     mail: readonly Mail[],
     options?: AbortOptions,
   ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
-    return this.#do(options?.signal, () =>
-      mail.map(entry => {
+    return this.#do(options?.signal, () => {
+      validateMail(mail)
+      return mail.map(entry => {
         const run = this.#runs.get(entry.receiver)
         const name = mailId(entry)
         const outcome = judgeMail(run, run?.knows(name) ?? false)
@@ -140,12 +158,15 @@ class MemoryStore implements Store {
           this.#attend(run)
         }
         return outcome
-      }),
-    )
+      })
+    })
   }
 
   due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
-    return this.#do(options?.signal, () => this.#attention.due(query))
+    return this.#do(options?.signal, () => {
+      validateDue(query)
+      return this.#attention.due(query)
+    })
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AppendItem, ReadOptions } from '../actors/contracts/store.ts'
+import type { AppendItem, Claim, HeadOptions, LeaseKey, Mail, ReadOptions, Store } from '../actors/contracts/store.ts'
 import type { SourcePosition } from '../actors/contracts/unit.ts'
 
 /*
@@ -23,8 +23,8 @@ export function validateItem(item: AppendItem): void {
       throw misuse(run, '`machine.oid`', `${creation.machine}, as the creation says`, item.machine?.oid)
     }
   } else {
-    if (typeof expected?.seq !== 'number' || typeof expected.revision !== 'number') {
-      throw misuse(run, '`expected`', 'null or { seq, revision }', expected)
+    if (!Number.isSafeInteger(expected?.seq) || !Number.isSafeInteger(expected.revision)) {
+      throw misuse(run, '`expected`', 'null or { seq, revision }, whole numbers', expected)
     }
     const machine = machineAfter(item)
     if (item.machine?.oid !== machine) throw misuse(run, '`machine.oid`', `${machine}`, item.machine?.oid)
@@ -42,16 +42,19 @@ export function validateItem(item: AppendItem): void {
     if (unit.sources !== undefined) for (const source of unit.sources) refuseOtherPosition(run, source)
   }
   if (typeof item.due === 'number' && !Number.isFinite(item.due)) throw misuse(run, '`due`', 'a time or null', item.due)
+  if (item.lease !== undefined) validateLease(item.lease, item.lease.epoch)
+  if (item.beside?.process) validateProcess(item.beside.process)
   for (const source of item.beside?.sources ?? []) refuseOtherPosition(run, source)
   for (const source of item.beside?.refused ?? []) refuseOtherPosition(run, source)
 }
 
 /**
- * Refuses a time that no store could keep.
+ * Refuses a time that no store could keep, and a name.
  *
  * @throws TypeError
  */
 export function validateRenewal(process: string, until: number): void {
+  validateProcess(process)
   if (!Number.isFinite(until)) {
     throw new TypeError(`Expected \`until\` of process ${process} to be milliseconds since 1970, got ${until}.`)
   }
@@ -67,6 +70,81 @@ export function validateRange(run: string, { from, to }: ReadOptions): void {
     if (seq !== undefined && seq !== Number.POSITIVE_INFINITY && !Number.isInteger(seq))
       throw new TypeError(`Expected \`${name}\` of a reading of run ${run} to be a whole number, got ${String(seq)}.`)
   }
+}
+
+/**
+ * Refuses how much of the mail nobody can be shown.
+ *
+ * @throws TypeError
+ */
+export function validateHead(run: string, { mail = 0 }: HeadOptions = {}): void {
+  if (mail !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(mail) && mail >= 0))
+    throw new TypeError(`Expected \`mail\` of the head of run ${run} to be a whole number from 0, got ${String(mail)}.`)
+}
+
+/**
+ * Refuses a partition that no broker has, and an epoch that no claim was given: not every store could tell it from others.
+ *
+ * @throws TypeError
+ */
+export function validateLease({ namespace, partition }: LeaseKey, epoch = 0): void {
+  if (typeof namespace !== 'string')
+    throw new TypeError(`Expected \`namespace\` of a partition to be text, got ${typeof namespace}.`)
+  for (const [name, number] of [['partition', partition] as const, ['epoch', epoch] as const]) {
+    if (Number.isSafeInteger(number)) continue
+    throw new TypeError(`Expected \`${name}\` in ${namespace} to be a whole number, got ${String(number)}.`)
+  }
+}
+
+/**
+ * Refuses a claim of what is no partition, for nobody, or above what is no epoch.
+ *
+ * @throws TypeError
+ */
+export function validateClaim({ owner, group, above = 0, ...key }: Claim): void {
+  validateLease(key)
+  for (const [name, text] of Object.entries({ owner, group }))
+    if (typeof text !== 'string') throw new TypeError(`Expected \`${name}\` of a claim to be text, got ${typeof text}.`)
+  // The next one is still to be told from it.
+  if (!Number.isSafeInteger(above + 1) || above < 0)
+    throw new TypeError(`Expected \`above\` of a claim to be a whole number from 0, got ${String(above)}.`)
+}
+
+/**
+ * Refuses a question that no store could answer.
+ *
+ * @throws TypeError
+ */
+export function validateDue({ before, limit, lease }: Parameters<Store['due']>[0]): void {
+  if (typeof before !== 'number' || Number.isNaN(before))
+    throw new TypeError(`Expected \`before\` of \`due\` to be milliseconds since 1970, got ${String(before)}.`)
+  if (!Number.isInteger(limit) && limit !== Number.POSITIVE_INFINITY)
+    throw new TypeError(`Expected \`limit\` of \`due\` to be a whole number, got ${String(limit)}.`)
+  if (lease !== undefined) validateLease(lease)
+}
+
+/**
+ * Refuses mail that no unit has sent: its place tells it from the rest.
+ *
+ * @throws TypeError
+ */
+export function validateMail(mail: readonly Mail[]): void {
+  for (const { sender, seq, index } of mail) {
+    if (Number.isSafeInteger(seq) && Number.isSafeInteger(index)) continue
+    throw new TypeError(
+      `Expected mail of run ${sender} to have a whole number as \`seq\` and \`index\`, got ${seq} and ${index}.`,
+    )
+  }
+}
+
+/** A longer name fits into no index of a server. */
+const longestProcess = 256
+
+function validateProcess(process: string): void {
+  if (typeof process !== 'string' || process.length > longestProcess)
+    throw new TypeError(
+      `Expected the name of a process to have up to ${longestProcess} characters, got ${process.length}.`,
+    )
 }
 
 function refuseOtherPosition(run: string, { id, position }: SourcePosition): void {

@@ -82,6 +82,9 @@ describe('a repository that `xmachines git init` made', () => {
       [`r/${first!.run}:refs/heads/r/feature`, /PUSH_REFUSED: .*r\/feature names no run/],
       [`r/${first!.run}:refs/heads/r/${'1'.repeat(40)}`, /COMMIT_DAMAGED/],
       [`r/${first!.run}:refs/heads/m/${second!.run}`, /PUSH_REFUSED: .*not the machine that it names/],
+      // Git would show these for the short name of the branch.
+      [`r/${second!.run}:refs/tags/r/${first!.run}`, /PUSH_REFUSED: .*shown where the branch/],
+      [`r/${second!.run}:refs/r/${first!.run}`, /PUSH_REFUSED: .*shown where the branch/],
     ] as const
     for (const [ref, text] of names) {
       const { code, said } = push(work, ref)

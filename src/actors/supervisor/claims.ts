@@ -1,4 +1,4 @@
-import type { LeaseKey } from '../contracts/store.ts'
+import type { LeaseKey, Store } from '../contracts/store.ts'
 import { XMachinesError } from '../errors.ts'
 import { leaseHeld } from '../run/run-errors.ts'
 import { mayPass } from './failures.ts'
@@ -6,6 +6,9 @@ import type { Settings } from './options.ts'
 
 /** How often a claim is given back to a store that fails: an owner that stays is ended by hand. */
 const tries = 4
+
+/** Of each store, by partition, who was answered last in this process: the row does not say which of its supervisors that is. */
+const answered = new WeakMap<Store, Map<string, Claims>>()
 
 /** What claims need of the settings. */
 type ClaimSettings = Pick<Settings, 'store' | 'consumer' | 'environment' | 'backoff'>
@@ -33,6 +36,7 @@ export class Claims {
       // Known before whoever waits to give it back looks.
       .then(({ epoch }) => {
         this.#isUncertain = false
+        this.#enter(epoch)
         return (this.#epoch = epoch)
       })
     this.#claiming = claimed.catch(error => {
@@ -57,6 +61,8 @@ export class Claims {
       try {
         const epoch = this.#isUncertain ? await this.#ownEpoch() : this.#epoch
         if (epoch !== undefined) await store.release({ ...this.#key, epoch })
+        const holders = answered.get(store)
+        if (holders?.get(this.#name) === this) holders.delete(this.#name)
         return
       } catch (thrown) {
         if (!mayPass(thrown)) return
@@ -65,10 +71,24 @@ export class Claims {
     }
   }
 
-  /** That of the row, if this process owns it. */
+  /** That of the row, if this process owns it, and no other supervisor of the process is known to. */
   async #ownEpoch(): Promise<number | undefined> {
     const { store, consumer, environment } = this.#settings
     const row = await store.lease(this.#key)
-    return row?.owner === environment.process && row.group === consumer.group ? row.epoch : undefined
+    if (row?.owner !== environment.process || row.group !== consumer.group) return undefined
+    const holder = answered.get(store)?.get(this.#name)
+    return holder === undefined || holder === this || holder.#epoch !== row.epoch ? row.epoch : undefined
+  }
+
+  get #name(): string {
+    return `${this.#key.partition}/${this.#key.namespace}`
+  }
+
+  #enter(epoch: number): void {
+    const { store } = this.#settings
+    const holders = answered.get(store) ?? new Map<string, Claims>()
+    answered.set(store, holders)
+    const holder = holders.get(this.#name)
+    if (holder === undefined || (holder.#epoch ?? 0) <= epoch) holders.set(this.#name, this)
   }
 }

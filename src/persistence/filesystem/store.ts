@@ -20,7 +20,7 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { validateRange } from '../misuse.ts'
+import { validateDue, validateHead, validateLease, validateRange } from '../misuse.ts'
 import { readFailure } from './failures.ts'
 import { isLocked } from './lock.ts'
 import { LogReader } from './log-reader.ts'
@@ -69,6 +69,7 @@ export class FileStore implements Store {
 
   head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#look(options?.signal, () => {
+      validateHead(run, options)
       const row = this.#reader.row(run)
       return row && this.#headOf(row, options?.mail)
     })
@@ -127,7 +128,10 @@ export class FileStore implements Store {
   }
 
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined> {
-    return this.#look(options?.signal, () => this.#reader.index.lease(key))
+    return this.#look(options?.signal, () => {
+      validateLease(key)
+      return this.#reader.index.lease(key)
+    })
   }
 
   deliver(
@@ -138,7 +142,10 @@ export class FileStore implements Store {
   }
 
   due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
-    return this.#look(options?.signal, async () => (await this.#attentive()).due(query))
+    return this.#look(options?.signal, async () => {
+      validateDue(query)
+      return (await this.#attentive()).due(query)
+    })
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { AppendItem, AppendOutcome, Claim, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { judge, judgeMail } from '../judge.ts'
-import { validateItem, validateRenewal } from '../misuse.ts'
+import { validateClaim, validateItem, validateLease, validateMail, validateRenewal } from '../misuse.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import { Committer } from './committer.ts'
 import { type Draft, mailedOf } from './draft.ts'
@@ -96,12 +96,15 @@ export class Writer {
     return this.#committer.settle(outcomes)
   }
 
-  claim({ namespace, partition, owner, group, above = 0 }: Claim): Promise<LeaseRow> {
+  claim(claim: Claim): Promise<LeaseRow> {
+    validateClaim(claim)
+    const { namespace, partition, owner, group, above = 0 } = claim
     const epoch = Math.max(this.#committer.draft.lease({ namespace, partition })?.epoch ?? 0, above) + 1
     return this.#committer.settle(this.#setLease({ namespace, partition, epoch, owner, group }))
   }
 
   release(key: LeaseKey & { readonly epoch: number }): Promise<boolean> {
+    validateLease(key, key.epoch)
     const row = this.#committer.draft.lease(key)
     const mine = row !== undefined && row.epoch === key.epoch
     if (mine) this.#setLease({ ...row, owner: null, group: null })
@@ -109,6 +112,7 @@ export class Writer {
   }
 
   deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+    validateMail(mail)
     const { draft, frame } = this.#committer
     const texts = mail.map(mailText)
     const answers = mail.map((entry, index) => {

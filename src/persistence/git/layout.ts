@@ -61,6 +61,11 @@ export function isInTheWay(name: string): boolean {
   return ownRefs.some(own => own.startsWith(`${name}/`) || (!own.endsWith('/') && name.startsWith(`${own}/`)))
 }
 
+/** Whether a short name such as `r/<run>`, as people give it to Git, would be this ref and no branch of ours any more. */
+export function isBefore(name: string): boolean {
+  return /^refs\/(?:tags\/)?(?:[rm]\/|xmachines\/provenance(?:\/|$))/.test(name)
+}
+
 /** Whether a text can be an id of the format. */
 export function isId(text: string, format: ObjectFormat): boolean {
   return text.length === digitsOf[format] && /^[0-9a-f]+$/.test(text)

@@ -93,6 +93,7 @@ export class Objects {
       if (entry.type === offsetDelta || entry.type === idDelta) {
         chain.push(content)
         places.push(at)
+        if (places.length > pack.index.count) throw new RangeError('a delta stands on itself')
         if (entry.base !== undefined) {
           if (entry.base >= at) throw new RangeError('a delta stands on what follows it')
           at = entry.base

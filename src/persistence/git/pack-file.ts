@@ -87,6 +87,8 @@ export class PackFile {
       try {
         const content = inflateSync(this.bytes(start, whole ? this.#size - start : room), {
           chunkSize: Math.max(64, length),
+          // A few bytes can unfold to a thousand times as many.
+          maxOutputLength: Math.max(1, length),
         })
         if (content.length !== length) throw new RangeError(`an entry of ${length} bytes has ${content.length}`)
         return content

@@ -4,7 +4,17 @@ import { XMachinesError } from '../../actors/errors.ts'
 import { writerNote } from '../filesystem/layout.ts'
 import { isLocked } from '../filesystem/lock.ts'
 import { readCommit } from './branch.ts'
-import { isId, isInTheWay, journalFolder, notesRef, ownRef, provenanceRef, runPrefix, snapshotsRef } from './layout.ts'
+import {
+  isBefore,
+  isId,
+  isInTheWay,
+  journalFolder,
+  notesRef,
+  ownRef,
+  provenanceRef,
+  runPrefix,
+  snapshotsRef,
+} from './layout.ts'
 import { listedPaths } from './listed-paths.ts'
 import { readMachine } from './machine-commit.ts'
 import { PushedProvenance } from './pushed-provenance.ts'
@@ -90,6 +100,8 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
     // Git shows another object for it then, in whatever history it is.
     if (ref.name.startsWith(replacements))
       throw refused(ref, 'would have Git show another object in its place', {}, 'Keep it in your clone.')
+    if (isBefore(ref.name) && !isZero(ref.fresh))
+      throw refused(ref, 'would be shown where the branch of a run is asked for', {}, 'Give it another name.')
     if (isInTheWay(ref.name) && !isZero(ref.fresh))
       throw refused(ref, 'stands where branches of ours would be', {}, 'Give it another name.')
     const own = ownRef(ref.name)

@@ -62,10 +62,26 @@ function isShutOut(state: string): boolean {
   return state.startsWith('28') || state === '3D000'
 }
 
-/** What became of a statement that failed. @param mayBeDone whether it was sent and writes */
-export function failure(error: unknown, location: string, mayBeDone: boolean): XMachinesError {
+/** What it was handed is none of its data, or over a limit of its own: it would only say the same again. */
+function isMisuse(state: string): boolean {
+  return state.startsWith('22') || state.startsWith('54')
+}
+
+/**
+ * What became of a statement that failed: a TypeError where it was handed what the server can never take.
+ *
+ * @param mayBeDone whether it was sent and writes
+ */
+export function failure(error: unknown, location: string, mayBeDone: boolean): Error {
   if (XMachinesError.is(error)) return error
   const state = stateOf(error) ?? ''
+  if (isMisuse(state) && isRefusal(error))
+    return new TypeError(
+      `The store ${location} cannot hold what it was handed: ${textOf(error)}. Nothing of it was kept.`,
+      {
+        cause: error,
+      },
+    )
   const lost: ErrorCode = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
   const refused = codes[state] ?? codes[state.slice(0, 2)] ?? 'STORE_UNAVAILABLE'
   const code = isShutOut(state) ? 'STORE_REFUSED' : isRefusal(error) ? refused : lost

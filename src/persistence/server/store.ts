@@ -19,7 +19,15 @@ import type {
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { validateRange, validateRenewal } from '../misuse.ts'
+import {
+  validateClaim,
+  validateDue,
+  validateHead,
+  validateLease,
+  validateMail,
+  validateRange,
+  validateRenewal,
+} from '../misuse.ts'
 import { inboxPage } from '../waiting.ts'
 import { Appends } from './appends.ts'
 import type { ServerBackend, WrittenHead } from './backend.ts'
@@ -83,6 +91,7 @@ export class ServerStore implements Store {
 
   head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#ask(options?.signal, async () => {
+      validateHead(run, options)
       const head = await this.#server.head(run, options?.mail ?? inboxPage)
       return head && this.#headOf(head)
     })
@@ -113,15 +122,24 @@ export class ServerStore implements Store {
   }
 
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.claim(claim)))
+    return this.#ask(options?.signal, async () => {
+      validateClaim(claim)
+      return deepFreeze(await this.#server.claim(claim))
+    })
   }
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {
-    return this.#ask(options?.signal, () => this.#server.release(key))
+    return this.#ask(options?.signal, async () => {
+      validateLease(key, key.epoch)
+      return this.#server.release(key)
+    })
   }
 
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.lease(key)))
+    return this.#ask(options?.signal, async () => {
+      validateLease(key)
+      return deepFreeze(await this.#server.lease(key))
+    })
   }
 
   deliver(
@@ -129,11 +147,17 @@ export class ServerStore implements Store {
     options?: AbortOptions,
   ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
     // Taken by a try whose answer was lost, it would be a duplicate now: either way it is in the inbox, once.
-    return this.#ask(options?.signal, async () => (mail.length === 0 ? [] : this.#server.deliver(mail)))
+    return this.#ask(options?.signal, async () => {
+      validateMail(mail)
+      return mail.length === 0 ? [] : this.#server.deliver(mail)
+    })
   }
 
   due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.due(query)))
+    return this.#ask(options?.signal, async () => {
+      validateDue(query)
+      return deepFreeze(await this.#server.due(query))
+    })
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {

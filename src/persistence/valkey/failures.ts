@@ -90,7 +90,7 @@ export function storeError(
 ): XMachinesError {
   return new XMachinesError(
     code,
-    `The store ${location}: ${found.replace(/[.\s]+$/, '')}. ${advice[code] ?? ''}`.trimEnd(),
+    `The store ${location}: ${found.replace(/(?<![.\s])[.\s]+$/, '')}. ${advice[code] ?? ''}`.trimEnd(),
     {
       cause: new Error(found),
       details: { location, ...details },

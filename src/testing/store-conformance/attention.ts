@@ -1,5 +1,5 @@
 import type { Store } from '../../actors/contracts/store.ts'
-import { equal } from '../check.ts'
+import { equal, rejects } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
 import { type ItemRest, TestRun } from './test-run.ts'
 
@@ -25,6 +25,22 @@ export const attentionChecks: readonly StoreCheck[] = [
     equal(await dueAt(store, { limit: 0 }), [], 'the first none')
     equal(await dueAt(store, { limit: 3 }), wanted.slice(0, 3), 'the first three, asked for again')
     equal(await dueAt(store, { before: -6 }), [], 'those due before all')
+  }),
+
+  on('due: a time or a number of runs that is none is a TypeError', async store => {
+    await new TestRun('sha1').create(store, { due: 5 })
+    for (const query of [{ before: Number.NaN }, { limit: Number.NaN }, { limit: 1.5 }])
+      await rejects(dueAt(store, query), 'misuse', `asking for ${JSON.stringify(query)}`)
+    equal((await dueAt(store, { before: Number.POSITIVE_INFINITY, limit: Number.POSITIVE_INFINITY })).length, 1, 'all')
+  }),
+
+  on('due: a name of a process that no index takes is a TypeError, and nothing is written', async store => {
+    const run = await new TestRun('sha1').create(store)
+    const process = 'p'.repeat(257)
+    await rejects(store.renew(process, 5), 'misuse', 'the renewal')
+    await rejects(store.append([run.goesOn(1, { beside: { process } })]), 'misuse', 'the append')
+    await store.renew(process.slice(1), 5)
+    await run.goOn(store, 1, { beside: { process: process.slice(1) } })
   }),
 
   on('due: tells run, namespace and time', async store => {

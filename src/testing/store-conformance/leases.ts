@@ -1,5 +1,5 @@
 import type { AppendItem, AppendOutcome, LeaseRow, Store } from '../../actors/contracts/store.ts'
-import { check, equal } from '../check.ts'
+import { check, equal, rejects } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
 import { deepFreeze, showsHistory, TestRun, testMachine, testUnit } from './test-run.ts'
 
@@ -26,6 +26,20 @@ export const leaseChecks: readonly StoreCheck[] = [
     equal((await store.claim({ ...one, owner: 'p', group: 'g', above: 6 })).epoch, 7, 'the first claim')
     equal((await store.claim({ ...one, owner: 'p', group: 'g', above: 3 })).epoch, 8, 'the claim above an older one')
     equal((await store.lease(one))?.epoch, 8, 'the epoch of the row')
+  }),
+
+  on('lease: a partition or an epoch that is no whole number is a TypeError, and nothing is claimed', async store => {
+    for (const number of [Number.NaN, 1.5, 1e21]) {
+      const key = { namespace: 'tests', partition: number }
+      await rejects(claim(store, key), 'misuse', `a claim of partition ${number}`)
+      await rejects(store.claim({ ...one, owner: 'p', group: 'g', above: number }), 'misuse', `one above ${number}`)
+      await rejects(store.lease(key), 'misuse', `the row of partition ${number}`)
+      await rejects(store.release({ ...one, epoch: number }), 'misuse', `the release of epoch ${number}`)
+      await rejects(store.due({ before: 9, limit: 9, lease: key }), 'misuse', `what is due in partition ${number}`)
+      const item = new TestRun('sha1').creates({ lease: { ...one, epoch: number } })
+      await rejects(store.append([item]), 'misuse', `an append under epoch ${number}`)
+    }
+    equal(await store.lease(one), undefined, 'the row')
   }),
 
   on('lease: each namespace and partition has a row of its own', async store => {

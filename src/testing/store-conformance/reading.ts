@@ -27,6 +27,13 @@ export const readingChecks: readonly StoreCheck[] = [
     await showsHistory(store, run, { to: Number.POSITIVE_INFINITY })
   }),
 
+  on('head: of how much mail is no number is a TypeError', async store => {
+    const run = await new TestRun('sha1').create(store)
+    for (const mail of [Number.NaN, 1.5, -1, 1e21])
+      await rejects(store.head(run.id, { mail }), 'misuse', `a head with ${mail} of the mail`)
+    equal((await store.head(run.id, { mail: Number.POSITIVE_INFINITY }))?.seq, 0, 'the head with all of it')
+  }),
+
   on('read: a run that the store has not got errors with RUN_UNKNOWN', async store => {
     await new TestRun('sha1').create(store)
     await rejects(collect(store.read('f'.repeat(40))), 'RUN_UNKNOWN', 'reading it')

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { postgresStore } from '../../../src/persistence/postgres/index.ts'
@@ -50,6 +51,17 @@ describe.runIf(hasPostgres())('names that PostgreSQL would not take as they are'
       expect(await store.append([rival.creates()])).toEqual([{ status: 'pinned', run: run.id }])
       await showsHistory(store, run)
     }
+    await store.close()
+  })
+
+  test('of a run, longer than an index takes: refused at once, and the store goes on', async () => {
+    const store = postgresStore({ pool, schema: unique('odd'), durability: 'relaxed', patience: 600_000 })
+    const run = new TestRun('sha1')
+    // What repeats would be packed.
+    const long = randomBytes(9000).toString('base64')
+    await expect(store.append([{ ...run.creates(), run: long }])).rejects.toThrow(TypeError)
+    await run.create(store)
+    await showsHistory(store, run)
     await store.close()
   })
 

@@ -5,6 +5,7 @@ import { copyStore, type Store } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { valkeyStore } from 'xmachines/persistence/valkey'
+import { exportLines } from '../../../src/cli/export.ts'
 import { collect, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
 import { describeOnServers } from '../../servers/describe.ts'
 import { sharedServer, unique } from '../../servers/shared.ts'
@@ -59,7 +60,7 @@ describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: on
     await place.end()
   })
 
-  test('is told by its unit, and a copy takes the others', async () => {
+  test('is told by its unit, and a copy and an export take the others', async () => {
     const { store } = place
     const runs: TestRun[] = []
     for (let n = 0; n < 5; n++) runs.push(await new TestRun('sha1').create(store, {}, 2))
@@ -80,5 +81,10 @@ describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: on
     )
     expect(report.runs).toBe(5)
     for (const run of [whole, last]) await showsHistory(target, run)
+    const told: string[] = []
+    const ended: string[] = []
+    const lines = exportLines(store, new AbortController().signal, undefined, ({ code }) => told.push(code))
+    for await (const line of lines) if ('beside' in line) ended.push(line.run)
+    expect([told, ended]).toEqual([Array(3).fill('RUN_DAMAGED'), [whole.id, last.id]])
   })
 })
