@@ -7,13 +7,14 @@ import { build } from 'esbuild'
  * round trip to its thread, and kafkajs calls one with each request.
  */
 
-const outfile = fileURLToPath(new URL('../.cache/bench.mjs', import.meta.url))
+const outdir = fileURLToPath(new URL('../.cache', import.meta.url))
 
-/** Files that look for others beside themselves find them, though they are bundled. */
+/** Files that look for others beside themselves find them, though they are bundled; a thread's is built beside the bundle, as in the package. */
 const ownUrls = {
   name: 'own-urls',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      if (path.endsWith('packing-thread.ts')) return undefined
       const source = await readFile(path, 'utf8')
       return { loader: 'ts', contents: source.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)) }
     })
@@ -21,8 +22,11 @@ const ownUrls = {
 }
 
 await build({
-  entryPoints: [fileURLToPath(new URL('run.ts', import.meta.url))],
-  outfile,
+  entryPoints: {
+    bench: fileURLToPath(new URL('run.ts', import.meta.url)),
+    'git-packing-worker': fileURLToPath(new URL('../src/persistence/git/packing-worker.ts', import.meta.url)),
+  },
+  outdir,
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -30,4 +34,4 @@ await build({
   plugins: [ownUrls],
   logLevel: 'warning',
 })
-await import(pathToFileURL(outfile).href)
+await import(pathToFileURL(`${outdir}/bench.js`).href)
