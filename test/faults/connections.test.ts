@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { Redis } from 'iovalkey'
 import pg from 'pg'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Store } from 'xmachines'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { valkeyStore } from 'xmachines/persistence/valkey'
+import { endings } from '../endings.ts'
 import { describeOnServers } from '../servers/describe.ts'
 import { FaultyProxy } from '../servers/faulty-proxy.ts'
 import { PostgresServer } from '../servers/postgres.ts'
@@ -21,10 +22,7 @@ interface Place {
   kept(): Promise<readonly KeptRun[]>
 }
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 /** A connection that is silent for so long is given up by its client, ms. */
 const silence = 300

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { endings } from '../endings.ts'
 import { describeOnServers } from '../servers/describe.ts'
 import { PostgresServer } from '../servers/postgres.ts'
 import { ValkeyServer } from '../servers/valkey.ts'
@@ -18,10 +19,7 @@ interface Mortal {
   kept(): Promise<readonly KeptRun[]>
 }
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 async function postgres(): Promise<Mortal> {
   const server = await PostgresServer.start()

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Store, supervise, type Unit } from 'xmachines'
 import { postgresStore } from 'xmachines/persistence/postgres'
 import { valkeyStore } from 'xmachines/persistence/valkey'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { collect } from '../../src/testing/store-conformance/test-run.ts'
 import { jsonLines, xmachines } from '../cli/command.ts'
+import { endings } from '../endings.ts'
 import { nodeScript } from '../node-script.ts'
 import { tally } from '../processes/tally.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
@@ -15,10 +16,7 @@ import { type Acknowledgement, type Ending, partitions, recordOf } from './movin
 
 vi.setConfig({ testTimeout: 120_000 })
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 /** A worker in a process of its own, under load; what it says is gathered. */
 function work(url: string, schema: string) {

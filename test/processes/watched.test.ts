@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Store, watchRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { openClone } from 'xmachines/persistence/git'
+import { endings } from '../endings.ts'
 import { nodeScript } from '../node-script.ts'
 import { temporaryDirectory } from '../persistence/filesystem/directory.ts'
 import { hasPostgres, PostgresServer } from '../servers/postgres.ts'
@@ -14,10 +15,7 @@ import { openAt } from './opened.ts'
 import type { WatchedPlace } from './watched-writer.ts'
 
 const script = nodeScript(new URL('./watched-writer.ts', import.meta.url))
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 /** How a process reads what another one writes. */
 function opened(place: WatchedPlace): Store {

@@ -1,19 +1,17 @@
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { openFilePlace } from '../../../src/persistence/git/file-place.ts'
 import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function place(name: string): string {
   const { dir, remove } = temporaryDirectory()

@@ -1,21 +1,19 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openRun, type Store, type Supervisor, supervise, XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { memoryBroker } from 'xmachines/transports/memory'
 import { type Archive, archive, type UnitSource } from '../../../src/persistence/git/index.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { counter } from '../../actors/run/machines.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { fsck, git } from './stock-git.ts'
 
 const add = (by: number) => ({ type: 'ADD', by })
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 interface World {
   readonly store: Store

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { gitBlob } from '../../../src/actors/identity/index.ts'
 import { inTurns } from '../../../src/persistence/filesystem/turns.ts'
@@ -12,15 +12,13 @@ import { packDepot } from '../../../src/persistence/git/pack-depot.ts'
 import { PackWriter } from '../../../src/persistence/git/pack-writer.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testMachine, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { override } from '../store-door.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 /** A directory where no repository is yet. */
 function place(): string {

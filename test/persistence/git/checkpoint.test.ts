@@ -1,7 +1,7 @@
 import '../../seed.ts'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openRun, replay } from 'xmachines'
 import { assign, setup } from 'xstate'
 import type { Store } from '../../../src/actors/contracts/store.ts'
@@ -9,14 +9,12 @@ import { type Archive, archive, gitStore, openClone } from '../../../src/persist
 import { noteText } from '../../../src/persistence/git/note.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git, gitTries } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function place(): string {
   const { dir, remove } = temporaryDirectory()

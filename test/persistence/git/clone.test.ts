@@ -1,20 +1,18 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function place(name = 'repository.git'): string {
   const { dir, remove } = temporaryDirectory()

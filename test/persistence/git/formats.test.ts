@@ -2,20 +2,18 @@ import '../../seed.ts'
 import * as fs from 'node:fs'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemFiles } from '../../../src/persistence/git/files.ts'
 import { initLedger } from '../../../src/persistence/git/hook.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { safeguard } from '../../../src/persistence/git/safeguard.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function folder(): string {
   const { dir, remove } = temporaryDirectory()

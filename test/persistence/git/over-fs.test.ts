@@ -4,19 +4,17 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { createFsFromVolume, Volume } from 'memfs'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { storeConformance } from '../../../src/testing/store-conformance.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 /** What lies in memory, on the disk, where stock Git finds it. */
 function onDisk(volume: Volume): string {

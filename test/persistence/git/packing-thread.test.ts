@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
-import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { RecordedEvent } from '../../../src/actors/contracts/json.ts'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
@@ -10,14 +10,12 @@ import { archive } from '../../../src/persistence/git/index.ts'
 import { PackingThread } from '../../../src/persistence/git/packing-thread.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function place(): string {
   const { dir, remove } = temporaryDirectory()

@@ -1,18 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { checkPush } from '../../../src/persistence/git/push.ts'
 import { openRepository } from '../../../src/persistence/git/repository.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { fsck, git } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 const zero = '0'.repeat(40)
 const provenance = 'refs/heads/xmachines/provenance'

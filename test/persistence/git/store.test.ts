@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
 import { openFilePlace } from '../../../src/persistence/git/file-place.ts'
 import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.ts'
@@ -11,6 +11,7 @@ import { archive, gitStore, openClone } from '../../../src/persistence/git/index
 import { GitStore } from '../../../src/persistence/git/store.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
 import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
+import { endings } from '../../endings.ts'
 import { nodeScript } from '../../node-script.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { Faults } from '../filesystem/faults.ts'
@@ -18,10 +19,7 @@ import { openStore } from '../filesystem/stores.ts'
 import { filled } from './filled.ts'
 import { fsck, git, gitTries } from './stock-git.ts'
 
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
+const ends = endings()
 
 function place(): string {
   const { dir, remove } = temporaryDirectory()
