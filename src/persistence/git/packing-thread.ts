@@ -75,7 +75,9 @@ export class PackingThread {
       execArgv: isSource ? ['--import', 'jiti/register'] : [],
     })
     worker.on('message', ({ value, error }: { readonly value?: Answer; readonly error?: unknown }) => {
-      const asked = this.#asked.shift()!
+      const asked = this.#asked.shift()
+      // An answer that was on its way when the thread failed: who asked was told.
+      if (asked === undefined) return
       // Only who waits for an answer keeps the process.
       if (this.#asked.length === 0) worker.unref()
       if (value === undefined) asked.reject(error)
