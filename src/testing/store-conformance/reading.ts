@@ -133,9 +133,9 @@ export const readingChecks: readonly StoreCheck[] = [
     await rejects(asked, 'UNIT_ID_UNKNOWN', 'asking for the id')
   }),
 
-  on('read: 100,000 units come whole, in bounded batches', async store => {
+  on('read: 25,000 units come whole, in bounded batches', async store => {
     const run = await new TestRun('sha1').create(store)
-    const total = 100_000
+    const total = 25_000
     while (run.seq < total) {
       const item = run.goesOn(1000)
       const [outcome] = await store.append([item])
