@@ -19,6 +19,12 @@ export function checkedStore(name: string, store: unknown): Store {
   )
 }
 
+/** Options that have to be given. @throws TypeError that shows how */
+export function givenOptions<T extends object>(example: string, options: T): T {
+  if (typeof options === 'object' && options !== null) return options
+  throw new TypeError(`Expected options, as \`${example}\` has them; got ${shown(options)}.`)
+}
+
 /** The units of a history, if they can be read as such. @throws TypeError that says what gives units */
 export function givenUnits<T extends ReadableStream<Unit> | AsyncIterable<Unit>>(units: T): T {
   // A stream of ours can be read also where the platform's streams cannot be iterated.

@@ -1,4 +1,5 @@
 import { messageOf, XMachinesError } from '../actors/errors.ts'
+import { givenOptions } from '../actors/given.ts'
 import type { AnyMachine } from '../actors/run/types.ts'
 import { SimulationFailure } from './simulation/failure.ts'
 import type { Simulation, SimulationReport } from './simulation/scenario.ts'
@@ -54,7 +55,7 @@ const linesShown = 60
 export async function simulate<TMachine extends AnyMachine>(
   simulation: Simulation<TMachine>,
 ): Promise<SimulationReport> {
-  const options = simulation as unknown as Simulation
+  const options = givenOptions('simulate({ machine, events })', simulation) as unknown as Simulation
   const settings = settingsOf(options)
   const { seed, seeds = 100, from = 1 } = options
   checkCount('seeds', seeds)

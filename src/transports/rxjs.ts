@@ -1,6 +1,8 @@
 /** Observables in and out of Web Streams. The one place where values may be lost is named: `overflow`. */
+
 import { Observable } from 'rxjs'
 import { XMachinesError } from '../actors/errors.ts'
+import { givenOptions } from '../actors/given.ts'
 
 /** What is told values: an RxJS `Subject`, `Subscriber` or observer. */
 export interface ObserverLike<T> {
@@ -90,16 +92,25 @@ export type Overflow =
     }
   | { readonly overflow: 'latest' }
 
+const overflows: readonly Overflow['overflow'][] = ['error', 'drop-oldest', 'drop-newest', 'latest']
+
 /**
  * The values of an Observable as a stream. It is subscribed to at once, so that nothing of a hot one is missed.
  *
  * An Observable cannot be held back, so `overflow` says what happens when the reader does not keep up: there is no
  * default. Values that wait are read before an error or the end is. Cancelling the stream unsubscribes.
  *
- * @throws RangeError if `buffer` is not a whole number of 1 or more
+ * @throws TypeError without an Observable, or without one of the ways of `overflow`; RangeError if `buffer` is not a whole
+ *   number of 1 or more
  */
 export function fromObservable<T>(observable: ObservableLike<T>, options: Overflow): ReadableStream<T> {
-  const { overflow } = options
+  const { overflow } = givenOptions("fromObservable(observable, { overflow: 'error' })", options)
+  if (!overflows.includes(overflow)) {
+    throw new TypeError(`Expected \`overflow\` to be one of '${overflows.join("', '")}', got ${String(overflow)}.`)
+  }
+  if (typeof observable?.subscribe !== 'function') {
+    throw new TypeError(`Expected an Observable, with a method \`subscribe\`, got ${typeof observable}.`)
+  }
   const limit = options.overflow === 'latest' ? 1 : (options.buffer ?? 256)
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw new RangeError(`\`buffer\` must be a whole number of 1 or more; got ${limit}.`)

@@ -2,6 +2,7 @@ import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue } from '../contracts/json.ts'
 import type { RunHead, Store } from '../contracts/store.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
+import { checkedStore } from '../given.ts'
 import { firstDifference } from '../json/differences.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
@@ -35,8 +36,8 @@ export interface Verification {
  * Decides a run's whole history again and compares: every unit's outputs, state and effects, and where the store says it stands.
  * Of a run of an older machine it also decides the migration that opening it would take.
  */
-export function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
-  return verifyRecorded(store, machine, head, () => true)
+export async function verifyRun(store: Store, machine: Machines<AnyMachine>, head: RunHead): Promise<Verification> {
+  return verifyRecorded(checkedStore('store', store), machine, head, () => true)
 }
 
 /** As {@link verifyRun}, of a run of which only some units are recorded: with others there is nothing to compare. */

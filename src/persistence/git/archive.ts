@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import type { Store } from '../../actors/contracts/store.ts'
 import type { XMachinesError } from '../../actors/errors.ts'
+import { checkedStore, givenOptions } from '../../actors/given.ts'
 import { takeLock, type WriterLock } from '../filesystem/lock.ts'
 import { Archiver } from './archiver.ts'
 import type { Depot } from './depot.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
-import { MovedRuns, type UnitSource } from './moved-runs.ts'
+import { isUnitSource, MovedRuns, type UnitSource } from './moved-runs.ts'
 import { packDepot } from './pack-depot.ts'
 import type { PackingThread } from './packing-thread.ts'
 import type { RepositoryPlace } from './place.ts'
@@ -70,12 +71,13 @@ export interface ArchiveProgress {
  * @throws TypeError for an option that makes no sense; everything else comes from `caughtUp`
  */
 export function archive(source: Store | UnitSource, options: ArchiveOptions): Archive {
-  const { interval = 1000, signal, onError = warn } = options
+  const { interval = 1000, signal, onError = warn } = givenOptions("archive(store, { dir: 'ledger' })", options)
   const gitdir = gitdirOf(options)
   if (!(interval >= 0)) throw new TypeError(`Expected \`interval\` to be milliseconds, got ${String(interval)}.`)
   const stop = new AbortController()
-  const store = 'units' in source ? source.store : source
-  const moved = 'units' in source ? new MovedRuns(source, stop.signal, () => follower.nudge()) : undefined
+  const ofUnits = isUnitSource(source)
+  const store = checkedStore('source', ofUnits ? source.store : source)
+  const moved = ofUnits ? new MovedRuns(source, stop.signal, () => follower.nudge()) : undefined
   let writing: RepositoryWriter | undefined
   const follower: Follower = new Follower({
     store,

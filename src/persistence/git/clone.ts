@@ -1,5 +1,6 @@
 import type { ListOptions, RunHead, Store } from '../../actors/contracts/store.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { givenOptions } from '../../actors/given.ts'
 import type { RepositoryPlace } from './place.ts'
 import { RefWatch } from './ref-watch.ts'
 import { gitdirOf, openRepository } from './repository.ts'
@@ -22,7 +23,7 @@ import { readCreation } from './run-history.ts'
  * @throws TypeError unless one of `dir` and `gitdir` is given
  */
 export function openClone(place: RepositoryPlace): Store {
-  const gitdir = gitdirOf(place)
+  const gitdir = gitdirOf(givenOptions("openClone({ dir: 'clone' })", place))
   return new RepositoryStore(gitdir, () => openRepository(gitdir), new Map(), new RefWatch(gitdir))
 }
 

@@ -1,5 +1,6 @@
 import type { Store } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { givenOptions } from '../../actors/given.ts'
 import { openFilePlace } from './file-place.ts'
 import { checkOptions, type GitStoreOptions, type OnWarning } from './git-store-options.ts'
 import { storeOverFs } from './over-fs/store-over-fs.ts'
@@ -19,6 +20,7 @@ import { GitStore } from './store.ts'
  *   LIBRARY_MISSING, STORE_UNSUPPORTED
  */
 export function gitStore(options: GitStoreOptions): Store {
+  givenOptions("gitStore({ dir: 'ledger' })", options)
   if (options.fs !== undefined) return storeOverFs(options, warn)
   checkOptions(options)
   const { interval = 1000, fsync = true, onWarning = warn, objectFormat } = options

@@ -6,6 +6,10 @@ import { nextTurn } from '../filesystem/turns.ts'
 /** What an archive follows: a supervisor, or whatever else tells of the units of a store. */
 export type UnitSource = Pick<Supervisor, 'store' | 'units'>
 
+export function isUnitSource(source: object): source is UnitSource {
+  return typeof source === 'object' && source !== null && 'units' in source
+}
+
 /** Heads that are asked for at a time. */
 const headsAtOnce = 64
 /** Of more runs than this, a listing is shorter. */

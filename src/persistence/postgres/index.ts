@@ -1,4 +1,5 @@
 import type { Store } from '../../actors/contracts/store.ts'
+import { givenOptions } from '../../actors/given.ts'
 import { ServerStore, type ServerStoreOptions } from '../server/store.ts'
 import { PostgresBackend } from './backend.ts'
 import type { PostgresPool } from './client.ts'
@@ -39,7 +40,12 @@ export interface PostgresStoreOptions extends ServerStoreOptions {
  * @throws TypeError for an option that makes no sense; everything else comes from the first operation
  */
 export function postgresStore(options: PostgresStoreOptions): Store {
-  const { pool, connectionString, schema = 'xmachines', durability = 'synchronous' } = options
+  const {
+    pool,
+    connectionString,
+    schema = 'xmachines',
+    durability = 'synchronous',
+  } = givenOptions('postgresStore({ pool })', options)
   if ((pool === undefined) === (connectionString === undefined)) {
     throw new TypeError('Expected either `pool` or `connectionString`, got both or none.')
   }

@@ -1,4 +1,5 @@
 import type { Store } from '../../actors/contracts/store.ts'
+import { givenOptions } from '../../actors/given.ts'
 import { ServerStore, type ServerStoreOptions } from '../server/store.ts'
 import { ValkeyBackend } from './backend.ts'
 import { connectTo, locationOf, type ValkeyClient, withoutSecrets } from './client.ts'
@@ -49,7 +50,14 @@ export interface ValkeyStoreOptions extends ServerStoreOptions {
  * `patience` is over with `STORE_UNAVAILABLE` or `STORE_OUTCOME_UNKNOWN`
  */
 export function valkeyStore(options: ValkeyStoreOptions): Store {
-  const { url, client, prefix = 'xmachines', durability = 'always', replicas = 0, onWarning = warn } = options
+  const {
+    url,
+    client,
+    prefix = 'xmachines',
+    durability = 'always',
+    replicas = 0,
+    onWarning = warn,
+  } = givenOptions('valkeyStore({ url })', options)
   if ((url === undefined) === (client === undefined)) throw new TypeError('Expected either `url` or `client`.')
   if (client !== undefined && 'isCluster' in client && client.isCluster === true) {
     // It sends again by itself, and does not tell that a connection was lost.

@@ -1,5 +1,6 @@
 import type { Broker, BrokerConsumer, BrokerProducer, ConsumerOptions } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { givenOptions } from '../../actors/given.ts'
 import { Client, type ClusterCheck } from './client.ts'
 import { KafkaConsumer } from './consumer.ts'
 import type { KafkaBrokerOptions } from './options.ts'
@@ -30,6 +31,7 @@ export function kafkaBroker(options: KafkaBrokerOptions): KafkaBroker {
 
 /** A broker that looks at its cluster before it uses it. */
 export function brokerOn(options: KafkaBrokerOptions, check?: ClusterCheck): KafkaBroker {
+  givenOptions("kafkaBroker({ brokers: ['localhost:9092'] })", options)
   if (options.kafka === undefined) checkAddresses(options.brokers)
   const consumers = new Set<KafkaConsumer>()
   const producers = new Set<KafkaProducer>()

@@ -1,5 +1,6 @@
 import type { ConsumerOptions } from '../../actors/contracts/broker.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { givenOptions } from '../../actors/given.ts'
 import { brokerOn, type KafkaBroker } from './broker.ts'
 import type { Cluster } from './cluster.ts'
 import type { KafkaBrokerOptions } from './options.ts'
@@ -42,7 +43,7 @@ const longestSession = 300_000
  * @throws as `kafkaBroker`, and `BROKER_UNSAFE` for a topic with `write.caching`
  */
 export function redpandaBroker(options: RedpandaBrokerOptions): KafkaBroker {
-  const { writeCaching = 'refuse' } = options
+  const { writeCaching = 'refuse' } = givenOptions("redpandaBroker({ brokers: ['localhost:9092'] })", options)
   const broker = brokerOn(options, async ({ cluster, topics, logger }) => {
     const cached = await cachedOf(cluster, topics)
     if (cached.length === 0) return
