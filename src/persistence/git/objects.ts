@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { inflateSync } from 'node:zlib'
+import { constants, inflateSync } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
 import { bytesIfThere, textIfThere } from './existing-file.ts'
 import { errnoOf, type Gaps } from './failures.ts'
 import { putHex } from './hex.ts'
 import { listedPaths } from './listed-paths.ts'
-import { entryTypes, type FoundObject } from './object-types.ts'
+import { entryTypes, type FoundObject, looseHead } from './object-types.ts'
 import { idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
 
@@ -139,13 +139,13 @@ export class Objects {
     for (const dir of this.#dirs) {
       const bytes = bytesIfThere(join(dir, oid.slice(0, 2), oid.slice(2)))
       if (bytes === undefined) continue
-      const whole = inflateSync(bytes)
-      const end = whole.indexOf(0)
-      const [type = '', length] = whole.toString('latin1', 0, end).split(' ')
-      const content = whole.subarray(end + 1)
-      const known = entryTypes.find(name => name === type)
-      if (known === undefined || Number(length) !== content.length) throw new RangeError('its file is damaged')
-      return { type: known, bytes: content }
+      // The codes of its first block come first, which can be some hundred bytes.
+      const begin = inflateSync(bytes.subarray(0, 1024), { finishFlush: constants.Z_SYNC_FLUSH })
+      const said = looseHead(begin)
+      if (said === undefined) throw new RangeError('its file is damaged')
+      const whole = inflateSync(bytes, { maxOutputLength: said.start + said.length })
+      if (whole.length !== said.start + said.length) throw new RangeError('its file is damaged')
+      return { type: said.type, bytes: whole.subarray(said.start) }
     }
     return undefined
   }
