@@ -63,14 +63,20 @@ export function namelessRef(file: string, ref: string): XMachinesError {
   )
 }
 
-/** Why objects may not be there that commits name: a partial clone, or a push, which a shallow one may have made. */
-export type Gaps = 'partial' | 'pushed' | undefined
+/**
+ * Why objects may not be there that commits name: a partial clone, a push, which a shallow one may have made, or a folder
+ * that they are borrowed from and that is gone.
+ */
+export type Gaps = 'partial' | 'pushed' | { readonly lender: string } | undefined
 
 /** What is wrong with an object that is not there. */
 export function absence({ gaps }: { readonly gaps: Gaps }): string {
-  if (gaps === 'partial') return 'is not in this clone, which is partial (made with --filter)'
+  if (gaps === 'partial')
+    return 'is not in this clone, which is partial (made with --filter; git fetch --refetch --no-filter brings the rest)'
   if (gaps === 'pushed')
     return 'is neither here nor in what was pushed, as where the clone is shallow (git fetch --unshallow)'
+  if (gaps !== undefined)
+    return `is not here, and ${gaps.lender} is gone, which objects/info/alternates borrows from: bring it back, or change that file`
   return 'is missing'
 }
 

@@ -34,9 +34,10 @@ export class Objects {
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
   constructor(dirs: readonly string[], format: ObjectFormat, gaps?: Gaps) {
     this.format = format
-    this.gaps = gaps
     this.#width = format === 'sha1' ? 20 : 32
-    this.#dirs = withAlternates(dirs)
+    const { found, lender } = withAlternates(dirs)
+    this.#dirs = found
+    this.gaps = gaps ?? (lender === undefined ? undefined : { lender })
     this.#id = new Uint8Array(this.#width)
   }
 
@@ -183,16 +184,22 @@ export class Objects {
   }
 }
 
-function withAlternates(dirs: readonly string[]): readonly string[] {
+/** All folders to look into. @returns `lender`: one that others borrow from, and that is not there */
+function withAlternates(dirs: readonly string[]): { readonly found: readonly string[]; readonly lender?: string } {
   const all = new Set<string>()
-  const add = (dir: string): void => {
-    if (all.has(dir) || !existsSync(dir)) return
+  let lender: string | undefined
+  const add = (dir: string, isLent: boolean): void => {
+    if (all.has(dir)) return
+    if (!existsSync(dir)) {
+      if (isLent) lender ??= dir
+      return
+    }
     all.add(dir)
     const text = textIfThere(join(dir, 'info', 'alternates')) ?? ''
-    for (const path of listedPaths(text, '\n')) add(resolve(dir, path))
+    for (const path of listedPaths(text, '\n')) add(resolve(dir, path), true)
   }
-  for (const dir of dirs) add(dir)
-  return [...all]
+  for (const dir of dirs) add(dir, false)
+  return { found: [...all], ...(lender !== undefined && { lender }) }
 }
 
 function namesIn(dir: string): readonly string[] {

@@ -206,9 +206,22 @@ test('a partial clone says what it is, and not that something is missing', async
     git(gitdir, 'clone', '-q', '--bare', `--filter=${filter}`, `file://${gitdir}`, dir)
     await expect(collect(opened(dir).list())).rejects.toMatchObject({
       code: 'COMMIT_DAMAGED',
-      message: expect.stringMatching(/partial.*clone that has it whole/),
+      message: expect.stringMatching(/partial.*git fetch --refetch --no-filter brings the rest/),
     })
   }
+})
+
+test('a clone that borrows objects says whose, where they are gone', async () => {
+  const { store } = await filled()
+  const gitdir = await archived(store)
+  const dir = place('clone')
+  git(gitdir, 'clone', '-q', '--bare', '--shared', gitdir, dir)
+  await contentOf(opened(dir))
+  rmSync(gitdir, { recursive: true })
+  await expect(collect(opened(dir).list())).rejects.toMatchObject({
+    code: 'COMMIT_DAMAGED',
+    message: expect.stringContaining(`${join(gitdir, 'objects')} is gone, which objects/info/alternates borrows from`),
+  })
 })
 
 test('a shallow clone is read as far as it goes', async () => {
