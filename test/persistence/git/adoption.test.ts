@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
@@ -176,6 +177,17 @@ describe('two remotes', () => {
       await store.close()
     }
     expect(git(dir, 'rev-parse', `r/${run.id}`)).toBe(git(dir, 'rev-parse', `two/r/${run.id}`))
+  })
+
+  test('of which one is damaged hide no run but that one', async () => {
+    const { dir, run } = await fetched(['A'], ['A', 'B'])
+    const other = await new TestRun('sha1', { key: 'other' }).create(memoryStore(), {}, 1)
+    const head = git(dir, 'rev-parse', `one/r/${run.id}`)
+    rmSync(join(dir, '.git/objects', head.slice(0, 2), head.slice(2)))
+    const store = openClone({ dir })
+    await expect(store.head(run.id)).rejects.toMatchObject({ code: 'COMMIT_DAMAGED', details: { run: run.id } })
+    expect(await store.head(other.id)).toBeUndefined()
+    await store.close()
   })
 
   test('that have it differently are refused, until it is said which one counts', async () => {

@@ -387,6 +387,20 @@ describe('what was tampered with is named:', () => {
     })
   })
 
+  test('the beginning of a run, which may have had any key, and hides no other run', async () => {
+    const { store, runs } = await filled()
+    const [bad, whole] = runs as [TestRun, TestRun]
+    const gitdir = await archived(store)
+    const dir = place('loose')
+    git(gitdir, 'init', '-q', '--bare', dir)
+    git(dir, '-c', 'fetch.unpackLimit=10000', 'fetch', '-q', gitdir, '+refs/*:refs/*')
+    rmSync(join(dir, 'objects', bad.id.slice(0, 2), bad.id.slice(2)))
+    const clone = opened(dir)
+    expect(await clone.find('tests', 'ключ 1')).toBe(whole.id)
+    for (const key of ['ключ 0', 'nobody'])
+      await expect(clone.find('tests', key)).rejects.toMatchObject({ code: 'COMMIT_DAMAGED', details: { run: bad.id } })
+  })
+
   test('a branch whose file is empty, as a crash may leave it, and not taken for what is packed below it', async () => {
     const { dir, run } = await tampered()
     git(dir, 'pack-refs', '--all')
