@@ -26,6 +26,13 @@ export function writeFailure(error: unknown, gitdir: string): XMachinesError {
   return new XMachinesError(code, text, { cause: error, details: { path: gitdir, errno: errnoOf(error) } })
 }
 
+/** Somebody else writes to a repository, as the lock says. */
+export function writtenTo(gitdir: string, { details }: XMachinesError): XMachinesError {
+  const who = details.pid === undefined ? 'another process' : `process ${details.pid} (since ${details.since})`
+  const text = `The repository ${gitdir} is written to by ${who}. Stop it; \`openClone\` and Git read it meanwhile.`
+  return new XMachinesError('STORE_LOCKED', text, { details: { ...details, path: gitdir } })
+}
+
 /** Small packs could not be merged: a matter of tidiness, after all was committed. */
 export function untidied(error: unknown, gitdir: string): XMachinesError {
   const code = codes[errnoOf(error) ?? ''] ?? 'STORE_UNAVAILABLE'

@@ -98,7 +98,12 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
   const runs = new Set<string>()
   for (const ref of pushed) {
     if (ref.name === snapshotsRef || ref.name === notesRef)
-      throw refused(ref, 'is made by who writes to a repository, not by a push')
+      throw refused(
+        ref,
+        'is made by who writes to a repository, not by a push',
+        {},
+        'Push the branches: git push --all.',
+      )
     // Git shows another object for it then, in whatever history it is.
     if (ref.name.startsWith(replacements))
       throw refused(ref, 'would have Git show another object in its place', {}, 'Keep it in your clone.')

@@ -234,6 +234,9 @@ test('a push sets no ref that readers would take for what a writer, or a clone, 
         expect.objectContaining({ code: 'PUSH_REFUSED', details: expect.objectContaining({ ref: name }) }),
       )
   }
+  // What `git push --mirror` would bring.
+  const notes = { name: 'refs/notes/xmachines', old: zero, fresh }
+  expect(() => checkPush(repository, [notes])).toThrow(/ Push the branches: git push --all\./)
   expect(checkPush(repository, [{ name: 'refs/notes/commits', old: zero, fresh }]).runs).toEqual([])
   expect(fsck(gitdir)).toBe('')
 })
