@@ -10,7 +10,8 @@ import { ownFolder } from './layout.ts'
  * Pushes set refs one after the other. Git locks each ref alone, and a hook is asked before any of them is locked: two pushes
  * that each fit what is there need not fit each other. So what is true of all refs together is checked in turns, and a turn
  * ends with the process that sets the refs. That is Git's own: it can hold no lock of ours, and is known by its number and the
- * time of its start. As with the lock of a store, turns are numbered, and the highest number is never removed.
+ * time of its start; of one in another container or on another machine nothing is known, and nobody waits for it. As with the
+ * lock of a store, turns are numbered, and the highest number is never removed.
  */
 
 /** How long the turn of another push is waited for: it sets its refs, and may collect garbage afterwards. */

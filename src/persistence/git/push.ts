@@ -79,6 +79,20 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
 
 const replacements = 'refs/replace/'
 
+/** Whether a ref is no matter of ours, but would be the file of one that is, where a file system ignores case. */
+function isAlike(name: string): boolean {
+  const folded = name
+    .normalize('NFKC')
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase()
+  return !isOurMatter(name) && isOurMatter(folded)
+}
+
+function isOurMatter(name: string): boolean {
+  const isSideRef = name === snapshotsRef || name === notesRef || name.startsWith(replacements)
+  return isSideRef || ownRef(name) !== undefined || isBefore(name) || isInTheWay(name)
+}
+
 /** What a push adds to. */
 export interface CheckedPush {
   /** The runs that it brings units or a record of: all that has to be decided again. */
@@ -111,6 +125,13 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
       throw refused(ref, 'would be shown where the branch of a run is asked for', {}, 'Give it another name.')
     if (isInTheWay(ref.name) && !isZero(ref.fresh))
       throw refused(ref, 'stands where branches of ours would be', {}, 'Give it another name.')
+    if (isAlike(ref.name))
+      throw refused(
+        ref,
+        'is one of ours where a file system takes such names for the same',
+        {},
+        'Give it another name.',
+      )
     const own = ownRef(ref.name)
     if (own === undefined) continue
     // Where there is no branch of that name, readers take what a clone remembers of another repository.
