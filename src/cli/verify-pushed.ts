@@ -1,6 +1,8 @@
 import { text } from 'node:stream/consumers'
 import type { RunHead } from '../actors/contracts/store.ts'
+import { ownRef } from '../persistence/git/layout.ts'
 import { checkPush, checkUnopened, openPushed, parsePush } from '../persistence/git/push.ts'
+import { takeTurn } from '../persistence/git/push-turn.ts'
 import { findGitdir } from '../persistence/git/repository.ts'
 import type { RepositoryStore } from '../persistence/git/repository-store.ts'
 import { usage } from './terminal.ts'
@@ -12,6 +14,12 @@ export interface OpenPush {
   readonly heads: readonly RunHead[]
   /** Units of a run of which it is recorded how they were decided. */
   recorded(run: string): ReadonlySet<number>
+  /**
+   * Waits for other pushes, and checks that it fits what they have set; the next one waits until the refs of this one are.
+   *
+   * @throws PUSH_REFUSED, STORE_LOCKED, COMMIT_DAMAGED
+   */
+  takeTurn(): Promise<void>
 }
 
 /**
@@ -25,8 +33,20 @@ export async function openPush(location: string): Promise<OpenPush> {
   const pushed = parsePush(await text(process.stdin))
   await checkUnopened(gitdir, pushed)
   const store = openPushed(gitdir, pushed, process.env)
-  const { runs, recorded } = checkPush(store.repository, pushed)
+  const { runs, recorded, checkAgain } = checkPush(store.repository, pushed)
   const heads: RunHead[] = []
   for (const run of runs) heads.push((await store.head(run))!)
-  return { store, heads, recorded }
+  return {
+    store,
+    heads,
+    recorded,
+    async takeTurn() {
+      const { XMACHINES_PUSH, GIT_QUARANTINE_PATH } = process.env
+      // Only of a push that Git asks about is there a process that ends with it.
+      if (GIT_QUARANTINE_PATH === undefined || !pushed.some(({ name }) => ownRef(name) !== undefined)) return
+      await takeTurn(gitdir, Number(XMACHINES_PUSH ?? process.ppid))
+      await checkUnopened(gitdir, pushed)
+      checkAgain()
+    },
+  }
 }

@@ -96,7 +96,7 @@ function damaged({ run, namespace = '', key, damage: { code, message } }: Damage
 
 /** Verifies the runs that a push adds to; without machines, that their commits are what their ids say. */
 async function verifyPush(terminal: Terminal, location: string, machines: Machines | undefined): Promise<number> {
-  const { store, heads, recorded } = await openPush(location)
+  const { store, heads, recorded, takeTurn } = await openPush(location)
   const found = async function* (): AsyncGenerator<VerifiedRun> {
     for (const head of heads) {
       if (machines !== undefined) yield named(head, await verifyOne(store, machines, head, () => recorded(head.run)))
@@ -104,7 +104,10 @@ async function verifyPush(terminal: Terminal, location: string, machines: Machin
     }
   }
   try {
-    return (await report(terminal, found(), machines !== undefined)).wrong === 0 ? 0 : 1
+    const { wrong } = await report(terminal, found(), machines !== undefined)
+    if (wrong > 0) return 1
+    await takeTurn()
+    return 0
   } finally {
     await store.close()
   }

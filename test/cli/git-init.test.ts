@@ -1,13 +1,13 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { defineMachine, openRun } from 'xmachines'
 import { archive, gitStore } from '../../src/persistence/git/index.ts'
 import { memoryStore } from '../../src/persistence/memory.ts'
 import { fsck, git } from '../persistence/git/stock-git.ts'
-import { ended, isBuilt, jsonLines, startIn, xmachines } from './command.ts'
+import { type Ended, ended, isBuilt, jsonLines, startIn, xmachines } from './command.ts'
 import { counter as counting } from './machines/counter.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
@@ -17,16 +17,25 @@ let work: string
 let server: string
 let runs: readonly { readonly run: string; readonly key: string; readonly units: number }[]
 
+/** A push that others are beside. */
+function pushing(from: string, ...refs: readonly string[]): Promise<Ended> {
+  return ended(spawn('git', ['-C', from, 'push', '-f', server, ...refs], { env: pushEnvironment() }))
+}
+
 /** Pushes with stock Git; the hook finds the command line where the tests have it. */
 function push(from: string, ...refs: readonly string[]): { readonly code: number | null; readonly said: string } {
+  const { status, stdout, stderr } = spawnSync('git', ['-C', from, 'push', '-f', server, ...refs], {
+    encoding: 'utf8',
+    env: pushEnvironment(),
+  })
+  return { code: status, said: stdout + stderr }
+}
+
+function pushEnvironment(): NodeJS.ProcessEnv {
   const command = isBuilt()
     ? `${root}dist/cli.js`
     : `--import ${root}node_modules/jiti/lib/jiti-register.mjs ${root}src/cli/main.ts`
-  const { status, stdout, stderr } = spawnSync('git', ['-C', from, 'push', '-f', server, ...refs], {
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C', XMACHINES: `${process.execPath} ${command}` },
-  })
-  return { code: status, said: stdout + stderr }
+  return { ...process.env, LC_ALL: 'C', XMACHINES: `${process.execPath} ${command}` }
 }
 
 beforeAll(async () => {
@@ -154,7 +163,7 @@ describe('a repository that `xmachines git init` made', () => {
     expect([code, said]).toEqual([1, expect.stringMatching(/unit 2: /)])
   })
 
-  it('refuses a second run of a key, pushed with the first one or after it', async () => {
+  it('refuses a second run of a key, pushed with the first one, after it or at the same time', async () => {
     const place = space.path('keys.git')
     await xmachines('git', 'init', place, '--machine', counter)
     server = place
@@ -182,6 +191,24 @@ describe('a repository that `xmachines git init` made', () => {
       expect.stringContaining(`which refs/heads/r/${first} has. Push units of that run`),
     ])
     expect(git(place, 'for-each-ref', '--format=%(refname)')).toBe(`refs/heads/r/${first}`)
+
+    server = space.path('turns.git')
+    await xmachines('git', 'init', server, '--machine', counter)
+    // Whoever comes first stands still between the hook's answer and its ref.
+    const [came, goOn] = [space.path('came'), space.path('go-on')]
+    const halt = `#!/bin/sh\n[ "$1" = prepared ] && mkdir ${came} 2>/dev/null && until [ -e ${goOn} ]; do sleep 0.02; done\nexit 0\n`
+    writeFileSync(join(server, 'hooks/reference-transaction'), halt, { mode: 0o755 })
+    const one = pushing(both, `r/${first}`)
+    await vi.waitFor(() => expect(existsSync(came)).toBe(true), { timeout: 30_000, interval: 10 })
+    let isOver = false
+    const other = pushing(both, `r/${second}`).finally(() => {
+      isOver = true
+    })
+    const waits = (): boolean => readdirSync(join(server, 'xmachines/pushes')).some(name => name.startsWith('.'))
+    await vi.waitFor(() => expect(isOver || waits()).toBe(true), { timeout: 30_000, interval: 10 })
+    writeFileSync(goOn, '')
+    expect(await one).toMatchObject({ code: 0 })
+    expect(await other).toMatchObject({ code: 1, stderr: expect.stringMatching(/a second run of key 'k' in 'shop'/) })
   })
 
   it('refuses units while a store has it open, and takes them when that is closed', async () => {

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import type { Store } from '../../actors/contracts/store.ts'
-import type { XMachinesError } from '../../actors/errors.ts'
+import { XMachinesError } from '../../actors/errors.ts'
 import { checkedStore, givenOptions } from '../../actors/given.ts'
 import { takeLock, type WriterLock } from '../filesystem/lock.ts'
 import { Archiver } from './archiver.ts'
 import type { Depot } from './depot.ts'
+import { writtenTo } from './failures.ts'
 import { type GitFiles, systemFiles } from './files.ts'
 import { Follower } from './follower.ts'
 import { ownFolder } from './layout.ts'
@@ -149,7 +150,9 @@ export class RepositoryWriter {
     checkFormat(repository, objectFormat)
     const folder = join(gitdir, ownFolder)
     await files.makeFolder(folder)
-    const lock = await takeLock(folder)
+    const lock = await takeLock(folder).catch(error => {
+      throw XMachinesError.is(error, 'STORE_LOCKED') ? writtenTo(gitdir, error) : error
+    })
     try {
       const depot = packDepot(repository, repository.refs, files, thread)
       const archiver = new Archiver(repository, depot)

@@ -26,6 +26,13 @@ export function writeFailure(error: unknown, gitdir: string): XMachinesError {
   return new XMachinesError(code, text, { cause: error, details: { path: gitdir, errno: errnoOf(error) } })
 }
 
+/** Somebody else writes to a repository, as the lock says. */
+export function writtenTo(gitdir: string, { details }: XMachinesError): XMachinesError {
+  const who = details.pid === undefined ? 'another process' : `process ${details.pid} (since ${details.since})`
+  const text = `The repository ${gitdir} is written to by ${who}. Stop it; \`openClone\` and Git read it meanwhile.`
+  return new XMachinesError('STORE_LOCKED', text, { details: { ...details, path: gitdir } })
+}
+
 /** Small packs could not be merged: a matter of tidiness, after all was committed. */
 export function untidied(error: unknown, gitdir: string): XMachinesError {
   const code = codes[errnoOf(error) ?? ''] ?? 'STORE_UNAVAILABLE'
@@ -63,14 +70,20 @@ export function namelessRef(file: string, ref: string): XMachinesError {
   )
 }
 
-/** Why objects may not be there that commits name: a partial clone, or a push, which a shallow one may have made. */
-export type Gaps = 'partial' | 'pushed' | undefined
+/**
+ * Why objects may not be there that commits name: a partial clone, a push, which a shallow one may have made, or a folder
+ * that they are borrowed from and that is gone.
+ */
+export type Gaps = 'partial' | 'pushed' | { readonly lender: string } | undefined
 
 /** What is wrong with an object that is not there. */
 export function absence({ gaps }: { readonly gaps: Gaps }): string {
-  if (gaps === 'partial') return 'is not in this clone, which is partial (made with --filter)'
+  if (gaps === 'partial')
+    return 'is not in this clone, which is partial (made with --filter; git fetch --refetch --no-filter brings the rest)'
   if (gaps === 'pushed')
     return 'is neither here nor in what was pushed, as where the clone is shallow (git fetch --unshallow)'
+  if (gaps !== undefined)
+    return `is not here, and ${gaps.lender} is gone, which objects/info/alternates borrows from: bring it back, or change that file`
   return 'is missing'
 }
 

@@ -34,7 +34,11 @@ export async function initLedger(gitdir: string, { objectFormat, machines }: Led
   const changed = withSettings(text, [...safeguards, ...pushSafeguards], isSet)
   if (changed !== undefined) writeFileSync(config, changed)
   if (existsSync(path) && !readFileSync(path, 'utf8').includes(mark)) {
-    throw foreign(path, 'is a hook of somebody else', 'Call `xmachines verify . --pushed` in it, or remove it.')
+    throw foreign(
+      path,
+      'is a hook of somebody else',
+      'Call `XMACHINES_PUSH=$PPID xmachines verify . --pushed` in it, or remove it.',
+    )
   }
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, hook(machines))
@@ -47,6 +51,8 @@ function hook(machines: readonly string[]): string {
     '#!/bin/sh',
     mark,
     '# A push is taken only if it adds to runs and what it adds replays. XMACHINES names another command line.',
+    '# Until the process that asks has set its refs, the next push waits.',
+    'export XMACHINES_PUSH=$PPID',
     `exec \${XMACHINES:-xmachines} verify . --pushed${flags}`,
     '',
   ].join('\n')
@@ -77,7 +83,7 @@ function hooksFolder(gitdir: string, config: string): string {
   throw foreign(
     gitdir,
     `runs no hooks of its own: core.hooksPath is '${found}'`,
-    `Let it run its own (git -C '${gitdir}' config core.hooksPath hooks) and try again, or call \`xmachines verify . --pushed\` in a pre-receive hook there.`,
+    `Let it run its own (git -C '${gitdir}' config core.hooksPath hooks) and try again, or call \`XMACHINES_PUSH=$PPID xmachines verify . --pushed\` in a pre-receive hook there.`,
     { hooksPath: found },
   )
 }

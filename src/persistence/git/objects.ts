@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { inflateSync } from 'node:zlib'
+import { constants, inflateSync } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { applyDelta } from './delta.ts'
 import { bytesIfThere, textIfThere } from './existing-file.ts'
 import { errnoOf, type Gaps } from './failures.ts'
 import { putHex } from './hex.ts'
 import { listedPaths } from './listed-paths.ts'
-import { entryTypes, type FoundObject } from './object-types.ts'
+import { entryTypes, type FoundObject, looseHead } from './object-types.ts'
 import { idDelta, offsetDelta, PackFile } from './pack-file.ts'
 import { PackIndex } from './pack-index.ts'
 
@@ -34,9 +34,10 @@ export class Objects {
   /** @param dirs folders of objects, such as `.git/objects`; what they borrow from is found by itself */
   constructor(dirs: readonly string[], format: ObjectFormat, gaps?: Gaps) {
     this.format = format
-    this.gaps = gaps
     this.#width = format === 'sha1' ? 20 : 32
-    this.#dirs = withAlternates(dirs)
+    const { found, lender } = withAlternates(dirs)
+    this.#dirs = found
+    this.gaps = gaps ?? (lender === undefined ? undefined : { lender })
     this.#id = new Uint8Array(this.#width)
   }
 
@@ -139,13 +140,13 @@ export class Objects {
     for (const dir of this.#dirs) {
       const bytes = bytesIfThere(join(dir, oid.slice(0, 2), oid.slice(2)))
       if (bytes === undefined) continue
-      const whole = inflateSync(bytes)
-      const end = whole.indexOf(0)
-      const [type = '', length] = whole.toString('latin1', 0, end).split(' ')
-      const content = whole.subarray(end + 1)
-      const known = entryTypes.find(name => name === type)
-      if (known === undefined || Number(length) !== content.length) throw new RangeError('its file is damaged')
-      return { type: known, bytes: content }
+      // The codes of its first block come first, which can be some hundred bytes.
+      const begin = inflateSync(bytes.subarray(0, 1024), { finishFlush: constants.Z_SYNC_FLUSH })
+      const said = looseHead(begin)
+      if (said === undefined) throw new RangeError('its file is damaged')
+      const whole = inflateSync(bytes, { maxOutputLength: said.start + said.length })
+      if (whole.length !== said.start + said.length) throw new RangeError('its file is damaged')
+      return { type: said.type, bytes: whole.subarray(said.start) }
     }
     return undefined
   }
@@ -183,16 +184,22 @@ export class Objects {
   }
 }
 
-function withAlternates(dirs: readonly string[]): readonly string[] {
+/** All folders to look into. @returns `lender`: one that others borrow from, and that is not there */
+function withAlternates(dirs: readonly string[]): { readonly found: readonly string[]; readonly lender?: string } {
   const all = new Set<string>()
-  const add = (dir: string): void => {
-    if (all.has(dir) || !existsSync(dir)) return
+  let lender: string | undefined
+  const add = (dir: string, isLent: boolean): void => {
+    if (all.has(dir)) return
+    if (!existsSync(dir)) {
+      if (isLent) lender ??= dir
+      return
+    }
     all.add(dir)
     const text = textIfThere(join(dir, 'info', 'alternates')) ?? ''
-    for (const path of listedPaths(text, '\n')) add(resolve(dir, path))
+    for (const path of listedPaths(text, '\n')) add(resolve(dir, path), true)
   }
-  for (const dir of dirs) add(dir)
-  return [...all]
+  for (const dir of dirs) add(dir, false)
+  return { found: [...all], ...(lender !== undefined && { lender }) }
 }
 
 function namesIn(dir: string): readonly string[] {

@@ -1,6 +1,6 @@
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { digest } from '../../actors/identity/index.ts'
-import type { Work } from '../filesystem/turns.ts'
+import { atOnce, type Work } from '../filesystem/turns.ts'
 
 /*
  * An index of version 2: magic, version, 256 counts of ids by first byte, the ids in order, a checksum and an offset of
@@ -10,6 +10,8 @@ import type { Work } from '../filesystem/turns.ts'
 const magic = 0xff744f63
 const fanout = 8
 const idsAt = fanout + 256 * 4
+/** Where entries begin in version 1, which has no magic. */
+const firstAt = 256 * 4
 /** An index of a place, behind four bytes of an id, in a number that holds both exactly. */
 const places = 2 ** 21
 
@@ -89,7 +91,7 @@ export class PackIndex {
   readonly #width: number
   readonly count: number
 
-  /** @param bytes the whole file. `undefined` by {@link PackIndex.read} where it is none of version 2 */
+  /** @param bytes the whole file. of version 2. `undefined` by {@link PackIndex.read} where it is none */
   private constructor(bytes: Buffer, width: number) {
     this.#bytes = bytes
     this.#width = width
@@ -98,10 +100,25 @@ export class PackIndex {
 
   static read(bytes: Buffer, format: ObjectFormat): PackIndex | undefined {
     const width = format === 'sha1' ? 20 : 32
+    if (bytes.length > fanout && bytes.readUInt32BE(0) !== magic) return PackIndex.#readFirst(bytes, format)
     if (bytes.length < idsAt + 2 * width || bytes.readUInt32BE(0) !== magic || bytes.readUInt32BE(4) !== 2)
       return undefined
     const index = new PackIndex(bytes, width)
     return bytes.length < idsAt + index.count * (width + 8) + 2 * width ? undefined : index
+  }
+
+  /** One of version 1, which Git writes where it is told to: 256 counts, then an offset and an id of each. As one of version 2. */
+  static #readFirst(bytes: Buffer, format: ObjectFormat): PackIndex | undefined {
+    const width = format === 'sha1' ? 20 : 32
+    const count = bytes.length < firstAt ? -1 : bytes.readUInt32BE(firstAt - 4)
+    if (bytes.length !== firstAt + count * (4 + width) + 2 * width) return undefined
+    const starts = Array.from({ length: count }, (_, at) => firstAt + at * (4 + width))
+    const ids = Buffer.concat(starts.map(start => bytes.subarray(start + 4, start + 4 + width)))
+    const offsets = starts.map(start => bytes.readUInt32BE(start))
+    const pack = bytes.toString('hex', bytes.length - 2 * width, bytes.length - width)
+    // It has no sums, which no reader asks for.
+    const index = atOnce(packIndex(format, ids, offsets, new Array(count).fill(0), pack))
+    return new PackIndex(Buffer.from(index), width)
   }
 
   /** Where the object stands in the pack; −1: it is not there. @param id as bytes */

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { GitFiles } from './files.ts'
 import type { Pack } from './pack-writer.ts'
 
-/** How the names of packs begin that are being written. */
-export const temporaryPack = 'tmp_pack_xmachines_'
+/** How the names of packs begin that are being written. What begins with `tmp_` is removed by `git gc --prune=now` at any time. */
+export const temporaryPack = 'xmachines_tmp_'
 /** What is in a `.keep` of ours. */
 export const keepMark = 'xmachines\n'
 

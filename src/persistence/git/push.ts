@@ -79,12 +79,28 @@ function noteOf(journal: string): { readonly pid?: unknown; readonly since?: unk
 
 const replacements = 'refs/replace/'
 
+/** Whether a ref is no matter of ours, but would be the file of one that is, where a file system ignores case. */
+function isAlike(name: string): boolean {
+  const folded = name
+    .normalize('NFKC')
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase()
+  return !isOurMatter(name) && isOurMatter(folded)
+}
+
+function isOurMatter(name: string): boolean {
+  const isSideRef = name === snapshotsRef || name === notesRef || name.startsWith(replacements)
+  return isSideRef || ownRef(name) !== undefined || isBefore(name) || isInTheWay(name)
+}
+
 /** What a push adds to. */
 export interface CheckedPush {
   /** The runs that it brings units or a record of: all that has to be decided again. */
   readonly runs: readonly string[]
   /** Units of a run of which it is recorded, after the push, how they were decided. */
   recorded(run: string): ReadonlySet<number>
+  /** Checks the same of what other pushes have set since. @throws PUSH_REFUSED, COMMIT_DAMAGED */
+  checkAgain(): void
 }
 
 /**
@@ -96,7 +112,12 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
   const runs = new Set<string>()
   for (const ref of pushed) {
     if (ref.name === snapshotsRef || ref.name === notesRef)
-      throw refused(ref, 'is made by who writes to a repository, not by a push')
+      throw refused(
+        ref,
+        'is made by who writes to a repository, not by a push',
+        {},
+        'Push the branches: git push --all.',
+      )
     // Git shows another object for it then, in whatever history it is.
     if (ref.name.startsWith(replacements))
       throw refused(ref, 'would have Git show another object in its place', {}, 'Keep it in your clone.')
@@ -104,6 +125,13 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
       throw refused(ref, 'would be shown where the branch of a run is asked for', {}, 'Give it another name.')
     if (isInTheWay(ref.name) && !isZero(ref.fresh))
       throw refused(ref, 'stands where branches of ours would be', {}, 'Give it another name.')
+    if (isAlike(ref.name))
+      throw refused(
+        ref,
+        'is one of ours where a file system takes such names for the same',
+        {},
+        'Give it another name.',
+      )
     const own = ownRef(ref.name)
     if (own === undefined) continue
     // Where there is no branch of that name, readers take what a clone remembers of another repository.
@@ -117,27 +145,56 @@ export function checkPush(repository: Repository, pushed: readonly PushedRef[]):
       runs.add(own.id)
     }
   }
-  checkKeys(repository, pushed)
+  const keys = new PushedKeys(repository, pushed)
+  keys.check()
   const provenance = new PushedProvenance(repository, pushed)
   for (const run of provenance.check()) runs.add(run)
-  return { runs: [...runs], recorded: run => provenance.recorded(run) }
+  return {
+    runs: [...runs],
+    recorded: run => provenance.recorded(run),
+    checkAgain() {
+      checkUnmoved(repository, pushed)
+      keys.check()
+    },
+  }
+}
+
+/** Git would refuse a ref that has moved, and set the others: what is recorded, without the units that it is of. */
+function checkUnmoved({ refs }: Repository, pushed: readonly PushedRef[]): void {
+  for (const ref of pushed) {
+    if (ownRef(ref.name) === undefined || (refs.get(ref.name) ?? '0'.repeat(ref.old.length)) === ref.old) continue
+    // Whoever has set it to the same has set what this push would.
+    if (refs.get(ref.name) !== ref.fresh) throw refused(ref, 'was set by another push meanwhile')
+  }
 }
 
 /** A key has one run. Only who brings a new run with a key lets all that are there be looked at. */
-function checkKeys(repository: Repository, pushed: readonly PushedRef[]): void {
-  const fresh = pushed.filter(({ name, old }) => name.startsWith(runPrefix) && isZero(old))
-  const pins = new Map<string, PushedRef>()
-  const pin = (ref: PushedRef): void => {
-    const name = pinOf(repository, ref.name)
-    const other = name === undefined ? undefined : pins.get(name)
-    if (other !== undefined) throw pinned(repository, ref, other.name)
-    if (name !== undefined) pins.set(name, ref)
+class PushedKeys {
+  readonly #repository: Repository
+  readonly #pins = new Map<string, PushedRef>()
+  readonly #looked = new Set<string>()
+
+  /** @throws PUSH_REFUSED where two runs of the push have a key */
+  constructor(repository: Repository, pushed: readonly PushedRef[]) {
+    this.#repository = repository
+    for (const ref of pushed) {
+      const name = ref.name.startsWith(runPrefix) && isZero(ref.old) ? pinOf(repository, ref.name) : undefined
+      if (name === undefined) continue
+      const other = this.#pins.get(name)
+      if (other !== undefined) throw pinned(repository, ref, other.name)
+      this.#pins.set(name, ref)
+    }
   }
-  for (const ref of fresh) pin(ref)
-  if (pins.size === 0) return
-  for (const name of repository.refs.all().keys()) {
-    const ref = name.startsWith(runPrefix) ? pins.get(pinOf(repository, name) ?? '') : undefined
-    if (ref !== undefined && ref.name !== name) throw pinned(repository, ref, name)
+
+  /** Looks at the runs that have come since the last call. @throws PUSH_REFUSED */
+  check(): void {
+    if (this.#pins.size === 0) return
+    for (const name of this.#repository.refs.all().keys()) {
+      if (!name.startsWith(runPrefix) || this.#looked.has(name)) continue
+      const ref = this.#pins.get(pinOf(this.#repository, name) ?? '')
+      if (ref !== undefined && ref.name !== name) throw pinned(this.#repository, ref, name)
+      this.#looked.add(name)
+    }
   }
 }
 

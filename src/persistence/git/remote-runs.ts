@@ -15,7 +15,7 @@ export interface RemoteRun {
  * Such runs, each of the remote that has most of it.
  *
  * @param all the branches of the repository
- * @throws ARCHIVE_DIFFERS where two remotes have it differently; COMMIT_DAMAGED
+ * @throws ARCHIVE_DIFFERS where two remotes have it differently
  */
 export function remoteRuns(repository: Repository, all: ReadonlyMap<string, string>): ReadonlyMap<string, RemoteRun> {
   const { objectFormat } = repository
@@ -34,14 +34,32 @@ export function remoteRuns(repository: Repository, all: ReadonlyMap<string, stri
 function longer(repository: Repository, one: RemoteRun, other: RemoteRun): RemoteRun {
   const { run } = one
   if (one.oid === other.oid) return one
-  const [seq, otherSeq] = [one, other].map(({ oid }) => readCommit(repository, run, oid).seq) as [number, number]
+  const [seq, otherSeq] = [seqOf(repository, one), seqOf(repository, other)]
+  // A bad one counts: who reads the run is told, and the others can be read.
+  if (seq === undefined) return one
+  if (otherSeq === undefined) return other
   const [long, short] = seq >= otherSeq ? [one, other] : [other, one]
-  const links = walkBack(repository, run, long.oid, Math.min(seq, otherSeq))
-  if (links.some(({ oid }) => oid === short.oid)) return long
+  const isLonger = unlessBad(() =>
+    walkBack(repository, run, long.oid, Math.min(seq, otherSeq)).some(({ oid }) => oid === short.oid),
+  )
+  if (isLonger !== false) return long
   const names = [one.remote, other.remote].sort()
   throw new XMachinesError(
     'ARCHIVE_DIFFERS',
     `${names.join(' and ')} have different histories of run ${run}. Say which one counts: git branch r/${run} ${long.remote}/r/${run}`,
     { details: { run, remotes: names, path: repository.gitdir } },
   )
+}
+
+function seqOf(repository: Repository, { run, oid }: RemoteRun): number | undefined {
+  return unlessBad(() => readCommit(repository, run, oid).seq)
+}
+
+function unlessBad<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (XMachinesError.is(error, 'COMMIT_DAMAGED')) return undefined
+    throw error
+  }
 }

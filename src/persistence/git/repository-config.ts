@@ -7,6 +7,13 @@ import { layoutVersion } from './layout.ts'
 /** What `git clone --filter` sets; which of them depends on the version. */
 const partial = /^extensions\.partialclone$|^remote\..*\.promisor$/
 
+/** Extensions of Git that change nothing of what we read and write, with those that we look at. */
+const extensions = new Set(
+  ['noop', 'noop-v1', 'partialclone', 'preciousobjects', 'worktreeconfig', 'relativeworktrees', 'submodulepathconfig']
+    .concat('objectformat', 'refstorage')
+    .map(name => `extensions.${name}`),
+)
+
 /** What the configuration of a repository says. @throws STORE_FORMAT, STORE_FOREIGN: refs or objects that we cannot read */
 export function readConfig(
   gitdir: string,
@@ -21,11 +28,24 @@ export function readConfig(
       { details: { path: gitdir, version } },
     )
   }
+  const objectFormat = objectFormatOf(gitdir, config)
+  checkLayout(gitdir, config)
   return {
-    objectFormat: objectFormatOf(gitdir, config),
+    objectFormat,
     ours: version !== undefined,
     isPartial: [...config.keys()].some(name => partial.test(name)),
   }
+}
+
+/** Git, too, touches nothing where it does not know what was agreed on. */
+function checkLayout(gitdir: string, config: ReadonlyMap<string, string>): void {
+  const version = config.get('core.repositoryformatversion') ?? '0'
+  const next = 'Use a version of this package that knows it.'
+  if (version !== '0' && version !== '1') throw foreign(gitdir, `has layout ${version} of Git`, next, { version })
+  // Of version 0, they mean nothing.
+  const unknown = [...config.keys()].find(name => name.startsWith('extensions.') && !extensions.has(name))
+  if (version === '1' && unknown !== undefined)
+    throw foreign(gitdir, `is kept as '${unknown}' says, which is not known here`, next, { extension: unknown })
 }
 
 function objectFormatOf(gitdir: string, config: ReadonlyMap<string, string>): ObjectFormat {

@@ -89,7 +89,11 @@ export class RepositoryStore implements Store {
     return this.#do(options, branches => {
       if (this.#pins?.of !== branches)
         this.#pins = { of: branches, runs: pinsOf(this.repository, branches, this.#pins?.runs) }
-      return this.#pins.runs.keys.get(JSON.stringify([namespace, key]))
+      const { keys, damage } = this.#pins.runs
+      const run = keys.get(JSON.stringify([namespace, key]))
+      // Nobody knows which key a run had whose beginning is bad.
+      if (run === undefined && damage !== undefined) throw damage
+      return run
     })
   }
 
@@ -228,6 +232,8 @@ interface Pins {
   readonly keys: ReadonlyMap<string, string>
   /** Those that were looked at. */
   readonly runs: ReadonlySet<string>
+  /** What is wrong with one that could not be read. */
+  readonly damage: XMachinesError | undefined
 }
 
 /** What keys are pinned to. How a run began never changes: only those are looked at that are new since `known`. */
@@ -235,11 +241,17 @@ function pinsOf(repository: Repository, branches: ReadonlyMap<string, string>, k
   const isWhole = known !== undefined && [...known.runs].every(run => branches.has(run))
   const keys = new Map(isWhole ? known.keys : [])
   const runs = new Set(isWhole ? known.runs : [])
+  let damage: XMachinesError | undefined
   for (const run of branches.keys()) {
     if (runs.has(run)) continue
-    const { namespace, key } = readCreation(repository, run)
-    if (key !== undefined) keys.set(JSON.stringify([namespace, key]), run)
-    runs.add(run)
+    try {
+      const { namespace, key } = readCreation(repository, run)
+      if (key !== undefined) keys.set(JSON.stringify([namespace, key]), run)
+      runs.add(run)
+    } catch (error) {
+      if (!XMachinesError.is(error, 'COMMIT_DAMAGED')) throw error
+      damage ??= error
+    }
   }
-  return { keys, runs }
+  return { keys, runs, damage }
 }

@@ -31,7 +31,8 @@ export function settled(gitdir: string, journal: string, refs: Refs): Settled {
       return text !== undefined && text === now()
     },
     async note(files) {
-      const text = now()
+      // What others have set since the open, and Git has packed, nobody has compared with the journal.
+      const text = refs.areOurs() ? now() : undefined
       if (text === undefined) await files.remove(path)
       else if (text !== textIfThere(path)) await files.write(path, text, { exclusive: false })
     },

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
@@ -69,24 +70,32 @@ test('an ordinary clone is gone on with: the same runs, with what was recorded, 
   expect(fsck(ledger)).toBe('')
 })
 
-test('runs that are fetched later are there at the next open, also after a close that left all in step', async () => {
-  const source = memoryStore()
-  await new TestRun('sha1', { key: 'first' }).create(source)
-  const ledger = await archived(source)
-  const clone = place('clone')
-  git(ledger, 'clone', '-q', ledger, clone)
-  const before = opened(clone, { fsync: true })
-  await before.append([])
-  await before.close()
-  const later = await new TestRun('sha1', { key: 'later' }).create(source)
-  await later.goOn(source, [testUnit(1, { outputs: [{ type: 'SAID' }] })])
-  await archived(source, ledger)
-  git(clone, 'fetch', '-q')
-  const store = opened(clone, { fsync: true })
-  expect(await store.find('tests', 'later')).toBe(later.id)
-  expect((await collect(store.read(later.id))).at(-1)!.outputs).toEqual([{ type: 'SAID' }])
-  expect(git(clone, 'rev-parse', `refs/heads/r/${later.id}`)).toBe(later.history().at(-1)!.id)
-})
+test.each(['after a close that left all in step', 'while it is open, and packed by Git'])(
+  'runs that are fetched later are there at the next open: %s',
+  async when => {
+    const source = memoryStore()
+    await new TestRun('sha1', { key: 'first' }).create(source)
+    const ledger = await archived(source)
+    const clone = place('clone')
+    git(ledger, 'clone', '-q', ledger, clone)
+    const before = opened(clone, { fsync: true })
+    await before.append([])
+    const isOpen = when.startsWith('while')
+    if (!isOpen) await before.close()
+    const later = await new TestRun('sha1', { key: 'later' }).create(source)
+    await later.goOn(source, [testUnit(1, { outputs: [{ type: 'SAID' }] })])
+    await archived(source, ledger)
+    git(clone, 'fetch', '-q')
+    if (isOpen) {
+      git(clone, 'pack-refs', '--all')
+      await before.close()
+    }
+    const store = opened(clone, { fsync: true })
+    expect(await store.find('tests', 'later')).toBe(later.id)
+    expect((await collect(store.read(later.id))).at(-1)!.outputs).toEqual([{ type: 'SAID' }])
+    expect(git(clone, 'rev-parse', `refs/heads/r/${later.id}`)).toBe(later.history().at(-1)!.id)
+  },
+)
 
 test('runs of a remote whose record went another way are recorded after ours', async () => {
   const [one, two] = [memoryStore(), memoryStore()]
@@ -176,6 +185,17 @@ describe('two remotes', () => {
       await store.close()
     }
     expect(git(dir, 'rev-parse', `r/${run.id}`)).toBe(git(dir, 'rev-parse', `two/r/${run.id}`))
+  })
+
+  test('of which one is damaged hide no run but that one', async () => {
+    const { dir, run } = await fetched(['A'], ['A', 'B'])
+    const other = await new TestRun('sha1', { key: 'other' }).create(memoryStore(), {}, 1)
+    const head = git(dir, 'rev-parse', `one/r/${run.id}`)
+    rmSync(join(dir, '.git/objects', head.slice(0, 2), head.slice(2)))
+    const store = openClone({ dir })
+    await expect(store.head(run.id)).rejects.toMatchObject({ code: 'COMMIT_DAMAGED', details: { run: run.id } })
+    expect(await store.head(other.id)).toBeUndefined()
+    await store.close()
   })
 
   test('that have it differently are refused, until it is said which one counts', async () => {

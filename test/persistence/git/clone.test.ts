@@ -206,9 +206,22 @@ test('a partial clone says what it is, and not that something is missing', async
     git(gitdir, 'clone', '-q', '--bare', `--filter=${filter}`, `file://${gitdir}`, dir)
     await expect(collect(opened(dir).list())).rejects.toMatchObject({
       code: 'COMMIT_DAMAGED',
-      message: expect.stringMatching(/partial.*clone that has it whole/),
+      message: expect.stringMatching(/partial.*git fetch --refetch --no-filter brings the rest/),
     })
   }
+})
+
+test('a clone that borrows objects says whose, where they are gone', async () => {
+  const { store } = await filled()
+  const gitdir = await archived(store)
+  const dir = place('clone')
+  git(gitdir, 'clone', '-q', '--bare', '--shared', gitdir, dir)
+  await contentOf(opened(dir))
+  rmSync(gitdir, { recursive: true })
+  await expect(collect(opened(dir).list())).rejects.toMatchObject({
+    code: 'COMMIT_DAMAGED',
+    message: expect.stringContaining(`${join(gitdir, 'objects')} is gone, which objects/info/alternates borrows from`),
+  })
 })
 
 test('a shallow clone is read as far as it goes', async () => {
@@ -372,6 +385,20 @@ describe('what was tampered with is named:', () => {
       code: 'COMMIT_DAMAGED',
       details: { commit: run.id, object: machine },
     })
+  })
+
+  test('the beginning of a run, which may have had any key, and hides no other run', async () => {
+    const { store, runs } = await filled()
+    const [bad, whole] = runs as [TestRun, TestRun]
+    const gitdir = await archived(store)
+    const dir = place('loose')
+    git(gitdir, 'init', '-q', '--bare', dir)
+    git(dir, '-c', 'fetch.unpackLimit=10000', 'fetch', '-q', gitdir, '+refs/*:refs/*')
+    rmSync(join(dir, 'objects', bad.id.slice(0, 2), bad.id.slice(2)))
+    const clone = opened(dir)
+    expect(await clone.find('tests', 'ключ 1')).toBe(whole.id)
+    for (const key of ['ключ 0', 'nobody'])
+      await expect(clone.find('tests', key)).rejects.toMatchObject({ code: 'COMMIT_DAMAGED', details: { run: bad.id } })
   })
 
   test('a branch whose file is empty, as a crash may leave it, and not taken for what is packed below it', async () => {

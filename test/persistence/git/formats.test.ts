@@ -1,6 +1,15 @@
 import '../../seed.ts'
 import * as fs from 'node:fs'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemFiles } from '../../../src/persistence/git/files.ts'
@@ -132,4 +141,36 @@ test('refs as a reftable are refused at every door, and nothing is written', asy
   await expect(initLedger(gitdir, { objectFormat: 'sha1', machines: [] })).rejects.toMatchObject(refused)
   expect(readFileSync(join(gitdir, 'config'), 'utf8')).toBe(config)
   expect(fs.existsSync(join(gitdir, 'xmachines'))).toBe(false)
+})
+
+test('a layout or an extension of Git that is not known is refused, as Git does', async () => {
+  const place = folder()
+  const gitdir = join(place, 'r.git')
+  const refused = { code: 'STORE_FOREIGN' }
+  for (const [version, name] of [
+    ['2', 'noop'],
+    ['1', 'tomorrow'],
+  ] as const) {
+    git(place, 'init', '-q', '--bare', gitdir)
+    git(gitdir, 'config', 'core.repositoryformatversion', version)
+    appendFileSync(join(gitdir, 'config'), `[extensions]\n\t${name} = true\n`)
+    await expect(gitStore({ gitdir }).append([])).rejects.toMatchObject(refused)
+    await expect(gitStore({ gitdir, fs }).append([])).rejects.toMatchObject(refused)
+    await expect(collect(openClone({ gitdir }).list())).rejects.toMatchObject(refused)
+    expect(fs.existsSync(join(gitdir, 'xmachines'))).toBe(false)
+    rmSync(gitdir, { recursive: true })
+  }
+  // Of version 0, what Git does not know means nothing; of version 1, there are some that change nothing here.
+  for (const [version, name] of [
+    ['0', 'tomorrow'],
+    ['1', 'worktreeConfig'],
+  ] as const) {
+    git(place, 'init', '-q', '--bare', gitdir)
+    git(gitdir, 'config', 'core.repositoryformatversion', version)
+    git(gitdir, 'config', `extensions.${name}`, 'true')
+    const store = gitStore({ gitdir })
+    await store.append([])
+    await store.close()
+    rmSync(gitdir, { recursive: true })
+  }
 })

@@ -1,18 +1,20 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digest } from '../../../src/actors/identity/digest.ts'
 import { atOnce } from '../../../src/persistence/filesystem/turns.ts'
 import { parseConfig } from '../../../src/persistence/git/config.ts'
 import { Objects } from '../../../src/persistence/git/objects.ts'
+import { LooseObjects } from '../../../src/persistence/git/over-fs/loose-objects.ts'
 import { packIndex } from '../../../src/persistence/git/pack-index.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 
-const places: (() => void)[] = []
-afterEach(() => {
-  for (const remove of places.splice(0)) remove()
+let place: ReturnType<typeof temporaryDirectory>
+beforeEach(() => {
+  place = temporaryDirectory()
 })
+afterEach(() => place.remove())
 
 /** An entry of a pack, as whoever made it wants it: its type and the length it says, a base, and what is packed. */
 function entry(type: number, says: number, base: string, packed: Uint8Array): Buffer {
@@ -21,8 +23,7 @@ function entry(type: number, says: number, base: string, packed: Uint8Array): Bu
 
 /** Objects in a pack that Git would not take, as a folder may hold it that was not fetched but unpacked. */
 function objectsOf(entries: Readonly<Record<string, Buffer>>): Objects {
-  const { dir, remove } = temporaryDirectory()
-  places.push(remove)
+  const { dir } = place
   mkdirSync(join(dir, 'pack'))
   const ids = Object.keys(entries)
   const parts = [Buffer.from('PACK'), Buffer.from([0, 0, 0, 2, 0, 0, 0, ids.length]), ...Object.values(entries)]
@@ -56,6 +57,36 @@ describe('a pack that was made to harm', () => {
     expect(() => objects.read(a)).toThrow('a delta stands on itself')
     objects.close()
   })
+})
+
+describe('an object in a file of its own that was made to harm', () => {
+  const files = {
+    'unfolds to more than it says': deflateSync(Buffer.concat([Buffer.from('blob 5\0'), Buffer.alloc(1 << 22)])),
+    'unfolds to less': deflateSync(Buffer.from('blob 1000000000\0short')),
+    'says nothing': deflateSync(Buffer.alloc(1 << 22)),
+  }
+  test.each(Object.entries(files))('%s: it is damaged, and read no longer than it says', async (_, file) => {
+    const objects = objectsOf({})
+    mkdirSync(join(place.dir, a.slice(0, 2)))
+    writeFileSync(join(place.dir, a.slice(0, 2), a.slice(2)), file)
+    expect(() => objects.read(a)).toThrow(RangeError)
+    objects.close()
+    const overFs = new LooseObjects({} as never, { read: async () => file, list: async () => [] } as never, 'sha1')
+    await overFs.load(a, { history: false })
+    expect(overFs.read(a)).toBeUndefined()
+  })
+})
+
+test('an object in a file of its own is read, however long what its codes are comes first', () => {
+  const bytes = Buffer.from(Array.from({ length: 20_000 }, (_, at) => (at * at * 7919) % (at % 3 ? 251 : 16)))
+  const objects = objectsOf({})
+  mkdirSync(join(place.dir, a.slice(0, 2)))
+  writeFileSync(
+    join(place.dir, a.slice(0, 2), a.slice(2)),
+    deflateSync(Buffer.concat([Buffer.from(`blob ${bytes.length}\0`), bytes])),
+  )
+  expect(objects.read(a)).toEqual({ type: 'blob', bytes })
+  objects.close()
 })
 
 describe('a configuration', () => {

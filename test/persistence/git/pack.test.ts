@@ -10,6 +10,7 @@ import { type GitFiles, systemFiles } from '../../../src/persistence/git/files.t
 import { Objects } from '../../../src/persistence/git/objects.ts'
 import { PackWriter } from '../../../src/persistence/git/pack-writer.ts'
 import { Packs } from '../../../src/persistence/git/packs.ts'
+import { publishPack } from '../../../src/persistence/git/publication.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { fsck, git } from './stock-git.ts'
 
@@ -94,6 +95,9 @@ describe.each(['sha1', 'sha256'] as const)('a pack of %s', format => {
         git(dir, 'repack', '-adfq', '--depth=50')
         expect(git(dir, 'verify-pack', '-v', `objects/pack/${packsOf(dir)[0]}.idx`)).toMatch(/chain length = \d/)
         readAll(dir, format, objects)
+        // An index without sums, as Git writes it for the Git of old.
+        git(dir, '-c', 'pack.indexVersion=1', 'repack', '-adfq')
+        readAll(dir, format, objects)
       }),
       { numRuns: 5 },
     )
@@ -115,6 +119,20 @@ describe.each(['sha1', 'sha256'] as const)('a pack of %s', format => {
     for (const { oid } of objects) expect(reader.read(oid)).toBeDefined()
     reader.close()
   })
+})
+
+test('a pack that is being written is nothing that Git prunes', async () => {
+  const dir = repositoryWith('sha1', [])
+  const writer = new PackWriter('sha1')
+  const blob = gitBlob('sha1', Buffer.from('new'))
+  writer.add(blob)
+  const rename: typeof systemFiles.rename = async (from, to) => {
+    git(dir, 'prune', '--expire=now')
+    await systemFiles.rename(from, to)
+  }
+  const { release } = await publishPack({ ...systemFiles, rename }, join(dir, 'objects/pack'), atOnce(writer.finish()))
+  await release()
+  readAll(dir, 'sha1', [blob])
 })
 
 describe.each(['sha1', 'sha256'] as const)('packs of %s that are merged', format => {

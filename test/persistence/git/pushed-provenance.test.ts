@@ -225,6 +225,12 @@ test('a push sets no ref that readers would take for what a writer, or a clone, 
     'refs/xmachines/snapshots',
     `refs/remotes/origin/r/${run.id}`,
     'refs/remotes/origin/xmachines/provenance',
+    // The same files, where a file system ignores case.
+    `refs/heads/R/${run.id}`,
+    `refs/Heads/r/${run.id}`,
+    'refs/heads/XMachine\u017f/provenance',
+    'refs/heads/xmachines\u200d/provenance',
+    `refs/Replace/${fresh}`,
   ]) {
     for (const [old, to] of [
       [zero, fresh],
@@ -234,6 +240,10 @@ test('a push sets no ref that readers would take for what a writer, or a clone, 
         expect.objectContaining({ code: 'PUSH_REFUSED', details: expect.objectContaining({ ref: name }) }),
       )
   }
-  expect(checkPush(repository, [{ name: 'refs/notes/commits', old: zero, fresh }]).runs).toEqual([])
+  // What `git push --mirror` would bring.
+  const notes = { name: 'refs/notes/xmachines', old: zero, fresh }
+  expect(() => checkPush(repository, [notes])).toThrow(/ Push the branches: git push --all\./)
+  for (const name of ['refs/notes/commits', 'refs/heads/Feature/R', 'refs/heads/RM'])
+    expect(checkPush(repository, [{ name, old: zero, fresh }]).runs).toEqual([])
   expect(fsck(gitdir)).toBe('')
 })

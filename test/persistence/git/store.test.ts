@@ -532,7 +532,11 @@ test('one process has it open; it is refused to another, and so are options that
   const store = opened(gitdir)
   await store.append([])
   const second = opened(gitdir)
-  await expect(second.append([])).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+  await expect(second.append([])).rejects.toMatchObject({
+    code: 'STORE_LOCKED',
+    message: expect.stringMatching(/^The repository .* by process \d+ .*`openClone` and Git read it meanwhile/),
+    details: { path: gitdir, pid: process.pid },
+  })
   await store.close()
   await expect(store.head('x')).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   expect(await second.append([])).toEqual([])

@@ -3,7 +3,7 @@ import { XMachinesError } from '../../../actors/errors.ts'
 import type { GitObject } from '../../../actors/identity/index.ts'
 import { parseCommit, parseTree } from '../commit.ts'
 import { digitsOf } from '../layout.ts'
-import { entryTypes, type FoundObject } from '../object-types.ts'
+import { entryTypes, type FoundObject, looseHead } from '../object-types.ts'
 import { putStored, storedRoom } from '../stored-zlib.ts'
 import type { CallerFs, FsFiles } from './caller-fs.ts'
 
@@ -69,10 +69,7 @@ export class LooseObjects {
     const file = await this.#files.read(pathOf(oid))
     if (file === undefined) return undefined
     // What is damaged is not there: whoever asks for it says which commit that makes bad.
-    const whole = await inflated(file).catch(() => Buffer.alloc(0))
-    const end = whole.indexOf(0)
-    const type = entryTypes.find(name => name === Buffer.from(whole.subarray(0, end)).toString().split(' ')[0])
-    return type && { type, bytes: whole.subarray(end + 1) }
+    return unfolded(file).catch(() => undefined)
   }
 
   async #inPack(oid: string): Promise<FoundObject | undefined> {
@@ -119,7 +116,24 @@ function pathOf(oid: string): string {
   return `objects/${oid.slice(0, 2)}/${oid.slice(2)}`
 }
 
-async function inflated(bytes: Uint8Array): Promise<Buffer> {
-  const chunks = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('deflate'))
-  return Buffer.from(await new Response(chunks).arrayBuffer())
+/** The object of a file, which unfolds to no more than it says. */
+async function unfolded(file: Uint8Array): Promise<FoundObject | undefined> {
+  const stream = new Blob([file as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('deflate'))
+  const reader = stream.getReader()
+  const chunks: Uint8Array[] = []
+  let said: ReturnType<typeof looseHead>
+  let missing = 0
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    if (chunks.length === 0) {
+      said = looseHead(next.value)
+      missing = said === undefined ? 0 : said.start + said.length
+    }
+    chunks.push(next.value)
+    missing -= next.value.length
+    if (missing < 0) {
+      await reader.cancel()
+      return undefined
+    }
+  }
+  return said && missing === 0 ? { type: said.type, bytes: Buffer.concat(chunks).subarray(said.start) } : undefined
 }
