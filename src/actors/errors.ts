@@ -81,6 +81,11 @@ export const errorCodes = {
     when: 'The snapshot that a run should start from is not one of its machine.',
     next: 'Pass what `getPersistedSnapshot()` gave of an actor of the same machine; `details.path` names the place.',
   },
+  TIMERS_ENDLESS: {
+    retryable: false,
+    when: "Under `time: 'source'` timers arm one another without a delay, so that the event which lets time pass would never be decided. Neither it nor any of them is recorded.",
+    next: 'Give one of the timers a delay of more than 0, or use `raise` or `always`.',
+  },
   STATE_NOT_JSON: {
     retryable: false,
     when: 'The step left something in the context that is not JSON.',

@@ -78,10 +78,20 @@ export class Ahead {
   /** Falls back to what is durable: everything decided on top of it is dropped. */
   reset(place: AheadPlace, { sources, linked }: Pick<Beside, 'sources' | 'linked'>): void {
     this.#linked ||= linked
-    this.#stand(place.state, place.seq, place.at)
-    this.#chain = undefined
+    this.stand(place)
     this.#requests = undefined
     this.#take(sources)
+  }
+
+  /** What the next command meets. */
+  get place(): AheadPlace {
+    return { state: this.#state, seq: this.#seq, at: this.#at }
+  }
+
+  /** Stands there again: of what was decided on top of it, nothing had a source or an id. */
+  stand({ state, seq, at }: AheadPlace): void {
+    this.#stand(state, seq, at)
+    this.#chain = undefined
   }
 
   #stand(state: RunState, seq: number, at: number): void {

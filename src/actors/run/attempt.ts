@@ -1,10 +1,11 @@
 import type { EventObject } from 'xstate'
 import { withinInvocation } from '../invocation.ts'
 import type { ActorRef } from '../machine/actor-ref.ts'
+import { hearing } from '../machine/async-callback.ts'
 import { kindOfLogic } from '../machine/logic-kind.ts'
 import type { Told } from '../machine/outcome.ts'
 import type { Invocation } from '../machine/state.ts'
-import type { LiveScope, LiveSnapshot } from '../machine/xstate.ts'
+import type { LiveLogic, LiveScope, LiveSnapshot } from '../machine/xstate.ts'
 import { failureOf } from './outcome-record.ts'
 import { type Relaying, relayingSystem, standInFor } from './stand-in.ts'
 
@@ -12,6 +13,7 @@ import { type Relaying, relayingSystem, standInFor } from './stand-in.ts'
 export class Attempt implements Relaying {
   readonly state: LiveSnapshot
   readonly #invocation: Invocation
+  readonly #logic: LiveLogic
   readonly #scope: LiveScope
   readonly #hear: (told: Told) => void
   readonly #hand: ((over: () => void) => void) | undefined
@@ -22,15 +24,24 @@ export class Attempt implements Relaying {
 
   /**
    * @param hear is told what the logic tells, until {@link end} or {@link stop}
+   * @param failed is told what an async listener of it rejects with
    * @param hand how it comes there @default at once
    */
-  constructor(invocation: Invocation, hear: (told: Told) => void, hand?: (over: () => void) => void) {
+  constructor(
+    invocation: Invocation,
+    hear: (told: Told) => void,
+    failed: (event: EventObject, thrown: unknown) => void,
+    hand?: (over: () => void) => void,
+  ) {
     const { actor } = invocation
     this.#invocation = invocation
     this.state = { ...actor.getSnapshot() }
     this.#hear = hear
     this.#hand = hand
     this.#scope = this.#scopeOf(actor)
+    const { behaviour } = actor
+    const callback = (thrown: unknown): void => this.#tell(failureOf(invocation, thrown))
+    this.#logic = kindOfLogic(behaviour) === 'callback' ? hearing(behaviour, { callback, listener: failed }) : behaviour
   }
 
   /** Promises end by themselves and are awaited at a close; everything else goes on until it is stopped. */
@@ -39,7 +50,6 @@ export class Attempt implements Relaying {
   }
 
   start(key: string, attempt: number): void {
-    const { behaviour } = this.#invocation.actor
     const signal = (): AbortSignal => this.#signal()
     const info = {
       key,
@@ -49,7 +59,7 @@ export class Attempt implements Relaying {
       },
     }
     try {
-      withinInvocation(info, () => behaviour.start!(this.state, this.#scope))
+      withinInvocation(info, () => this.#logic.start!(this.state, this.#scope))
     } catch (thrown) {
       // XState errors an actor whose start throws: the same words as a promise that rejects.
       this.#tell(failureOf(this.#invocation, thrown))
@@ -58,7 +68,7 @@ export class Attempt implements Relaying {
 
   /** Hands an event to a callback's listeners. */
   receive(event: EventObject): void {
-    this.#invocation.actor.behaviour.transition(this.state, event, this.#scope)
+    this.#logic.transition(this.state, event, this.#scope)
   }
 
   /** It has told its end: whatever it tells later is not heard. */
@@ -72,7 +82,7 @@ export class Attempt implements Relaying {
     this.#over = true
     this.#stopped = reason
     this.#abort?.abort(reason)
-    this.#invocation.actor.behaviour.transition(this.state, { type: 'xstate.stop' }, this.#scope)
+    this.#logic.transition(this.state, { type: 'xstate.stop' }, this.#scope)
   }
 
   #tell(told: Told): void {

@@ -1,13 +1,20 @@
 import type { Beside } from '../contracts/store.ts'
-import type { NewUnit } from '../contracts/unit.ts'
+import type { NewUnit, Origin } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { Ahead } from './ahead.ts'
 import type { Command, Pending } from './command.ts'
 import { asStoreError } from './journal.ts'
 import type { Resident } from './resident.ts'
 import type { ResidentStart } from './resident-start.ts'
-import { undecided } from './run-errors.ts'
+import { endlessTimers, undecided } from './run-errors.ts'
 import type { RunWriter } from './run-writer.ts'
+
+type TimerOrigin = Extract<Origin, { kind: 'timer' }>
+
+/** Timers that may be armed and fall due at one instant, one after the other. */
+const chainLimit = 5000
+/** Timers that fire before one command until they are durable: a long time may pass at once. More than {@link chainLimit}. */
+const fireLimit = 8192
 
 /** Decides commands at once, ahead of the append that makes them durable, or once what has to be awaited for them is there. */
 export class Decider {
@@ -140,16 +147,44 @@ export class Decider {
 
   #tryToDecide(command: Command): void {
     if (command.withdrawn === true) return this.#drop(command)
-    for (let due = this.#ahead.dueBefore(command); due !== undefined; due = this.#ahead.dueBefore(command)) {
-      const timer = this.#ahead.decide(due)
-      if (timer === 'starved') return this.#starve(command)
-      if (timer !== undefined) this.#writer.push(timer)
-    }
+    const stopped = this.#fireBefore(command)
+    if (stopped === 'starved') return this.#starve(command)
+    if (stopped === 'many') return this.block([command], () => this.#writer.caughtUp(), false)
     const pending = this.#ahead.decide(command)
     if (pending === 'starved') return this.#starve(command)
     if (pending === undefined) return this.#drop(command)
     command.decided?.()
     this.#writer.push(pending)
+  }
+
+  /**
+   * Under source time: fires what falls due before the command; nothing of it where that has no end.
+   * @returns why there is more to fire: randomness is asked for, or so many wait for the store already
+   */
+  #fireBefore(command: Command): 'starved' | 'many' | undefined {
+    const ahead = this.#ahead
+    let due = ahead.dueBefore(command)
+    if (due === undefined) return undefined
+    const before = ahead.place
+    const fired: Pending[] = []
+    let instant = before
+    let chained = 0
+    for (; due !== undefined && fired.length < fireLimit; due = ahead.dueBefore(command)) {
+      const timer = ahead.decide(due)
+      if (timer === 'starved') break
+      if (timer !== undefined) fired.push(timer)
+      if (ahead.place.at > instant.at) {
+        instant = ahead.place
+        chained = 0
+      } else if ((due.origin as TimerOrigin).armed > instant.seq && ++chained > chainLimit) {
+        ahead.stand(before)
+        if (command.origin.kind === 'stop') return undefined
+        throw endlessTimers(this.#resident.run, instant.at)
+      }
+    }
+    for (const timer of fired) this.#writer.push(timer)
+    if (due === undefined) return undefined
+    return fired.length < fireLimit ? 'starved' : 'many'
   }
 
   /** An outcome or a timer that is gone: no unit, and nobody to tell. */

@@ -113,7 +113,7 @@ export class PendingInvocation implements Identified {
     const { timeout } = this.rules
     const { environment } = this.#home
     const hand = environment.hand && ((over: () => void) => environment.hand!(this.key, over))
-    const live = new Attempt(this.invocation, told => this.#told(told), hand)
+    const live = new Attempt(this.invocation, told => this.#told(told), this.#listenerFailed, hand)
     this.#phase = 'running'
     this.#live = live
     if (timeout !== undefined) this.#limit(timeout)
@@ -243,9 +243,12 @@ export class PendingInvocation implements Identified {
     try {
       live.receive(event)
     } catch (thrown) {
-      this.#home.failed(`A listener of ${this.#name} threw at '${event.type}'`, thrown)
+      this.#listenerFailed(event, thrown)
     }
   }
+
+  readonly #listenerFailed = (event: EventObject, thrown: unknown): void =>
+    this.#home.failed(`A listener of ${this.#name} threw at '${event.type}'`, thrown)
 
   /** What an author's clean-up throws is told, and changes nothing. */
   #halt(reason: Error): void {

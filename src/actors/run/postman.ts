@@ -23,6 +23,8 @@ const firstRestart = 100
 const longestRestart = 3200
 /** Mails that are delivered, and children that are created, at a time. */
 const batchSize = 256
+/** Batches after which timers and I/O of the process have their turn: runs that answer each other for ever would leave them none, in memory. */
+const batchesAtATime = 256
 
 /**
  * Delivers the mail of a run to inboxes of its store, in the order sent, and has its child runs created: what a crash
@@ -49,6 +51,7 @@ export class Postman {
   #working = false
   #over = false
   #failures = 0
+  #batches = 0
   #pause: { readonly handle: TimeoutHandle; readonly end: () => void } | undefined
   #whenIdle: (() => void)[] = []
 
@@ -173,6 +176,7 @@ export class Postman {
         if (this.#returns.length > 0) await this.#deliverReturns()
         else await this.#deliverLetters()
         this.#failures = 0
+        if (++this.#batches % batchesAtATime === 0) await this.#wait(0)
       } catch (thrown) {
         if (this.#over) return
         if (XMachinesError.is(thrown) && (!thrown.retryable || thrown.code === 'STORE_LOCKED')) {

@@ -18,6 +18,12 @@ export function undecided(run: string, thrown: unknown): XMachinesError {
   })
 }
 
+/** Timers that arm one another let no time pass: nothing after them would ever be decided. */
+export function endlessTimers(run: string, at: number): XMachinesError {
+  const text = `In run ${run} timers arm one another without end at one instant (${at}): no time passes between them. Give one of them a delay.`
+  return new XMachinesError('TIMERS_ENDLESS', text, { details: { run, at } })
+}
+
 /** The error of what was still to be applied when the run was closed. */
 export function runClosed(run: string): XMachinesError {
   return new XMachinesError(

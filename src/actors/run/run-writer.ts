@@ -83,6 +83,11 @@ export class RunWriter implements Writer {
     return new Promise(resolve => this.#whenWritten.push(resolve))
   }
 
+  /** Resolves when all that is decided is durable, or will not be. */
+  async caughtUp(): Promise<void> {
+    while (this.#pending.length > 0) await this.writing()
+  }
+
   /** Nobody waits for the next item any more. */
   tellWritten(): void {
     for (const resolve of this.#whenWritten.splice(0)) resolve()

@@ -144,6 +144,58 @@ describe('a callback hears what the machine sends', () => {
   })
 })
 
+test('what an async callback, or an async listener, rejects with is heard, and does not end the process', async () => {
+  const fails = async (): Promise<never> => Promise.reject(new Error('out of paper'))
+  const machine = setup({
+    types: {} as { context: { errors: string[] }; events: { type: 'PING' } },
+    actors: {
+      listening: fromCallback<{ type: 'PING' }>(({ receive }) => receive(fails)),
+      starting: fromCallback(fails as never), // XState's types refuse it; JavaScript does not
+    },
+  }).createMachine({
+    context: { errors: [] },
+    invoke: [
+      { src: 'listening', id: 'ear' },
+      {
+        src: 'starting',
+        onError: {
+          actions: assign({ errors: ({ context, event }) => [...context.errors, (event.error as Error).message] }),
+        },
+      },
+    ],
+    on: { PING: { actions: sendTo('ear', { type: 'PING' }) } },
+  })
+  const run = createRun(machine)
+  const err = run.subscribe('err').getReader()
+  await run.apply({ type: 'PING' })
+  expect((await err.read()).value?.error).toMatchObject({
+    code: 'EFFECT_FAILED',
+    message: "A listener of the invocation 'ear' threw at 'PING': out of paper",
+  })
+  await vi.waitFor(() => expect(run.getSnapshot().context.errors).toEqual(['out of paper']), { interval: 1 })
+  await run.close()
+})
+
+test('logic whose author has replaced a member of it keeps that', async () => {
+  const seen: string[] = []
+  const logic = fromCallback<{ type: 'PING' }>(({ receive }) => receive(() => {}))
+  const logged: typeof logic = {
+    ...logic,
+    transition: (state, event, scope) => {
+      seen.push(event.type)
+      return logic.transition(state, event, scope)
+    },
+  }
+  const machine = setup({ types: {} as { events: { type: 'PING' } }, actors: { logged } }).createMachine({
+    invoke: { src: 'logged', id: 'ear' },
+    on: { PING: { actions: sendTo('ear', { type: 'PING' }) } },
+  })
+  const run = createRun(machine)
+  await run.apply({ type: 'PING' })
+  await run.close()
+  expect(seen.filter(type => type === 'PING' || type === 'xstate.stop')).toEqual(['PING', 'xstate.stop'])
+})
+
 test('what a callback sends to itself is no end of it', async () => {
   let tick = (): void => {}
   const { machine, log } = echoing(self => (tick = () => self.send({ type: 'MORE' })))

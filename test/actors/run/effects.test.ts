@@ -321,6 +321,47 @@ describe('timers', () => {
     expect(run.getSnapshot().context.rings).toEqual([])
   })
 
+  const beating = (delay: number) =>
+    setup({ types: {} as { context: { beats: number } } }).createMachine({
+      id: 'beating',
+      context: { beats: 0 },
+      initial: 'idle',
+      on: { START: '.on', PAUSE: '.idle' },
+      states: {
+        idle: {},
+        on: {
+          after: {
+            [delay]: { target: 'on', reenter: true, actions: assign({ beats: ({ context }) => context.beats + 1 }) },
+          },
+        },
+      },
+    })
+
+  test('under source time timers that arm one another at one instant are refused, not fired for ever: TIMERS_ENDLESS', async () => {
+    const store = memoryStore()
+    const run = await openRun(beating(0), { store, key: 'a', time: 'source', strict: false })
+    await run.apply({ type: 'START' }, { at: 5 })
+    const pause = run.apply({ type: 'PAUSE' }, { at: 6 })
+    await expect(pause).rejects.toMatchObject({ code: 'TIMERS_ENDLESS', details: { run: run.id, at: 5 } })
+    expect((await store.head(run.id))!.seq).toBe(1)
+    await run.stop('it beats without end')
+    expect(await store.head(run.id)).toMatchObject({ seq: 2, status: 'stopped' })
+    await run.close()
+  })
+
+  test('where a long time passes at once its timers become durable meanwhile, and the caller may give up', async () => {
+    const store = memoryStore()
+    const run = await openRun(beating(1), { store, key: 'a', time: 'source', strict: false })
+    await run.apply({ type: 'START' }, { at: 0 })
+    const caller = new AbortController()
+    const pause = run.apply({ type: 'PAUSE' }, { at: 9000, signal: caller.signal })
+    caller.abort()
+    await expect(pause).rejects.toMatchObject({ code: 'ABORTED' })
+    await run.advance(9000)
+    expect(run.getSnapshot().context.beats).toBe(9000)
+    await run.close()
+  })
+
   test('under arrival time they fire by the clock, late after a restart, never twice', async () => {
     vi.useFakeTimers({ now: 10_000 })
     try {

@@ -451,3 +451,34 @@ test('mail that comes while a run is closed is not forgotten by what the close w
   expect(head!.beside).toMatchObject({ mailing: [], inbox: [{ event: { type: 'DEPOSIT' } }] })
   expect(head!.due).toBe(0)
 })
+
+test('runs that answer each other for ever leave timers and I/O of their process a turn', async () => {
+  const rallies = 1000
+  const player = setup({
+    types: {} as { context: { hits: number }; events: { type: 'BALL'; to: string } },
+  }).createMachine({
+    id: 'player',
+    context: { hits: 0 },
+    on: {
+      BALL: {
+        guard: ({ context }) => context.hits < rallies, // so that this fails, and does not hang
+        actions: [
+          assign({ hits: ({ context }) => context.hits + 1 }),
+          tell(
+            ({ event }) => ({ machine: 'player', key: event.to }),
+            ({ event }) => ({ type: 'BALL', to: event.to === 'a' ? 'b' : 'a' }),
+          ),
+        ],
+      },
+    },
+  })
+  const store = memoryStore()
+  const [a, b] = [
+    await openRun(player, { store, key: 'a', strict: false }),
+    await openRun(player, { store, key: 'b', strict: false }),
+  ]
+  await a.apply({ type: 'BALL', to: 'b' })
+  await new Promise(resolve => setTimeout(resolve))
+  expect(a.getSnapshot().context.hits).toBeLessThan(rallies)
+  await Promise.all([a.close(), b.close()])
+})
