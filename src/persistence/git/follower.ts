@@ -54,6 +54,9 @@ export class Follower {
   #flushes = -1
   /** Before then, nothing but a call of `caughtUp` begins a pass: the last one wrote, or failed. */
   #restsUntil = 0
+  /** How often in a row the side refs could not be written while nothing else was to be done, and before when that is not tried again. */
+  #sideFailures = 0
+  #sideRefsRestUntil = 0
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -117,8 +120,7 @@ export class Follower {
         if (waiting.length === 0 && !isOurs) this.#options.onError(error)
       }
       const took = performance.now() - start
-      const { interval, rest } = this.#options
-      const pause = Math.min(longestWait, Math.max(interval * 2 ** Math.min(failures, 10), took * rest))
+      const pause = Math.max(this.#pauseAfter(failures), Math.min(longestWait, took * this.#options.rest))
       const rests = failures > 0 || archiver?.counts.flushes !== flushes
       if (rests) this.#restsUntil = performance.now() + pause
       if (rests || !this.#nudged) await this.#pause(pause)
@@ -142,7 +144,8 @@ export class Follower {
     const { store, sideRefs = true } = this.#options
     if (!sideRefs) return
     const { flushes } = archiver.counts
-    const isIdle = flushes === this.#flushes && this.#waiting.length === 0
+    const isIdle =
+      flushes === this.#flushes && this.#waiting.length === 0 && performance.now() >= this.#sideRefsRestUntil
     this.#flushes = flushes
     if (isWanted) {
       const how = { most: wholePiece, atLeastOne: true, last: true }
@@ -150,9 +153,25 @@ export class Follower {
     } else if (isIdle) {
       // Who was waiting may close now, and would wait for a piece that nobody wanted.
       await nextTurn()
-      if (!signal.aborted && !this.#nudged)
-        await archiver.checkpoint(store, { most: idlePiece, atLeastOne: true, last: false })
+      if (!signal.aborted && !this.#nudged) await this.#checkpointPiece(archiver)
     }
+  }
+
+  /** Units are committed as fast as ever where only this fails. */
+  async #checkpointPiece(archiver: Archiver): Promise<void> {
+    try {
+      await archiver.checkpoint(this.#options.store, { most: idlePiece, atLeastOne: true, last: false })
+      this.#sideFailures = 0
+    } catch (error) {
+      this.#sideFailures++
+      this.#sideRefsRestUntil = performance.now() + this.#pauseAfter(this.#sideFailures)
+      throw error
+    }
+  }
+
+  /** Longer with each failure. */
+  #pauseAfter(failures: number): number {
+    return Math.min(longestWait, this.#options.interval * 2 ** Math.min(failures, 10))
   }
 
   /** One look at all that may be new. A run that cannot be archived does not stop the others. */
