@@ -296,6 +296,15 @@ export interface ListOptions extends AbortOptions {
   readonly prefix?: string | undefined
   /** Only runs after this id. */
   readonly after?: string | undefined
+  /** Is told of a run of which cannot be read where it stands; the listing goes on with the others. @default it errors there */
+  readonly damaged?: ((run: DamagedRun) => void) | undefined
+}
+
+/** A run of which cannot be read where it stands. */
+export interface DamagedRun extends Partial<Pick<RunHead, 'namespace' | 'key'>> {
+  readonly run: string
+  /** With which the listing would end. */
+  readonly error: Error
 }
 
 /**

@@ -1,5 +1,6 @@
 import { batchStream } from '../../actors/batch-stream.ts'
 import type {
+  DamagedRun,
   ListOptions,
   MachineRecord,
   ReadOptions,
@@ -89,7 +90,10 @@ export class RepositoryStore implements Store {
     return this.#do(options, branches => {
       if (this.#pins?.of !== branches)
         this.#pins = { of: branches, runs: pinsOf(this.repository, branches, this.#pins?.runs) }
-      return this.#pins.runs.keys.get(JSON.stringify([namespace, key]))
+      const found = this.#pins.runs.keys.get(JSON.stringify([namespace, key]))
+      // Whatever cannot be read may be what is looked for.
+      if (found === undefined && this.#pins.runs.damage !== undefined) throw this.#pins.runs.damage
+      return found
     })
   }
 
@@ -177,13 +181,19 @@ export class RepositoryStore implements Store {
     return heads
   }
 
-  async *#heads({ namespace, prefix = '', after = '', signal }: ListOptions): AsyncGenerator<RunHead[]> {
+  async *#heads({ namespace, prefix = '', after = '', signal, damaged }: ListOptions): AsyncGenerator<RunHead[]> {
     const branches = this.#admit(signal)
     let heads: RunHead[] = []
     for (const run of [...branches.keys()].sort()) {
       if (!run.startsWith(prefix) || run <= after) continue
-      const head = this.#runs.head(run, branches.get(run)!)
-      if (namespace === undefined || head.namespace === namespace) heads.push(head)
+      try {
+        const head = this.#runs.head(run, branches.get(run)!)
+        if (namespace === undefined || head.namespace === namespace) heads.push(head)
+      } catch (error) {
+        if (damaged === undefined || !XMachinesError.is(error, 'COMMIT_DAMAGED')) throw error
+        const named = nameOf(this.repository, run)
+        if (namespace === undefined || (named.namespace ?? namespace) === namespace) damaged({ ...named, run, error })
+      }
       if (heads.length < batchSize) continue
       yield heads
       heads = []
@@ -223,11 +233,23 @@ export class RepositoryStore implements Store {
   }
 }
 
+/** What a run is called, as far as that can be read. */
+function nameOf(repository: Repository, run: string): Pick<DamagedRun, 'namespace' | 'key'> {
+  try {
+    const { namespace, key } = readCreation(repository, run)
+    return { namespace, ...(key !== undefined && { key }) }
+  } catch {
+    return {}
+  }
+}
+
 interface Pins {
   /** (namespace, key) → run. */
   readonly keys: ReadonlyMap<string, string>
   /** Those that were looked at. */
   readonly runs: ReadonlySet<string>
+  /** Of a run whose key cannot be read. */
+  readonly damage: XMachinesError | undefined
 }
 
 /** What keys are pinned to. How a run began never changes: only those are looked at that are new since `known`. */
@@ -235,11 +257,17 @@ function pinsOf(repository: Repository, branches: ReadonlyMap<string, string>, k
   const isWhole = known !== undefined && [...known.runs].every(run => branches.has(run))
   const keys = new Map(isWhole ? known.keys : [])
   const runs = new Set(isWhole ? known.runs : [])
+  let damage: XMachinesError | undefined
   for (const run of branches.keys()) {
     if (runs.has(run)) continue
-    const { namespace, key } = readCreation(repository, run)
-    if (key !== undefined) keys.set(JSON.stringify([namespace, key]), run)
-    runs.add(run)
+    try {
+      const { namespace, key } = readCreation(repository, run)
+      if (key !== undefined) keys.set(JSON.stringify([namespace, key]), run)
+      runs.add(run)
+    } catch (error) {
+      if (!XMachinesError.is(error, 'COMMIT_DAMAGED')) throw error
+      damage ??= error
+    }
   }
-  return { keys, runs }
+  return { keys, runs, damage }
 }
