@@ -69,10 +69,11 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
     // What a fork shares is its origin's, whichever of them comes first in the store.
     if (first !== undefined && first.found.run !== first.head.run)
       first = { ...first, head: (await origin(store, first.found.run, signal)) ?? first.head }
+    const left = failed > 0 && { failed }
     await terminal.print(
       first === undefined
-        ? { same: true, runs, failed }
-        : { same: false, runs, failed, differing, key: first.head.key ?? null, ...first.found },
+        ? { same: true, runs, ...left }
+        : { same: false, runs, ...left, differing, key: first.head.key ?? null, ...first.found },
       () => (first === undefined ? undefined : disagreementText(first.head, first.found)),
     )
     const unread = failed === 0 ? '' : ` ${counted(failed, 'run')} cannot be read to the end.`
