@@ -436,7 +436,13 @@ describe('a store that has runs of another machine, too', () => {
     const { code, stdout } = await xmachines('verify', mixed, '--machine', counter, '--json')
     expect(code).toBe(1)
     expect(jsonLines(stdout).filter(({ ok }) => ok === false)).toMatchObject([
-      { key: 'n', error: { code: 'MACHINE_MISMATCH', message: expect.stringMatching(/belongs to machine noisy 1.*--machine NEW --machine OLD/) } },
+      {
+        key: 'n',
+        error: {
+          code: 'MACHINE_MISMATCH',
+          message: expect.stringMatching(/belongs to machine noisy 1.*--machine NEW --machine OLD/),
+        },
+      },
     ])
   })
 
