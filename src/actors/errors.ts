@@ -550,3 +550,8 @@ export function messageOf(thrown: unknown): string {
     return 'what was thrown has no text'
   }
 }
+
+/** Anything that was thrown, as a coded error. */
+export function asError(thrown: unknown, code: ErrorCode): XMachinesError {
+  return XMachinesError.is(thrown) ? thrown : new XMachinesError(code, messageOf(thrown), { cause: thrown })
+}

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import type { RunHead } from '../actors/contracts/store.ts'
+import type { RunHead, Store } from '../actors/contracts/store.ts'
 import { type Disagreement, firstDisagreement } from '../actors/replay/bisect.ts'
 import { nameOf } from './find-run.ts'
+import { headsOf, isOfRun, type LeftOut, tellLeftOut } from './heads.ts'
 import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
@@ -36,7 +37,16 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
     const otherIds = new Set<string>()
     let differing = 0
     let first: { readonly head: RunHead; readonly found: Disagreement } | undefined
-    for await (const head of store.list({ namespace, signal })) {
+    let failed = 0
+    const leaveOut = (run: LeftOut): Promise<void> => {
+      failed++
+      return tellLeftOut(terminal, run)
+    }
+    for await (const head of headsOf(store, { namespace, signal })) {
+      if ('error' in head) {
+        await leaveOut(head)
+        continue
+      }
       // Child runs, say: what another machine than theirs makes of them says nothing.
       if (!ids.has(head.machineId)) {
         others++
@@ -44,7 +54,13 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
         continue
       }
       runs++
-      const found = await firstDisagreement(store.read(head.run, { signal }), head.machine, ...machines)
+      let found: Disagreement | undefined
+      try {
+        found = await firstDisagreement(store.read(head.run, { signal }), head.machine, ...machines)
+      } catch (error) {
+        if (!isOfRun(error)) throw error
+        await leaveOut({ ...head, error })
+      }
       if (found === undefined) continue
       differing++
       if (first === undefined || found.at < first.found.at) first = { head, found }
@@ -52,19 +68,31 @@ async function bisect(terminal: Terminal, location: string, { good, bad, namespa
     if (runs === 0 && others > 0) throw noneIsOf([...ids], otherIds)
     // What a fork shares is its origin's, whichever of them comes first in the store.
     if (first !== undefined && first.found.run !== first.head.run)
-      first = { ...first, head: (await store.head(first.found.run, { signal })) ?? first.head }
+      first = { ...first, head: (await origin(store, first.found.run, signal)) ?? first.head }
+    const left = failed > 0 && { failed }
     await terminal.print(
       first === undefined
-        ? { same: true, runs }
-        : { same: false, runs, differing, key: first.head.key ?? null, ...first.found },
+        ? { same: true, runs, ...left }
+        : { same: false, runs, ...left, differing, key: first.head.key ?? null, ...first.found },
       () => (first === undefined ? undefined : disagreementText(first.head, first.found)),
     )
+    const unread = failed === 0 ? '' : ` ${counted(failed, 'run')} cannot be read to the end.`
     const out = others === 0 ? '' : ` ${counted(others, 'run')} of other machines left out.`
     terminal.say(
-      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.${out}`,
+      `${counted(runs, 'run')}: ${differing === 0 ? 'both versions decide all alike' : `${counted(differing, 'is', 'are')} decided differently`}.${unread}${out}`,
     )
-    return differing === 0 ? 0 : 1
+    return differing + failed === 0 ? 0 : 1
   })
+}
+
+/** The run that a fork shares units of. `undefined`: it cannot be read where that stands, which was told. */
+async function origin(store: Store, run: string, signal: AbortSignal): Promise<RunHead | undefined> {
+  try {
+    return await store.head(run, { signal })
+  } catch (error) {
+    if (!isOfRun(error)) throw error
+    return undefined
+  }
 }
 
 function disagreementText(head: RunHead, { seq, at, path, good, bad }: Disagreement): string {

@@ -1,4 +1,4 @@
-import type { RunHead, Store } from '../actors/contracts/store.ts'
+import type { ListOptions, RunHead, Store } from '../actors/contracts/store.ts'
 
 /**
  * The runs of a store, or of a namespace of it, by id, but every fork after the run it was forked from: a fork is in the namespace
@@ -7,7 +7,7 @@ import type { RunHead, Store } from '../actors/contracts/store.ts'
 export async function* parentsFirst(
   store: Store,
   signal: AbortSignal,
-  namespace?: string,
+  options: Pick<ListOptions, 'namespace' | 'damaged'> = {},
 ): AsyncGenerator<RunHead, void, void> {
   const waiting = new Map<string, RunHead[]>()
   const delayed = new Set<string>()
@@ -21,7 +21,7 @@ export async function* parentsFirst(
     for (const fork of forks) yield* release(fork)
   }
 
-  for await (const head of store.list({ namespace, signal })) {
+  for await (const head of store.list({ ...options, signal })) {
     const parent = head.fork?.creation?.fork?.run
     if (parent === undefined || (parent < head.run && !delayed.has(parent))) {
       yield* release(head)

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { batchesOf } from '../actors/batch-stream.ts'
 import type { RunHead, Store } from '../actors/contracts/store.ts'
-import { XMachinesError } from '../actors/errors.ts'
 import { parentsFirst } from './export-order.ts'
 import { findRun } from './find-run.ts'
+import { isOfRun, type LeftOut, leftOut } from './heads.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
@@ -30,13 +30,15 @@ async function exportStore(terminal: Terminal, location: string, { run, namespac
   const { signal } = terminal
   let failed = 0
   await withStore(terminal, location, { access: 'read' }, async store => {
-    const runs =
-      run === undefined ? parentsFirst(store, signal, namespace) : [await findRun(store, run, { namespace, signal })]
     let [ended, lines] = [0, 0]
-    const damaged = (error: XMachinesError): void => {
+    const damaged = ({ error }: LeftOut): void => {
       failed++
       terminal.fail(error)
     }
+    const runs =
+      run === undefined
+        ? parentsFirst(store, signal, { namespace, damaged: run => damaged(leftOut(run)) })
+        : [await findRun(store, run, { namespace, signal })]
     for await (const line of exportLines(store, signal, runs, damaged)) {
       lines++
       if ('beside' in line) ended++
@@ -57,8 +59,8 @@ async function exportStore(terminal: Terminal, location: string, { run, namespac
 export async function* exportLines(
   store: Store,
   signal: AbortSignal,
-  runs: AsyncIterable<RunHead> | Iterable<RunHead> = parentsFirst(store, signal),
-  damaged?: (error: XMachinesError) => void,
+  runs: AsyncIterable<RunHead> | Iterable<RunHead> | undefined,
+  damaged?: (run: LeftOut) => void,
 ): AsyncGenerator<UnitLine | BesideLine, void, void> {
   const machines = new Set<string>()
   const withMachine = async (line: UnitLine): Promise<UnitLine> => {
@@ -68,7 +70,8 @@ export async function* exportLines(
     const machineRecord = await store.machine(oid)
     return machineRecord === undefined ? line : { ...line, machineRecord }
   }
-  for await (const head of runs) {
+  for await (const head of runs ??
+    parentsFirst(store, signal, { damaged: damaged && (run => damaged(leftOut(run))) })) {
     const { run, seq, fork } = head
     if (fork !== undefined) yield await withMachine(forkLine({ ...head, fork }))
     const from = fork === undefined ? 0 : fork.seq + 1
@@ -78,8 +81,8 @@ export async function* exportLines(
           for (const unit of batch) yield await withMachine(unitLine(unit))
       }
     } catch (thrown) {
-      if (damaged === undefined || !XMachinesError.is(thrown, 'RUN_DAMAGED')) throw thrown
-      damaged(thrown)
+      if (damaged === undefined || !isOfRun(thrown)) throw thrown
+      damaged({ ...head, error: thrown })
       continue
     }
     yield besideLine(head)

@@ -1,5 +1,6 @@
 import type { RunHead, Store } from '../actors/contracts/store.ts'
 import { XMachinesError } from '../actors/errors.ts'
+import { headsOf } from './heads.ts'
 import { shortId } from './text.ts'
 
 /** How a run is looked for. */
@@ -19,7 +20,8 @@ export async function findRun(store: Store, name: string, options: FindRunOption
   const exact = await store.head(name, { signal })
   const found = exact !== undefined ? [exact] : await byKey(store, name, options)
   if (found.length === 0 && /^[0-9a-f]+$/.test(name)) {
-    for await (const head of store.list({ prefix: name, namespace, signal })) {
+    for await (const head of headsOf(store, { prefix: name, namespace, signal })) {
+      if ('error' in head) throw head.error
       found.push(head)
       if (found.length > shownMost) break
     }
@@ -52,10 +54,10 @@ async function byKey(store: Store, key: string, { namespace, signal }: FindRunOp
     return found
   }
   const seen = new Set<string>()
-  for await (const head of store.list({ signal })) {
-    if (seen.has(head.namespace)) continue
-    seen.add(head.namespace)
-    await look(head.namespace)
+  for await (const { namespace: where } of headsOf(store, { signal })) {
+    if (where === undefined || seen.has(where)) continue
+    seen.add(where)
+    await look(where)
   }
   return found
 }

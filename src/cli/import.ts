@@ -8,6 +8,7 @@ import { XMachinesError } from '../actors/errors.ts'
 import { machineId } from '../actors/identity/index.ts'
 import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
 import { exportLines } from './export.ts'
+import { type LeftOut, tellLeftOut } from './heads.ts'
 import { invalid } from './import-refusals.ts'
 import { openInput } from './input.ts'
 import { checkObjectFormat, objectFormatOption } from './object-format-option.ts'
@@ -46,16 +47,20 @@ async function importStore(
   options: ImportOptions,
 ): Promise<number> {
   let importer: Importer | undefined
+  const damaged = new Map<string, LeftOut>()
   try {
-    for await (const value of valuesOf(terminal, from)) {
+    for await (const value of valuesOf(terminal, from, damaged)) {
       if (importer === undefined) {
         const format = formatOf(value)
         if (format !== undefined) checkObjectFormat(options.objectFormat, format)
-        importer = await Importer.open(terminal, location, format ?? options.objectFormat)
+        importer = await Importer.open(terminal, damaged, location, format ?? options.objectFormat)
       }
       await importer.take(value)
     }
-    if (importer === undefined) return 0
+    if (importer === undefined) {
+      for (const run of damaged.values()) await tellLeftOut(terminal, run)
+      return damaged.size === 0 ? 0 : 1
+    }
     await importer.end()
     const { runs, unchanged, units, failed } = importer
     terminal.say(
@@ -68,12 +73,16 @@ async function importStore(
 }
 
 /** The lines of an export: of a file, or of the store that a directory is, or a URL. */
-async function* valuesOf(terminal: Terminal, from = '-'): AsyncGenerator<unknown, void, void> {
+async function* valuesOf(
+  terminal: Terminal,
+  from = '-',
+  damaged: Map<string, LeftOut>,
+): AsyncGenerator<unknown, void, void> {
   const { signal } = terminal
   if (from !== '-' && (statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? isElsewhere(from))) {
     const store = await openStore(terminal, from, { access: 'read' })
     try {
-      yield* exportLines(store, signal)
+      yield* exportLines(store, signal, undefined, run => void damaged.set(run.run, run))
     } finally {
       await store.close()
     }
@@ -100,6 +109,8 @@ class Importer implements ImportTarget {
   readonly store: Store
   readonly queue: AppendQueue
   readonly #terminal: Terminal
+  /** Runs of the source that cannot be read to their end. */
+  readonly #damaged: Map<string, LeftOut>
   readonly #machines = new Map<string, MachineRecord>()
   #run: RunImport | undefined
   /** A run of which nothing more is taken: what was wrong with it is said already. */
@@ -111,12 +122,18 @@ class Importer implements ImportTarget {
   units = 0
   failed = 0
 
-  static async open(terminal: Terminal, location: string, objectFormat: ObjectFormat | undefined): Promise<Importer> {
-    return new Importer(terminal, await openStore(terminal, location, { access: 'create', objectFormat }))
+  static async open(
+    terminal: Terminal,
+    damaged: Map<string, LeftOut>,
+    location: string,
+    objectFormat: ObjectFormat | undefined,
+  ): Promise<Importer> {
+    return new Importer(terminal, damaged, await openStore(terminal, location, { access: 'create', objectFormat }))
   }
 
-  private constructor(terminal: Terminal, store: Store) {
+  private constructor(terminal: Terminal, damaged: Map<string, LeftOut>, store: Store) {
     this.#terminal = terminal
+    this.#damaged = damaged
     this.store = store
     this.queue = new AppendQueue(store)
   }
@@ -150,6 +167,8 @@ class Importer implements ImportTarget {
 
   async end(): Promise<void> {
     if (this.#run !== undefined) this.#cut(this.#run)
+    for (const { run, key = null, namespace = '', error } of this.#damaged.values())
+      this.done({ run, key, namespace, created: false, units: 0, error })
     await this.queue.flush()
     await this.#report()
   }
@@ -193,10 +212,13 @@ class Importer implements ImportTarget {
   #cut(run: RunImport): void {
     this.#run = undefined
     if (this.#terminal.signal.aborted) return
+    const damage = this.#damaged.get(run.run)
+    this.#damaged.delete(run.run)
     run.fail(
-      new XMachinesError('IMPORT_INVALID', `The export stops in the middle of run ${run.run}. Export it again.`, {
-        details: { run: run.run },
-      }),
+      damage?.error ??
+        new XMachinesError('IMPORT_INVALID', `The export stops in the middle of run ${run.run}. Export it again.`, {
+          details: { run: run.run },
+        }),
     )
   }
 

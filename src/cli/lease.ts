@@ -1,6 +1,7 @@
 import { Command } from 'commander'
-import type { LeaseKey, Store } from '../actors/contracts/store.ts'
+import type { LeaseKey, ListOptions, Store } from '../actors/contracts/store.ts'
 import { XMachinesError } from '../actors/errors.ts'
+import { type LeftOut, leftOut, tellLeftOut } from './heads.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
@@ -35,9 +36,15 @@ interface NamespaceOption {
 }
 
 async function listLeases(terminal: Terminal, location: string, { namespace }: NamespaceOption): Promise<number> {
-  await withStore(terminal, location, { access: 'read' }, async store => {
+  return withStore(terminal, location, { access: 'read' }, async store => {
     const table = new Table(terminal, ['NAMESPACE', 'PARTITION', 'EPOCH', 'OWNER', 'GROUP', 'RUNS'])
-    for (const { key, runs } of await pinned(store, namespace, terminal.signal)) {
+    const damaged: LeftOut[] = []
+    const partitions = await pinned(store, {
+      namespace,
+      signal: terminal.signal,
+      damaged: run => damaged.push(leftOut(run)),
+    })
+    for (const { key, runs } of partitions) {
       const row = await store.lease(key)
       if (row === undefined) continue
       const { epoch, owner, group } = row
@@ -51,18 +58,18 @@ async function listLeases(terminal: Terminal, location: string, { namespace }: N
       ])
     }
     await table.end()
+    for (const run of damaged) await tellLeftOut(terminal, run)
+    return damaged.length === 0 ? 0 : 1
   })
-  return 0
 }
 
 /** The partitions that runs are pinned to, in order, and how many runs each has. */
 async function pinned(
   store: Store,
-  namespace: string | undefined,
-  signal: AbortSignal,
+  { namespace, ...options }: ListOptions,
 ): Promise<readonly { readonly key: LeaseKey; readonly runs: number }[]> {
   const found = new Map<string, { key: LeaseKey; runs: number }>()
-  for await (const { lease } of store.list({ signal })) {
+  for await (const { lease } of store.list(options)) {
     if (lease === undefined || (namespace !== undefined && lease.namespace !== namespace)) continue
     const { namespace: of, partition } = lease
     const name = JSON.stringify([of, partition])

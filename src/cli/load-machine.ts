@@ -80,10 +80,14 @@ async function splitReference(
 async function importModule(file: string): Promise<Readonly<Record<string, unknown>>> {
   const path = resolve(file)
   const url = pathToFileURL(path).href
+  // Node would end the process with 13, and say nothing.
+  let giveUp!: () => void
+  const stuck = new Promise<never>((_, reject) => {
+    giveUp = () => reject(new Error('what it awaits at its top level never comes.'))
+  })
+  process.once('beforeExit', giveUp)
   try {
-    if (native.has(extname(path))) return await import(url)
-    const { createJiti } = await import('jiti')
-    return await createJiti(url).import<Record<string, unknown>>(path)
+    return await Promise.race([stuck, native.has(extname(path)) ? import(url) : importByJiti(path, url)])
   } catch (cause) {
     const why = messageOf(cause)
       .split('\n')
@@ -91,7 +95,14 @@ async function importModule(file: string): Promise<Readonly<Record<string, unkno
       .filter(line => line !== '')
       .join(' ')
     throw invalid(file, `could not be loaded: ${why}`, cause)
+  } finally {
+    process.off('beforeExit', giveUp)
   }
+}
+
+async function importByJiti(path: string, url: string): Promise<Readonly<Record<string, unknown>>> {
+  const { createJiti } = await import('jiti')
+  return createJiti(url).import<Record<string, unknown>>(path)
 }
 
 function machinesOf(value: unknown): readonly AnyMachine[] | undefined {

@@ -1,3 +1,4 @@
+import { Console } from 'node:console'
 import type { Command } from 'commander'
 import { exitCodeOf, OutputClosed, Terminal } from './terminal.ts'
 
@@ -30,6 +31,8 @@ export function perform<Args extends readonly unknown[]>(
       stop.abort(name)
     }
     for (const name of Object.keys(signals)) process.on(name, onSignal)
+    // What a machine's code logs is no finding: among NDJSON it would be a line that is none.
+    globalThis.console = new Console({ stdout: process.stderr, stderr: process.stderr })
     // Both are told by the write that failed; an `error` that nobody listens to would end the process instead.
     process.stdout.on('error', () => {})
     process.stderr.on('error', () => {})

@@ -12,6 +12,7 @@ import type { Machines, RunSnapshot } from '../actors/run/types.ts'
 import { breakpointAt } from './breakpoint.ts'
 import { withLogStore } from './event-log/log-store.ts'
 import { findRun, nameOf } from './find-run.ts'
+import { headsOf, isOfRun, type LeftOut, tellLeftOut } from './heads.ts'
 import { loadMachines, machineIds, noneIsOf } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
@@ -99,11 +100,21 @@ async function replayStore(
   const { signal } = terminal
   const { namespace } = options
   const runs =
-    name === undefined ? store.list({ namespace, signal }) : [await findRun(store, name, { namespace, signal })]
+    name === undefined ? headsOf(store, { namespace, signal }) : [await findRun(store, name, { namespace, signal })]
   const ids = new Set(machineIds(machines))
   const others = new Set<string>()
   let [code, shown] = [0, 0]
+  const leaveOut = async (run: LeftOut): Promise<void> => {
+    code = 1
+    // The messages of an inspector are all that goes to it.
+    if (options.inspect === true) terminal.fail(run.error)
+    else await tellLeftOut(terminal, run)
+  }
   for await (const head of runs) {
+    if ('error' in head) {
+      await leaveOut(head)
+      continue
+    }
     // Of all runs, those of other machines (child runs, say) are left out; one that is named is decided with what was given.
     if (name === undefined && !ids.has(head.machineId)) {
       others.add(head.machineId)
@@ -111,8 +122,13 @@ async function replayStore(
       continue
     }
     shown++
-    if (options.inspect === true) await inspectRun(terminal, store, machines, head, options)
-    else if (!(await replayRun(terminal, store, machines, head, options))) code = 1
+    try {
+      if (options.inspect === true) await inspectRun(terminal, store, machines, head, options)
+      else if (!(await replayRun(terminal, store, machines, head, options))) code = 1
+    } catch (error) {
+      if (name !== undefined || !isOfRun(error)) throw error
+      await leaveOut({ ...head, error })
+    }
   }
   if (shown === 0 && others.size > 0) throw noneIsOf([...ids], others)
   return code

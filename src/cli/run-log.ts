@@ -1,6 +1,7 @@
 import type { Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { type Consumption, consumeLog } from './event-log/consume.ts'
+import { headsOf } from './heads.ts'
 import { openInput } from './input.ts'
 import { loadMachines } from './load-machine.ts'
 import { withStore } from './open-store.ts'
@@ -48,7 +49,7 @@ async function summarise(
   seconds: number,
 ): Promise<void> {
   let runs = 0
-  for await (const _ of store.list({ namespace })) runs++
+  for await (const _ of headsOf(store, { namespace })) runs++
   const perSecond = Math.round((events + duplicates) / seconds)
   const record = {
     topic: namespace,

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { headId } from './head-id.ts'
+import { headsOf, isOfRun, type LeftOut, tellLeftOut } from './heads.ts'
 import { withStore } from './open-store.ts'
 import { perform } from './perform.ts'
 import { storeArgument } from './store-doors.ts'
@@ -22,10 +23,26 @@ export function runsCommand(): Command {
 
 async function listRuns(terminal: Terminal, location: string, { namespace }: RunsOptions): Promise<number> {
   const { signal } = terminal
+  let code = 0
+  const leaveOut = (run: LeftOut): Promise<void> => {
+    code = 1
+    return tellLeftOut(terminal, run)
+  }
   await withStore(terminal, location, { access: 'read' }, async store => {
     const table = new Table(terminal, ['RUN', 'KEY', 'MACHINE', 'VERSION', 'STATE', 'UNITS', 'HEAD'])
-    for await (const run of store.list({ namespace, signal })) {
-      const head = await headId(store, run, signal)
+    for await (const run of headsOf(store, { namespace, signal })) {
+      if ('error' in run) {
+        await leaveOut(run)
+        continue
+      }
+      let head: string
+      try {
+        head = await headId(store, run, signal)
+      } catch (error) {
+        if (!isOfRun(error)) throw error
+        await leaveOut({ ...run, error })
+        continue
+      }
       const { namespace, key = null, machineId: machine, version, seq, status, value = null } = run
       await table.add({ run: run.run, key, namespace, machine, version, seq, head, status, value }, () => {
         const state =
@@ -45,5 +62,5 @@ async function listRuns(terminal: Terminal, location: string, { namespace }: Run
     }
     await table.end()
   })
-  return 0
+  return code
 }

@@ -5,8 +5,9 @@ import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { replay } from '../actors/replay/replay.ts'
 import { type Verification, verifyRecorded, verifyRun } from '../actors/replay/verify.ts'
 import type { Machines } from '../actors/run/types.ts'
-import { type DamagedHead, headsOf, isRecorded } from '../persistence/git/clone.ts'
+import { isRecorded } from '../persistence/git/clone.ts'
 import { nameOf } from './find-run.ts'
+import { headsOf, type LeftOut } from './heads.ts'
 import { loadMachines } from './load-machine.ts'
 import { machineOption } from './machine-option.ts'
 import { withStore } from './open-store.ts'
@@ -82,7 +83,7 @@ async function* verified(
 ): AsyncGenerator<VerifiedRun> {
   for await (const head of headsOf(store, { namespace, signal })) {
     if (!isInShare(head.run, share)) continue
-    yield 'damage' in head ? damaged(head) : named(head, await verifyOne(store, machines, head))
+    yield 'error' in head ? damaged(head) : named(head, await verifyOne(store, machines, head))
   }
 }
 
@@ -90,7 +91,7 @@ function named({ key, namespace }: RunHead, found: Verification): VerifiedRun {
   return { key: key ?? null, namespace, ok: found.divergence === undefined && found.error === undefined, ...found }
 }
 
-function damaged({ run, namespace = '', key, damage: { code, message } }: DamagedHead): VerifiedRun {
+function damaged({ run, namespace = '', key, error: { code, message } }: LeftOut): VerifiedRun {
   return { run, namespace, key: key ?? null, ok: false, units: 0, error: { code, message } }
 }
 
@@ -176,7 +177,7 @@ async function report(
 async function jobsFor(store: Store, { namespace }: VerifyOptions, signal: AbortSignal): Promise<number> {
   let units = 0
   for await (const head of headsOf(store, { namespace, signal })) {
-    if (!('damage' in head)) units += head.seq
+    if (!('error' in head)) units += head.seq
     if (units >= manyUnits) return availableParallelism()
   }
   return 1

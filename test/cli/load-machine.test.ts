@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { loadMachines } from '../../src/cli/load-machine.ts'
+import { xmachines } from './command.ts'
 
 const dir = 'test/cli/machines'
 
@@ -46,5 +47,10 @@ describe('the machine of --machine', () => {
     )
     expect(await refusal(`${dir}/nowhere.ts`)).toMatch(/MODULE_INVALID: .*nowhere.ts is not a file/)
     expect(await refusal(dir)).toMatch(/MODULE_INVALID: .* is not a file/)
+  })
+
+  it('does not come where its module waits for ever: that is said', async () => {
+    const { code, stderr } = await xmachines('replay', '-', '--machine', `${dir}/stuck.ts`)
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^MODULE_INVALID: .*stuck\.ts .* at its top level never/)])
   })
 })

@@ -106,6 +106,13 @@ describe('xmachines verify, in several processes', () => {
     }
   })
 
+  it('takes nothing that a machine logs for what was found', async () => {
+    const talking = ['--machine', 'test/cli/machines/talking.ts'] as const
+    const { stdout, stderr } = await xmachines('verify', store, ...talking, '--json', '--jobs', '2')
+    expect(jsonLines(stdout)).toHaveLength(5)
+    expect(stderr).toMatch(/^loaded\n(loaded\n)?5 runs/)
+  })
+
   it('says so when one of them fails', async () => {
     const { code, stderr } = await xmachines('verify', `${store}-gone`, '--machine', counter, '--jobs', '2')
     expect(code).toBe(2)
@@ -429,7 +436,13 @@ describe('a store that has runs of another machine, too', () => {
     const { code, stdout } = await xmachines('verify', mixed, '--machine', counter, '--json')
     expect(code).toBe(1)
     expect(jsonLines(stdout).filter(({ ok }) => ok === false)).toMatchObject([
-      { key: 'n', error: { code: 'MACHINE_MISMATCH', message: expect.stringMatching(/belongs to machine noisy 1/) } },
+      {
+        key: 'n',
+        error: {
+          code: 'MACHINE_MISMATCH',
+          message: expect.stringMatching(/belongs to machine noisy 1.*--machine NEW --machine OLD/),
+        },
+      },
     ])
   })
 

@@ -229,6 +229,39 @@ describe('xmachines verify', () => {
     overwrite(dir, units.at(-1)!, text => text.replace('xmachines', 'somebody'))
     await expectNamed(dir, run, units.at(-1)!)
   })
+
+  it('as all other commands that look at every run', async () => {
+    const { dir, run, units } = await tampered()
+    const all = jsonLines<{ run: string; key: string }>((await xmachines('runs', dir, '--json')).stdout)
+    const half = all.find(({ key }) => key === 'k3')!.run
+    const middle = git(dir, 'rev-parse', `r/${half}~1`)
+    for (const bad of [units.at(-1)!, middle]) overwrite(dir, bad, text => text.replace('xmachines', 'somebody'))
+    const copied = space.path('copied')
+    const asked = {
+      runs: xmachines('runs', dir, '--json'),
+      replay: xmachines('replay', dir, '--machine', counter, '--json'),
+      bisect: xmachines('bisect', dir, '--good', counter, '--bad', counter, '--json'),
+      export: xmachines('export', dir),
+      import: xmachines('import', space.path('imported'), dir, '--json'),
+      copy: xmachines('copy', dir, copied, '--json'),
+      archive: xmachines('archive', dir, space.path('again.git')),
+      lease: xmachines('lease', 'list', dir),
+    }
+    const runsIn = (text: string): readonly unknown[] =>
+      [...new Set(jsonLines(text).flatMap(line => (line.error ? [] : [line.run])))].sort()
+    const whole = all.map(line => line.run).filter(other => other !== run)
+    for (const [name, asking] of Object.entries(asked)) {
+      const { code, stdout, stderr } = await asking
+      expect([name, code, stderr]).toEqual([name, 1, expect.stringContaining(`Commit ${units.at(-1)} of run ${run}`)])
+      if (['replay', 'bisect', 'import', 'copy', 'export'].includes(name))
+        expect([name, stderr]).toEqual([name, expect.stringContaining(middle)])
+      if (name === 'runs') expect(runsIn(stdout)).toEqual(whole)
+      if (name === 'replay' || name === 'import') expect(runsIn(stdout)).toEqual(whole.filter(other => other !== half))
+    }
+    expect(jsonLines((await asked.bisect).stdout).at(-1)).toEqual({ same: true, runs: all.length - 1, failed: 2 })
+    // One that is named is found beside them.
+    expect(await xmachines('log', dir, 'k1')).toMatchObject({ code: 0 })
+  })
 })
 
 describe('a location', () => {

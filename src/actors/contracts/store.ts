@@ -296,6 +296,15 @@ export interface ListOptions extends AbortOptions {
   readonly prefix?: string | undefined
   /** Only runs after this id. */
   readonly after?: string | undefined
+  /** Is told of a run whose head cannot be read; the listing goes on with the others. @default it errors there */
+  readonly damaged?: ((run: DamagedRun) => void) | undefined
+}
+
+/** A run whose head cannot be read. */
+export interface DamagedRun extends Partial<Pick<RunHead, 'namespace' | 'key'>> {
+  readonly run: string
+  /** What the listing would end with. */
+  readonly error: Error
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { LeaseRow, MachineRecord, RunHead, Store } from '../contracts/store.ts'
-import { aborted, XMachinesError } from '../errors.ts'
+import type { DamagedRun, LeaseRow, MachineRecord, RunHead, Store } from '../contracts/store.ts'
+import { aborted, asError, type ErrorCode, XMachinesError } from '../errors.ts'
 import { AppendQueue } from './append-queue.ts'
 import type { CopyMemory } from './copy-memory.ts'
 import { idAt, RunCopy } from './copy-run.ts'
@@ -57,7 +57,11 @@ export class CopyPass {
     const forks = new Map<string, string>()
     const targets = this.#to.list({ signal })[Symbol.asyncIterator]()
     let target = await targets.next()
-    for await (const head of this.#from.list({ signal })) {
+    const damaged = ({ run, error }: DamagedRun): void => {
+      this.#failed.set(run, asError(error, 'RUN_DAMAGED'))
+      this.#looked({ changed: true, units: 0 })
+    }
+    for await (const head of this.#from.list({ signal, damaged })) {
       while (!target.done && target.value.run < head.run) target = await targets.next()
       const found = !target.done && target.value.run === head.run ? target.value : undefined
       const base = head.fork?.creation?.fork
@@ -145,9 +149,10 @@ export class CopyPass {
 
   async #settleMail(): Promise<void> {
     const { signal } = this.#options
-    for await (const head of this.#from.list({ signal })) {
+    for await (const head of this.#from.list({ signal, damaged: () => {} })) {
       // What it sent cannot be read, and it does not go on in the target.
-      if (this.#failed.get(head.run)?.code === 'RUN_DAMAGED') continue
+      const failed = this.#failed.get(head.run)
+      if (failed !== undefined && unreadable.has(failed.code)) continue
       if (head.beside.mailing.length + head.beside.returns.length > 0)
         await settleMail(this.#from, this.#to, this.#leases, head)
     }
@@ -165,9 +170,13 @@ export class CopyPass {
   }
 }
 
+/** A history that cannot be read to its end. */
+const unreadable: ReadonlySet<ErrorCode> = new Set(['RUN_DAMAGED', 'COMMIT_DAMAGED', 'HISTORY_SHALLOW'])
+
 /** Whether one run cannot be copied, for a reason of its own: the others can. */
 function isOfRun(thrown: unknown): thrown is XMachinesError {
-  return XMachinesError.is(thrown) && ['IMPORT_DIFFERS', 'LEASE_HELD', 'RUN_DAMAGED'].includes(thrown.code)
+  if (!XMachinesError.is(thrown)) return false
+  return thrown.code === 'IMPORT_DIFFERS' || thrown.code === 'LEASE_HELD' || unreadable.has(thrown.code)
 }
 
 /** A listing shows only the oldest mail of a long inbox. */

@@ -38,7 +38,7 @@ export interface CopyProgress {
 
 /** What a copy did. */
 export interface CopyReport extends CopyProgress {
-  /** Runs that were not copied, and why: `IMPORT_DIFFERS` where the target has another history, `LEASE_HELD` where somebody runs them there, `RUN_DAMAGED` where the history cannot be read: the target then has the units before. */
+  /** Runs that were not copied, and why: `IMPORT_DIFFERS` where the target has another history, `LEASE_HELD` where somebody runs them there, `RUN_DAMAGED` or `COMMIT_DAMAGED` where the history cannot be read, and `HISTORY_SHALLOW` where a clone has not got it: the target then has the units before, if any. */
   readonly failed: readonly { readonly run: string; readonly error: XMachinesError }[]
 }
 

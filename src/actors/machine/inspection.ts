@@ -115,8 +115,14 @@ export class Inspection {
       if (known === undefined) this.#come(unit, actor, now)
       else this.#show(unit, known.ref, now, event)
     }
-    for (const actor of before.actors.keys()) if (!table.actors.has(actor)) this.#go(unit, actor, event)
-    this.#show(unit, this.#refs.get(this.#run)!.ref, snapshot, event)
+    // What moved the root is what it was told last: the outcome of a promise is told to the promise, and its end to the root.
+    const root = this.#refs.get(this.#run)!.ref
+    let last = event
+    for (const actor of before.actors.keys()) {
+      const end = table.actors.has(actor) ? undefined : this.#go(unit, actor, event)
+      if (end?.to === root) last = end.event
+    }
+    this.#show(unit, root, snapshot, last)
   }
 
   #come(unit: Pick<InspectedUnit, 'seq' | 'at'>, actor: ActorRef, snapshot: LiveSnapshot): void {
@@ -128,18 +134,23 @@ export class Inspection {
     this.#show(unit, ref, snapshot, init)
   }
 
-  /** An actor that ended tells its parent so. */
-  #go(unit: Pick<InspectedUnit, 'seq' | 'at'>, actor: ActorRef, event: EventObject): void {
+  /** An actor that ended tells its parent so: what it tells. */
+  #go(
+    unit: Pick<InspectedUnit, 'seq' | 'at'>,
+    actor: ActorRef,
+    event: EventObject,
+  ): { readonly to: InspectedRef; readonly event: EventObject } | undefined {
     const ref = this.#refOf(actor)
     const last = actor.last?.snapshot
-    if (ref === undefined || last === undefined) return
+    if (ref === undefined || last === undefined) return undefined
     this.#show(unit, ref, last, event)
     this.#refs.delete(ref.sessionId)
     const { status, output, error } = last
-    if (ref._parent === undefined || (status !== 'done' && status !== 'error')) return
+    if (ref._parent === undefined || (status !== 'done' && status !== 'error')) return undefined
     const told = { actorId: actor.id, ...(status === 'done' ? { output } : { error }) }
     const end = { type: `xstate.${status}.actor.${actor.id}`, ...told }
     this.#say(unit, { type: '@xstate.event', actorRef: ref._parent, event: end, sourceRef: ref })
+    return { to: ref._parent, event: end }
   }
 
   #show(unit: Pick<InspectedUnit, 'seq' | 'at'>, ref: InspectedRef, snapshot: LiveSnapshot, event: EventObject): void {

@@ -7,7 +7,7 @@ import type { Lineage } from './lineage.ts'
 
 /** The error of units that only a machine can decide that is not known. */
 export function unknownMachine(run: string, seq: number, machine: string, lineage: Lineage): XMachinesError {
-  const text = `Unit ${seq} of run ${run} was decided by machine ${nameOf(machine, lineage)}, and it is not among those that were given: ${given(lineage)}. Pass it too, in the list of machines or as \`from\` of a migration.`
+  const text = `Unit ${seq} of run ${run} was decided by machine ${nameOf(machine, lineage)}, and it is not among those that were given: ${given(lineage)}. Pass it too, in the list of machines (to a command: --machine once more) or as \`from\` of a migration.`
   return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, seq, machine, given: oids(lineage) } })
 }
 
@@ -44,7 +44,7 @@ export function refused(head: RunHead, lineage: Lineage): XMachinesError {
   const diff = changesSince(machine, lineage)
   const more = diff.length > listed ? `; ${diff.length - listed} more in details.diff` : ''
   const changes = diff.length === 0 ? '' : ` What differs: ${diff.slice(0, listed).join('; ')}${more}.`
-  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}.${changes} Pass the old machine too, as a list [new, old]; or declare in \`migrations\` how its runs go over; or fork the run with the old one.`
+  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}.${changes} Pass the old machine too, as a list [new, old] (to a command: --machine NEW --machine OLD); or declare in \`migrations\` how its runs go over; or fork the run with the old one.`
   return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage), diff } })
 }
 

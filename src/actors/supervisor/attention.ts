@@ -1,8 +1,7 @@
 import type { DueRun, LeaseKey, Store } from '../contracts/store.ts'
 import type { Environment, TimeoutHandle } from '../environment.ts'
-import type { XMachinesError } from '../errors.ts'
+import { asError, type XMachinesError } from '../errors.ts'
 import { residencyOf } from '../run/residency.ts'
-import { asError } from './failures.ts'
 
 /** Whose runs are looked after: a partition's, or those of a namespace that are pinned to none. */
 export type AttentionScope = { readonly lease: LeaseKey } | { readonly namespace: string }

@@ -1,4 +1,4 @@
-import { type ErrorCode, messageOf, XMachinesError } from '../errors.ts'
+import { type ErrorCode, XMachinesError } from '../errors.ts'
 
 /**
  * What a failure to load or decide a run means.
@@ -39,9 +39,4 @@ export function kindOf(error: XMachinesError): FailureKind {
 /** Whether the same call to a store or a broker may succeed later. What is not one of our errors is a driver's own. */
 export function mayPass(thrown: unknown): boolean {
   return XMachinesError.is(thrown) ? thrown.retryable : !(thrown instanceof TypeError)
-}
-
-/** Anything that was thrown, as a coded error. */
-export function asError(thrown: unknown, code: ErrorCode): XMachinesError {
-  return XMachinesError.is(thrown) ? thrown : new XMachinesError(code, messageOf(thrown), { cause: thrown })
 }

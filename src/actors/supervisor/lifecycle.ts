@@ -1,8 +1,7 @@
 import { type ActorRefFrom, assign, createActor, fromPromise, setup } from 'xstate'
 import type { Environment } from '../environment.ts'
-import type { XMachinesError } from '../errors.ts'
+import { asError, type XMachinesError } from '../errors.ts'
 import type { Backoff } from './backoff.ts'
-import { asError } from './failures.ts'
 
 /** The work that the life of a lease consists of. */
 export interface LeaseWork {

@@ -1,7 +1,7 @@
 import type { BrokerProducer, OutgoingRecord } from '../contracts/broker.ts'
-import type { XMachinesError } from '../errors.ts'
+import { asError, type XMachinesError } from '../errors.ts'
 import type { Backoff, Pauses } from './backoff.ts'
-import { asError, mayPass } from './failures.ts'
+import { mayPass } from './failures.ts'
 
 /** Whose parcels are sent. */
 export interface ParcelOwner {

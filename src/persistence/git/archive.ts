@@ -86,7 +86,7 @@ export function archive(source: Store | UnitSource, options: ArchiveOptions): Ar
     interval,
     rest: 5,
     onError,
-    heads: until => moved?.heads(until) ?? store.list({ signal: until }),
+    heads: (until, damaged) => moved?.heads(until, damaged) ?? store.list({ signal: until, damaged }),
     committed: failed => moved?.committed([...failed.keys()]),
     open: async () => {
       writing ??= await RepositoryWriter.open(gitdir, { bare: options.gitdir !== undefined, source: store })

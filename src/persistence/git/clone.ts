@@ -1,12 +1,9 @@
-import type { ListOptions, RunHead, Store } from '../../actors/contracts/store.ts'
-import { XMachinesError } from '../../actors/errors.ts'
+import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { givenOptions } from '../../actors/given.ts'
 import type { RepositoryPlace } from './place.ts'
 import { RefWatch } from './ref-watch.ts'
 import { gitdirOf, openRepository } from './repository.ts'
 import { RepositoryStore } from './repository-store.ts'
-import { runBranches } from './run-branches.ts'
-import { readCreation } from './run-history.ts'
 
 /**
  * The runs of a repository, to read: one that a store is archived into, or any clone of it, bare or not, however Git has
@@ -30,38 +27,4 @@ export function openClone(place: RepositoryPlace): Store {
 /** Whether a store knows how all units of a run were recorded: only a clone may not. */
 export function isRecorded(store: Store, head: RunHead): boolean {
   return !(store instanceof RepositoryStore) || store.isRecorded(head)
-}
-
-/** A run of a clone whose last commit does not even say where the run stands. */
-export interface DamagedHead extends Partial<Pick<RunHead, 'namespace' | 'key'>> {
-  readonly run: string
-  readonly damage: XMachinesError
-}
-
-/** How all runs stand. A listing ends at a bad commit; of a clone, this goes on with the other runs. */
-export async function* headsOf(
-  store: Store,
-  { namespace, signal }: Pick<ListOptions, 'namespace' | 'signal'>,
-): AsyncGenerator<RunHead | DamagedHead> {
-  if (!(store instanceof RepositoryStore)) return yield* store.list({ namespace, signal })
-  const { repository } = store
-  for (const run of [...runBranches(repository, new Map()).heads.keys()].sort()) {
-    let head: RunHead | DamagedHead | undefined
-    try {
-      head = await store.head(run, { signal })
-    } catch (damage) {
-      if (!XMachinesError.is(damage, 'COMMIT_DAMAGED')) throw damage
-      head = { ...named(repository, run), run, damage }
-    }
-    if (head !== undefined && (namespace === undefined || (head.namespace ?? namespace) === namespace)) yield head
-  }
-}
-
-function named(repository: RepositoryStore['repository'], run: string): Partial<Pick<RunHead, 'namespace' | 'key'>> {
-  try {
-    const { namespace, key } = readCreation(repository, run)
-    return { namespace, ...(key !== undefined && { key }) }
-  } catch {
-    return {}
-  }
 }

@@ -1,4 +1,4 @@
-import type { RunHead, Store } from '../../actors/contracts/store.ts'
+import type { ListOptions, RunHead, Store } from '../../actors/contracts/store.ts'
 import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
 import { nextTurn, Turns } from '../filesystem/turns.ts'
 import type { Archiver } from './archiver.ts'
@@ -11,8 +11,8 @@ export interface FollowerOptions {
   readonly gitdir: string
   /** Opens the repository; asked until it succeeds. */
   readonly open: () => Promise<Archiver>
-  /** Runs that may have something new. Called once a pass. */
-  readonly heads: (signal: AbortSignal) => AsyncIterable<RunHead>
+  /** Runs that may have something new. Called once a pass; the second is told of those that cannot be read. */
+  readonly heads: (signal: AbortSignal, damaged: NonNullable<ListOptions['damaged']>) => AsyncIterable<RunHead>
   /** What `heads` gave is committed, but for runs that could not be, and why. */
   readonly committed?: (failed: ReadonlyMap<string, XMachinesError>) => void
   /** Whether notes and states are kept beside the branches. @default true */
@@ -181,7 +181,7 @@ export class Follower {
     let wrong: unknown
     const failed = new Map<string, XMachinesError>()
     const turns = new Turns()
-    for await (const head of heads(signal)) {
+    for await (const head of heads(signal, ({ error }) => (wrong ??= error))) {
       if (signal.aborted) break
       if (turns.areDue) await turns.give()
       if (archiver.isTaken(head)) continue

@@ -1,5 +1,5 @@
 import { batchesOf } from '../../actors/batch-stream.ts'
-import type { RunHead } from '../../actors/contracts/store.ts'
+import type { ListOptions, RunHead } from '../../actors/contracts/store.ts'
 import type { Supervisor } from '../../actors/supervisor/index.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 
@@ -36,7 +36,7 @@ export class MovedRuns {
   }
 
   /** Of all runs that moved and are not committed. What was durable at the call is among it. */
-  async *heads(signal: AbortSignal): AsyncGenerator<RunHead> {
+  async *heads(signal: AbortSignal, damaged: NonNullable<ListOptions['damaged']>): AsyncGenerator<RunHead> {
     // Notices that wait are taken within this turn.
     await nextTurn()
     if (this.#broken !== undefined) throw this.#broken
@@ -48,7 +48,7 @@ export class MovedRuns {
     this.#inHand = { everything, runs: new Set(runs) }
     this.#everything = false
     this.#runs = new Set()
-    if (everything) return yield* store.list({ signal })
+    if (everything) return yield* store.list({ signal, damaged })
     for (let at = 0; at < runs.length; at += headsAtOnce) {
       const heads = await Promise.all(runs.slice(at, at + headsAtOnce).map(run => store.head(run, { signal })))
       for (const head of heads) if (head !== undefined) yield head

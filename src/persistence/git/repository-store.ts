@@ -1,5 +1,6 @@
 import { batchStream } from '../../actors/batch-stream.ts'
 import type {
+  DamagedRun,
   ListOptions,
   MachineRecord,
   ReadOptions,
@@ -181,13 +182,19 @@ export class RepositoryStore implements Store {
     return heads
   }
 
-  async *#heads({ namespace, prefix = '', after = '', signal }: ListOptions): AsyncGenerator<RunHead[]> {
+  async *#heads({ namespace, prefix = '', after = '', signal, damaged }: ListOptions): AsyncGenerator<RunHead[]> {
     const branches = this.#admit(signal)
     let heads: RunHead[] = []
     for (const run of [...branches.keys()].sort()) {
       if (!run.startsWith(prefix) || run <= after) continue
-      const head = this.#runs.head(run, branches.get(run)!)
-      if (namespace === undefined || head.namespace === namespace) heads.push(head)
+      try {
+        const head = this.#runs.head(run, branches.get(run)!)
+        if (namespace === undefined || head.namespace === namespace) heads.push(head)
+      } catch (error) {
+        if (damaged === undefined || !XMachinesError.is(error, 'COMMIT_DAMAGED')) throw error
+        const named = nameOf(this.repository, run)
+        if (namespace === undefined || (named.namespace ?? namespace) === namespace) damaged({ ...named, run, error })
+      }
       if (heads.length < batchSize) continue
       yield heads
       heads = []
@@ -224,6 +231,16 @@ export class RepositoryStore implements Store {
       await nextTurn()
       this.#check(signal)
     }
+  }
+}
+
+/** What a run is called, as far as that can be read. */
+function nameOf(repository: Repository, run: string): Pick<DamagedRun, 'namespace' | 'key'> {
+  try {
+    const { namespace, key } = readCreation(repository, run)
+    return { namespace, ...(key !== undefined && { key }) }
+  } catch {
+    return {}
   }
 }
 

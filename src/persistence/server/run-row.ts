@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { AppendItem, Beside, LeaseKey, Mail, RunHead, RunStatus } from '../../actors/contracts/store.ts'
 import type { NewUnit, TimeMode } from '../../actors/contracts/unit.ts'
+import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { readBeside, type WrittenBeside, writtenBeside } from '../beside-text.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { amend, emptyBeside, withInbox } from '../judge.ts'
@@ -142,8 +143,18 @@ export function writtenRow(row: RunRow): WrittenRow {
   }
 }
 
-/** A row that a server kept. */
+/** A row that a server kept. @throws RUN_DAMAGED: something else wrote to it */
 export function readRow(written: WrittenRow): RunRow {
+  try {
+    return parsedRow(written)
+  } catch (cause) {
+    const { run } = written
+    const message = `Where run ${run} stands cannot be read: ${messageOf(cause)}. Restore the run from a copy.`
+    throw new XMachinesError('RUN_DAMAGED', message, { cause, details: { run } })
+  }
+}
+
+function parsedRow(written: WrittenRow): RunRow {
   const { run, namespace, time, machine, machineId, version, seq, revision, at, status, due } = written
   const { value, leaseNamespace, leasePartition, fork } = written
   const key = written.key ?? undefined

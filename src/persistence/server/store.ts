@@ -207,13 +207,23 @@ export class ServerStore implements Store {
     this.#admit(signal)
   }
 
-  async *#heads({ namespace, prefix = '', after, signal }: ListOptions): AsyncGenerator<RunHead[]> {
+  async *#heads({ namespace, prefix = '', after, signal, damaged }: ListOptions): AsyncGenerator<RunHead[]> {
     let inclusive = after === undefined || after < prefix
     let last = inclusive ? prefix : after!
     for (;;) {
       const query = { after: last, inclusive, prefix, namespace, limit: headsAtOnce }
       const heads = await this.#ask(signal, () => this.#server.heads(query))
-      if (heads.length > 0) yield heads.map(head => this.#headOf(head))
+      const readable: RunHead[] = []
+      for (const written of heads) {
+        try {
+          readable.push(this.#headOf(written))
+        } catch (error) {
+          if (damaged === undefined || !XMachinesError.is(error, 'RUN_DAMAGED')) throw error
+          const { run, namespace, key } = written.row
+          damaged({ run, namespace, ...(key !== null && { key }), error })
+        }
+      }
+      if (readable.length > 0) yield readable
       if (heads.length < headsAtOnce) return
       last = heads.at(-1)!.row.run
       inclusive = false

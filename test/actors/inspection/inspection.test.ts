@@ -80,7 +80,7 @@ describe('a run that is inspected', () => {
       '3: ask→ask xstate.promise.resolve',
       '3: ask done after xstate.promise.resolve',
       '3: ask→p-1 xstate.done.actor.ask',
-      '3: p-1 "idle" after xstate.promise.resolve',
+      '3: p-1 "idle" after xstate.done.actor.ask',
       '4: →p-1 WAIT',
       '4: p-1 "waiting" after WAIT',
       '5: p-1→p-1 xstate.after.1000.parent.waiting',

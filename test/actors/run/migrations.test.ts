@@ -373,7 +373,7 @@ describe('versions', () => {
     const refusal = await openRun(third([]), { store, key: 'a' }).catch(error => error)
     expect(refusal).toMatchObject({
       code: 'MACHINE_MISMATCH',
-      message: expect.stringMatching(/What differs: version '1' is '3'; .*\[new, old\]; or declare/),
+      message: expect.stringMatching(/What differs: version '1' is '3'; .*\[new, old\] .*--machine OLD.*; or declare/),
       details: {
         diff: [
           "version '1' is '3'",

@@ -17,6 +17,8 @@ interface Place {
   remove(run: string): Promise<unknown>
   /** Leaves half of the text of unit 1 of a run. @param part of it */
   halve(run: string, part: 'events' | 'rest'): Promise<unknown>
+  /** Leaves half of what is kept beside a run. */
+  halveRow(run: string): Promise<unknown>
   end(): Promise<unknown>
 }
 
@@ -28,6 +30,7 @@ async function onPostgres(): Promise<Place> {
     store: postgresStore({ pool, schema, durability: 'relaxed' }),
     remove: run => pool.query(`delete from ${schema}.units where ${unit}`, [run]),
     halve: (run, part) => pool.query(`update ${schema}.units set ${part} = ',"a"' where ${unit}`, [run]),
+    halveRow: run => pool.query(`update ${schema}.runs set beside = '{"a"' where run = $1`, [run]),
     end: () => pool.end(),
   }
 }
@@ -45,6 +48,11 @@ async function onValkey(): Promise<Place> {
       await client.del(units(run))
       const text = part === 'events' ? '1\n,"a"\n' : '1\n[{"type":"E"}]\n,"a"'
       await client.xadd(units(run), '2-0', 'unit', text)
+    },
+    async halveRow(run) {
+      const key = `{${prefix}}:run:${run}`
+      const row = (await client.hget(key, 'row'))!
+      await client.hset(key, 'row', row.replace(/\n[^\n]*$/, '\n{"a"'))
     },
     end: async () => client.disconnect(),
   }
@@ -83,8 +91,21 @@ describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: on
     for (const run of [whole, last]) await showsHistory(target, run)
     const told: string[] = []
     const ended: string[] = []
-    const lines = exportLines(store, new AbortController().signal, undefined, ({ code }) => told.push(code))
+    const lines = exportLines(store, new AbortController().signal, undefined, ({ error }) => told.push(error.code))
     for await (const line of lines) if ('beside' in line) ended.push(line.run)
     expect([told, ended]).toEqual([Array(3).fill('RUN_DAMAGED'), [whole.id, last.id]])
+    // Nor does one of which nothing can be read hide the others.
+    await place.halveRow(last.id)
+    await expect(store.head(last.id)).rejects.toMatchObject({ code: 'RUN_DAMAGED', details: { run: last.id } })
+    await expect(collect(store.list())).rejects.toMatchObject({ code: 'RUN_DAMAGED' })
+    const damagedRuns: string[] = []
+    const listed = await collect(store.list({ damaged: ({ run, namespace }) => damagedRuns.push(run, namespace!) }))
+    expect(listed.map(({ run }) => run)).toEqual(runs.slice(0, 4).map(({ id }) => id))
+    expect(damagedRuns).toEqual([last.id, listed[0]!.namespace])
+    const again = await copyStore(store, memoryStore(), { source: 'quiet' })
+    expect([again.runs, again.failed.map(({ run }) => run)]).toEqual([
+      5,
+      [last, removed, events, rest].map(({ id }) => id),
+    ])
   })
 })

@@ -1,0 +1,5 @@
+import { createMachine } from 'xstate'
+
+await new Promise(() => {})
+
+export default createMachine({ id: 'stuck' })

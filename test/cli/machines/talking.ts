@@ -1,0 +1,6 @@
+import { createMachine } from 'xstate'
+
+console.log('loaded')
+
+/** Logs what it does. */
+export default createMachine({ id: 'counter' })
