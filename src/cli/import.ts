@@ -5,10 +5,11 @@ import type { MachineRecord, Store } from '../actors/contracts/store.ts'
 import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { AppendQueue } from '../actors/copy/append-queue.ts'
 import { XMachinesError } from '../actors/errors.ts'
-import { machineId } from '../actors/identity/index.ts'
+import { isObject } from '../actors/json/fields.ts'
 import { NdjsonDecoder } from '../transports/framing/ndjson.ts'
 import { exportLines } from './export.ts'
 import { type LeftOut, tellLeftOut } from './heads.ts'
+import { checkMachine } from './import-line.ts'
 import { invalid } from './import-refusals.ts'
 import { openInput } from './input.ts'
 import { checkObjectFormat, objectFormatOption } from './object-format-option.ts'
@@ -188,10 +189,9 @@ class Importer implements ImportTarget {
   }
 
   async #unit(line: UnitLine): Promise<void> {
-    const { machineRecord: record, run, seq } = line
+    const { machineRecord: record, run } = line
     if (record !== undefined) {
-      if (machineId(this.store.objectFormat, record) !== record.oid)
-        throw invalid(run, seq, 'Its machine is not what its id says')
+      checkMachine(line, record, this.store.objectFormat)
       this.#machines.set(record.oid, record)
     }
     if (this.#run !== undefined) await this.#run.unit(line)
@@ -241,13 +241,13 @@ class Importer implements ImportTarget {
 
 /** What a run is called, as far as the line tells. */
 function namesOf(line: UnitLine | BesideLine): { readonly key: string | null; readonly namespace: string } {
-  const creation = 'creation' in line ? line.creation : undefined
-  return { key: creation?.key ?? null, namespace: creation?.namespace ?? '' }
+  const { key, namespace }: Partial<Record<string, unknown>> = { ...('creation' in line ? line.creation : undefined) }
+  return { key: typeof key === 'string' ? key : null, namespace: typeof namespace === 'string' ? namespace : '' }
 }
 
 function isLine(value: unknown): value is UnitLine | BesideLine {
   if (typeof value !== 'object' || value === null || !('run' in value) || typeof value.run !== 'string') return false
-  if ('beside' in value) return typeof value.beside === 'object' && value.beside !== null
+  if ('beside' in value) return isObject(value.beside)
   const { seq, at, events, origin, id } = value as Partial<Record<keyof UnitLine, unknown>>
   return (
     Number.isSafeInteger(seq) &&

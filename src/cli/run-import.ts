@@ -4,6 +4,7 @@ import type { AppendQueue } from '../actors/copy/append-queue.ts'
 import type { XMachinesError } from '../actors/errors.ts'
 import { runId, type UnitChain, unitChain } from '../actors/identity/index.ts'
 import { copyJson } from '../actors/json/json-copy.ts'
+import { checkBeside, checkCreation, checkUnit } from './import-line.ts'
 import { differs, foreign, invalid, refused } from './import-refusals.ts'
 import { type BesideLine, readPosition, type UnitLine, type WrittenPosition } from './unit-line.ts'
 
@@ -77,6 +78,8 @@ export class RunImport {
     const { creation } = line
     if (creation === undefined)
       throw invalid(line.run, line.seq, 'The export of the run does not begin with its creation')
+    checkUnit(line)
+    checkCreation(line, creation)
     if (runId(store.objectFormat, creation) !== line.run) throw foreign(line, store.objectFormat)
     if (creation.time !== 'arrival' && creation.time !== 'source')
       throw invalid(line.run, line.seq, 'It does not say how the run reads time')
@@ -95,6 +98,7 @@ export class RunImport {
     if (this.#failed) return
     if (line.seq !== this.#last + 1) throw invalid(this.run, line.seq, `It follows unit ${this.#last}`)
     this.#last = line.seq
+    checkUnit(line)
     const unit = unitOf(line, undefined)
     if (this.#chain.next(unit) !== line.id) throw foreign(line, this.#target.store.objectFormat)
     if (line.seq <= (this.#head?.seq ?? -1)) {
@@ -110,11 +114,12 @@ export class RunImport {
   }
 
   /** The line that ends the run. */
-  async end({ beside }: BesideLine): Promise<void> {
+  async end(line: BesideLine): Promise<void> {
     if (this.#failed) return
     this.#stopComparing()
+    checkBeside(line, this.#last)
     if (this.#units.length === 0) return this.#done()
-    const { status, value, sources, attempts, published, parked, parent, linked } = beside
+    const { status, value, sources, attempts, published, parked, parent, linked } = line.beside
     await this.#append(
       {
         due: null,

@@ -200,6 +200,36 @@ describe('xmachines import', () => {
     }
   })
 
+  it('refuses a run whose records are none, whatever they are, and takes the others', async () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+    const broken: Record<string, (lines: Line[]) => void> = {
+      k0: lines => Object.assign(lines.at(-1)!.beside as Line, { sources: null }),
+      k1: lines => Object.assign(lines[2]!, { state: 0 }),
+      k2: lines => Object.assign(lines[2]!, { outputs: 0 }),
+      k3: lines => Object.assign(lines[2]!, { sources: null }),
+      k4: lines => Object.assign(lines[0]!.creation as Line, { key: 'DEEP' }),
+      k5: lines => Object.assign(lines[2]!, { events: [null] }),
+      k6: lines => Object.assign(lines[0]!, { machineRecord: null }),
+      f2: lines => Object.assign(lines[0]!, { creation: null }),
+    }
+    const runs = [...byRun(exported).values()]
+    const keys = runs.map(([first]) => (first!.creation as Line).key as string)
+    for (const [index, lines] of runs.entries()) broken[keys[index]!]?.(lines)
+    const { code, outcomes, stderr } = await importInto(
+      space.path('target'),
+      textOf(runs.flat()).replace('"DEEP"', deep),
+    )
+    expect(code).toBe(1)
+    expect(stderr).not.toContain('UNEXPECTED')
+    expect(outcomes).toHaveLength(runs.length)
+    for (const [index, key] of keys.entries()) {
+      const outcome = outcomes.find(({ run }) => run === runs[index]![0]!.run)
+      if (key === 'k7') expect(outcome).toMatchObject({ key, created: true })
+      // The fork of a run that was refused has no parent.
+      else expect(outcome).toMatchObject({ error: { code: key === 'f1' ? 'IMPORT_DIFFERS' : 'IMPORT_INVALID' } })
+    }
+  })
+
   it('refuses a creation at another time, where there is no unit yet that would show it', async () => {
     const forks = (await xmachines('export', store, '--run', 'f2')).stdout
     const later = jsonLines<Line>(forks).map(line =>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMachinesError } from '../../actors/errors.ts'
+import { afresh } from '../../persistence/filesystem/files.ts'
 import type { Fingerprint } from './fingerprint.ts'
 
 /**
@@ -50,7 +51,7 @@ export class ConsumedFile {
   save(consumed: Consumed): void {
     mkdirSync(this.#dir, { recursive: true })
     const temporary = `${this.#path}.new`
-    const descriptor = openSync(temporary, 'w')
+    const descriptor = openSync(temporary, afresh)
     try {
       writeFileSync(descriptor, `${JSON.stringify({ topic: this.topic, ...consumed })}\n`)
       fsyncSync(descriptor)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { LeaseRow } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { syncDirectory } from './files.ts'
+import { afresh, syncDirectory } from './files.ts'
 import { indexName, type LogEnd } from './layout.ts'
 import { type Pages, pageSize, pagesOf } from './pages.ts'
 import type { MachineAt, Renewal } from './row.ts'
@@ -80,7 +80,7 @@ export async function writeCheckpoint(
     snapshots,
   }
   const temporary = join(dir, `.${indexName}`)
-  const file = await open(temporary, 'w')
+  const file = await open(temporary, afresh)
   try {
     const line = Buffer.from(`${JSON.stringify(head)}\n`)
     await file.writeFile(line)

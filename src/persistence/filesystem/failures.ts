@@ -8,6 +8,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   EACCES: 'STORE_READ_ONLY',
   EPERM: 'STORE_READ_ONLY',
   ENOTDIR: 'STORE_FOREIGN',
+  ELOOP: 'STORE_FOREIGN',
 }
 
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {

@@ -22,6 +22,28 @@ export type LogFiles = Pick<
 /** The file system itself. */
 export const systemFiles: LogFiles = fs
 
+/** The system's refusal to follow a link. Windows has none, and there only administrators make links. */
+const unlinked = fs.constants.O_NOFOLLOW ?? 0
+
+/**
+ * How a file is made that is the store's alone. A store that somebody else made may have a link in its place: what it leads
+ * to is not ours to overwrite.
+ */
+export const afresh = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_TRUNC | unlinked
+
+/** Writes a file that nothing depends on. */
+export function writeAfresh(path: string, text: string): void {
+  const descriptor = fs.openSync(path, afresh)
+  try {
+    fs.writeFileSync(descriptor, text)
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+/** How a file of the store's alone is opened to be written on, or made. */
+export const goingOn = fs.constants.O_RDWR | fs.constants.O_CREAT | unlinked
+
 /** Makes the names in a directory survive a crash. Windows keeps them by itself and opens no directories. */
 export function syncDirectory(dir: string, files: Pick<LogFiles, 'openSync' | 'fsyncSync' | 'closeSync'> = fs): void {
   if (process.platform === 'win32') return

@@ -4,6 +4,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { XMachinesError } from '../../actors/errors.ts'
 import { errnoOf } from './failures.ts'
+import { writeAfresh } from './files.ts'
 import { lockName, sortEntries, writerNote } from './layout.ts'
 
 /*
@@ -98,7 +99,7 @@ async function releaseSocket(dir: string, server: Server, generation: number, in
   const lock = join(dir, lockName(generation))
   try {
     if (fs.statSync(lock).ino === ino) {
-      fs.writeFileSync(temporary, '')
+      writeAfresh(temporary, '')
       fs.renameSync(temporary, lock)
       fs.rmSync(join(dir, writerNote), { force: true })
     }
@@ -232,10 +233,8 @@ function randomName(): string {
 /** For people and messages only. */
 function writeNote(dir: string): void {
   try {
-    fs.writeFileSync(
-      join(dir, writerNote),
-      `${JSON.stringify({ pid: process.pid, since: new Date().toISOString() })}\n`,
-    )
+    const note = { pid: process.pid, since: new Date().toISOString() }
+    writeAfresh(join(dir, writerNote), `${JSON.stringify(note)}\n`)
   } catch {
     // Nothing depends on it.
   }

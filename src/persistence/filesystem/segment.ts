@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
 import { damaged } from './failures.ts'
-import { type LogFiles, type Segments, syncDirectory } from './files.ts'
+import { afresh, type LogFiles, type Segments, syncDirectory } from './files.ts'
 import { type LogEnd, segmentName } from './layout.ts'
 
 /** Version of the log's format that this code writes. */
@@ -44,7 +44,7 @@ export function makeSegment(dir: string, files: LogFiles, objectFormat: ObjectFo
   const segment = end.segment + 1
   const header = Buffer.from(headerText(objectFormat, segment, end.sum))
   const temporary = join(dir, `.${segmentName(segment)}`)
-  const descriptor = files.openSync(temporary, 'w')
+  const descriptor = files.openSync(temporary, afresh)
   try {
     for (let done = 0; done < header.length; ) done += files.writeSync(descriptor, header, done)
     files.fsyncSync(descriptor)

@@ -4,7 +4,7 @@ import type { StoredSnapshot } from '../../actors/contracts/store.ts'
 import { messageOf } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import type { SnapshotsState } from './checkpoint.ts'
-import { readFully } from './files.ts'
+import { goingOn, readFully } from './files.ts'
 import { offsetAt, positionOf, type StoreWarning, segmentAt, snapshotsName, sortEntries } from './layout.ts'
 import {
   readSnapshotHead,
@@ -139,7 +139,7 @@ export class Snapshots {
 
   #openWriting(): void {
     const { segment, offset } = this.#end
-    this.#writing = fs.openSync(this.#path(segment), fs.constants.O_RDWR | fs.constants.O_CREAT)
+    this.#writing = fs.openSync(this.#path(segment), goingOn)
     const { size } = fs.fstatSync(this.#writing)
     // Behind the end is what a crash left; before it something is missing only if somebody removed it.
     if (size > offset) fs.ftruncateSync(this.#writing, offset)

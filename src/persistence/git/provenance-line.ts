@@ -1,6 +1,17 @@
 import type { Beside } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { runBesideFields, unitBesideFields } from '../../actors/history/recorded-fields.ts'
+import {
+  type Check,
+  type Fields,
+  isCount,
+  isObject,
+  isText,
+  isTime,
+  listOf,
+  objectOf,
+} from '../../actors/json/fields.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { emptyBeside } from '../judge.ts'
 import { readPosition, readPositions, type WrittenPosition } from '../unit-text.ts'
@@ -85,73 +96,25 @@ type WrittenBeside = Omit<RunProvenance, 'beside'> &
     readonly refusals: readonly WrittenPosition[]
   }
 
-type Check = (value: unknown) => boolean
-
 const none: readonly never[] = Object.freeze([])
-const isObject: Check = value => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isCount: Check = value => Number.isSafeInteger(value) && (value as number) >= 0
-const isText: Check = value => typeof value === 'string'
-const isFlag: Check = value => typeof value === 'boolean'
-const isTime: Check = value => Number.isFinite(value)
 const isPosition: Check = value => Number.isFinite(value) || (typeof value === 'string' && /^-?\d+$/.test(value))
-const listOf =
-  (check: Check): Check =>
-  value =>
-    Array.isArray(value) && value.every(check)
-const orNull =
-  (check: Check): Check =>
-  value =>
-    value === null || check(value)
-const isAtPosition: Check = value =>
-  isObject(value) && isText((value as WrittenPosition).id) && isPosition((value as WrittenPosition).position)
+const isAtPosition = objectOf({ id: isText, position: isPosition })
 
-const unitFields: Readonly<Record<string, Check>> = {
-  outputs: listOf(isObject),
-  mail: listOf(isObject),
-  sources: listOf(isAtPosition),
-  requestId: isText,
-  trace: isObject,
-  attempts: isCount,
-  state: isText,
-  epoch: isCount,
-}
-
-const statuses: readonly unknown[] = ['active', 'done', 'error', 'stopped']
+const unitFields: Fields = { ...unitBesideFields, sources: listOf(isAtPosition) }
 
 const requiredBeside = ['time', 'created', 'revision', 'status', 'due', 'sources', 'refusals', 'attempts']
 
-const besideFields: Readonly<Record<string, Check>> = {
+const besideFields: Fields = {
+  ...runBesideFields,
   time: value => value === 'arrival' || value === 'source',
   created: isTime,
   revision: isCount,
-  status: value => statuses.includes(value),
-  value: () => true,
-  due: orNull(isTime),
-  lease: isObject,
   sources: listOf(isAtPosition),
-  outbox: listOf(isCount),
-  published: orNull(isObject),
-  inbox: listOf(isObject),
-  waiting: isCount,
-  mailing: listOf(isCount),
-  mailed: orNull(isObject),
-  returns: listOf(isObject),
   refusals: listOf(isAtPosition),
-  attempts: value => isObject(value) && Object.values(value as object).every(isCount),
-  parked: orNull(isObject),
-  held: isFlag,
-  process: orNull(isText),
-  owners: value => isObject(value) && Object.values(value as object).every(isText),
-  parent: orNull(isObject),
-  linked: isFlag,
 }
 
 /** The fields that are ours, each as it should be. Others are not taken: they could stand for what an id is made of. */
-function checked(
-  written: unknown,
-  fields: Readonly<Record<string, Check>>,
-  required: readonly string[] = [],
-): Record<string, unknown> {
+function checked(written: unknown, fields: Fields, required: readonly string[] = []): Record<string, unknown> {
   if (!isObject(written)) throw new TypeError(`there is ${JSON.stringify(written)} where an object should be`)
   const found: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(written as object)) {

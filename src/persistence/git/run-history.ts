@@ -1,6 +1,8 @@
 import type { Creation, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
+import { creationFields, unitContentFields } from '../../actors/history/recorded-fields.ts'
 import { isWritten, runId, unitId } from '../../actors/identity/index.ts'
+import { type Fields, unfit } from '../../actors/json/fields.ts'
 import { copyJson } from '../../actors/json/json-copy.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.ts'
@@ -39,6 +41,7 @@ export function readCreation(repository: Repository, run: string): Beginning {
   const file = filesOf(repository, run, run, readCommit(repository, run, run)).get('run.json')
   if (file === undefined) throw blame(run, run)
   const creation = readJson<Creation>(repository, run, run, file).value
+  checkFields(run, run, creation, creationFields)
   const id = identified(() => runId(repository.objectFormat, { ...creation, time: 'arrival' }))
   if (id !== run) throw blame(run, run)
   return creation
@@ -154,6 +157,7 @@ export function readUnit(repository: Repository, { oid, text, tree, parent, seq,
   const { value: events, text: eventsText } = readJson<Unit['events']>(repository, run, oid, files.events)
   const { value: unit, text: unitText } = readJson<Omit<CommittedUnit, 'events'>>(repository, run, oid, files.unit)
   const { at, machine, created, origin } = unit
+  checkFields(run, oid, { seq, at, events, origin, machine, created }, unitContentFields)
   const content = { parent, machine, unit: { seq, at, events, origin }, created }
   const texts = { events: eventsText, unit: unitText, tree, commit: text }
   const id = identified(() => (isWritten(content, texts) ? oid : unitId(objectFormat, content)))
@@ -182,7 +186,17 @@ function readJson<T>(
   const value = parseFile(repository, run, oid, blob, text)
   if (dangerous.test(text)) copyJson(value, { name: `Commit ${oid}`, code: 'COMMIT_DAMAGED' })
   if (typeof value !== 'object' || value === null) throw blame(run, oid)
-  return { value: deepFreeze(value) as T, text }
+  try {
+    return { value: deepFreeze(value) as T, text }
+  } catch {
+    throw blame(run, oid) // It goes deeper than the stack.
+  }
+}
+
+/** Whoever may push may write a commit by hand, whose id is right whatever it holds. @throws COMMIT_DAMAGED */
+function checkFields(run: string, oid: string, content: object, fields: Fields): void {
+  const wrong = unfit(content, fields)
+  if (wrong !== undefined) throw badCommit(run, oid, `its ${wrong} is not what this package writes`)
 }
 
 /** The id of content that may be anything. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isLocked, takeLock } from '../../../src/persistence/filesystem/lock.ts'
@@ -214,5 +214,34 @@ describe('a writer that is killed while it writes', () => {
     expect(await contentOf(store)).toEqual(content)
     await store.close()
     await reader.store.close()
+  })
+})
+
+describe('a store that somebody else made', () => {
+  test.skipIf(process.platform === 'win32')('has no file of ours overwritten by its links', async () => {
+    const first = openStore(dir)
+    const run = await new TestRun('sha1').create(first.store, {}, 2)
+    await first.store.close()
+    const ours = join(place.dir, 'ours')
+    writeFileSync(ours, 'precious')
+    const names = [
+      'writer.json',
+      '.writer-00000002.lock',
+      'snapshots-00000001.ndjson',
+      '.index.bin',
+      '.log-00000002.ndjson',
+    ]
+    for (const name of names) {
+      rmSync(join(dir, name), { force: true })
+      symlinkSync(ours, join(dir, name))
+    }
+    const { store } = openStore(dir, { segmentBytes: 1, checkpointBytes: 1 })
+    await store.saveSnapshot(run.id, { seq: 1, machine: run.machine.oid, format: 1, state: 1 }).catch(() => {})
+    await expect(store.append([run.goesOn()])).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+      details: { errno: 'ELOOP' },
+    })
+    await store.close()
+    expect(readFileSync(ours, 'utf8')).toBe('precious')
   })
 })

@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
+import { unitCommit } from '../../../src/actors/identity/index.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
@@ -445,21 +446,46 @@ describe('what was tampered with is named:', () => {
     expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', details: { commit: copied, seq: 11 } })
   })
 
-  test('a key that no event may have', async () => {
+  test.each<[what: string, content: object, wrong: string]>([
+    ['without a reason', { origin: null }, 'origin'],
+    ['of an invocation that has no place', { origin: { kind: 'effect', actor: 'a', entered: 0 } }, 'origin'],
+    ['of an event whose type is none', { events: [{ type: ['NEXT'] }] }, 'events'],
+    ['at no time', { at: null }, 'at'],
+  ])('a unit %s, whose id is right', async (_, content, wrong) => {
+    const { dir, run, path } = await tampered()
+    const { seq, id: parent, at } = run.history().at(-1)!
+    const unit = { seq: seq + 1, at, events: [{ type: 'NEXT' }], origin: { kind: 'outside' }, ...content } as never
+    const { oid, objects } = unitCommit('sha1', { parent, machine: run.creation.machine, unit })
+    for (const made of objects) {
+      mkdirSync(dirname(path(made.oid)), { recursive: true })
+      writeFileSync(
+        path(made.oid),
+        deflateSync(Buffer.concat([Buffer.from(`${made.type} ${made.bytes.length}\0`), made.bytes])),
+      )
+    }
+    git(dir, 'update-ref', `refs/heads/r/${run.id}`, oid)
+    expect(await problem(dir, run)).toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      message: expect.stringContaining(`its ${wrong} is not`),
+      details: { commit: oid },
+    })
+  })
+
+  test.each<[what: string, event: string, says: string]>([
+    ['a key that no event may have', '{\n    "__proto__": {},\n    "type": "NEXT"\n  }', '__proto__'],
+    ['more depth than there is room for', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'what this package writes'],
+  ])('%s', async (_, event, says) => {
     const { dir, run } = await tampered()
     const head = run.history().at(-1)!.id
     const file = join(dir, 'file')
-    writeFileSync(file, '[\n  {\n    "__proto__": {},\n    "type": "NEXT"\n  }\n]\n')
+    writeFileSync(file, `[\n  ${event}\n]\n`)
     const events = git(dir, 'hash-object', '-w', file)
     const unit = git(dir, 'rev-parse', `${head}:unit.json`)
     git(dir, 'update-index', '--add', '--cacheinfo', `100644,${events},events.json`)
     git(dir, 'update-index', '--add', '--cacheinfo', `100644,${unit},unit.json`)
     const commit = git(dir, 'commit-tree', '-m', '11 NEXT', '-p', head, git(dir, 'write-tree'))
     git(dir, 'update-ref', `refs/heads/r/${run.id}`, commit)
-    expect(await problem(dir, run)).toMatchObject({
-      code: 'COMMIT_DAMAGED',
-      message: expect.stringContaining('__proto__'),
-    })
+    expect(await problem(dir, run)).toMatchObject({ code: 'COMMIT_DAMAGED', message: expect.stringContaining(says) })
   })
 })
 
