@@ -56,7 +56,7 @@ export class Database {
     this.#pool = pool
     this.#acknowledged = acknowledged
     this.location = location
-    pool.on('error', ignore)
+    hear(pool)
   }
 
   /** Asks; nothing is changed. */
@@ -90,7 +90,7 @@ export class Database {
 
   /** The pool is its owner's again. */
   leave(): void {
-    this.#pool.off('error', ignore)
+    unhear(this.#pool)
   }
 
   async #use<T>(writes: boolean, work: (client: PostgresClient) => Promise<T>): Promise<T> {
@@ -179,6 +179,21 @@ export class Database {
     }
     return (await client.query({ text, values, rowMode: 'array', types })).rows as readonly PostgresRow[]
   }
+}
+
+/** How many stores use a pool. They have one listener together: Node takes more than ten for a leak. */
+const users = new WeakMap<PostgresPool, number>()
+
+function hear(pool: PostgresPool): void {
+  const before = users.get(pool) ?? 0
+  if (before === 0) pool.on('error', ignore)
+  users.set(pool, before + 1)
+}
+
+function unhear(pool: PostgresPool): void {
+  const left = users.get(pool)! - 1
+  if (left === 0) pool.off('error', ignore)
+  users.set(pool, left)
 }
 
 /** Gives a connection back that nobody is to use again. */
