@@ -19,10 +19,10 @@ const mostAtRest = 1024
 /** How many of them are looked at for one that may go. */
 const looks = 64
 
-/** A parent in memory, and how many of its children are. */
+/** A parent in memory, and those of its children that are. */
 interface Family {
   readonly reopen: Reopen
-  children: number
+  readonly children: Set<Child>
 }
 
 /** A child run in memory. */
@@ -85,15 +85,13 @@ export class Nursery {
   /** A parent that has child runs came into memory. */
   enter(parent: string, reopen: Reopen): void {
     if (this.#families.has(parent)) return
-    this.#families.set(parent, { reopen, children: 0 })
+    this.#families.set(parent, { reopen, children: new Set() })
     this.#deaf ??= residencyOf(this.#store).onMail(run => void this.#wake(run))
   }
 
   /** Whether children of it have something under way, so that it should stay. */
   busy(parent: string): boolean {
-    const family = this.#families.get(parent)
-    if (family === undefined || family.children === 0) return false
-    for (const child of this.#children.values()) if (child.family === family && child.needed) return true
+    for (const child of this.#families.get(parent)?.children ?? []) if (child.needed) return true
     return false
   }
 
@@ -113,7 +111,7 @@ export class Nursery {
     }
     const child = new Child(resident, family, over => void this.#letGo(over, closeTimeout))
     this.#children.set(run, child)
-    family.children++
+    family.children.add(child)
     resident.watch(child)
     this.#makeRoom()
   }
@@ -127,8 +125,7 @@ export class Nursery {
       this.#deaf?.()
       this.#deaf = undefined
     }
-    const going = [...this.#children.values()].filter(child => child.family === family)
-    await Promise.all(going.map(child => this.#letGo(child, timeout)))
+    await Promise.all([...family.children].map(child => this.#letGo(child, timeout)))
   }
 
   #houseOf(namespace: string, machine: string): House | undefined {
@@ -141,7 +138,7 @@ export class Nursery {
     const { run } = resident
     if (this.#children.get(run) !== child) return this.#leaving.get(run) ?? Promise.resolve()
     this.#children.delete(run)
-    family.children--
+    family.children.delete(child)
     resident.unwatch(child)
     const leaving = residencyOf(this.#store)
       .release(resident, timeout)

@@ -8,6 +8,7 @@ import { links } from './kinship.ts'
 import { type Letter, Letters } from './letters.ts'
 import type { BesideDraft } from './outbox.ts'
 import { Spawner, type SpawnerHome } from './spawner.ts'
+import { turnOf } from './turns.ts'
 
 /** What a postman needs of its run. */
 export interface PostmanHome extends SpawnerHome, DeliveryHome {
@@ -23,8 +24,6 @@ const firstRestart = 100
 const longestRestart = 3200
 /** Mails that are delivered, and children that are created, at a time. */
 const batchSize = 256
-/** Batches after which timers and I/O of the process have their turn: runs that answer each other for ever would leave them none, in memory. */
-const batchesAtATime = 256
 
 /**
  * Delivers the mail of a run to inboxes of its store, in the order sent, and has its child runs created: what a crash
@@ -51,7 +50,6 @@ export class Postman {
   #working = false
   #over = false
   #failures = 0
-  #batches = 0
   #pause: { readonly handle: TimeoutHandle; readonly end: () => void } | undefined
   #whenIdle: (() => void)[] = []
 
@@ -173,10 +171,12 @@ export class Postman {
     // What nobody could take has to be durable before the mark may pass it by more than one batch.
     while (!this.#over && this.#waits && this.#failed.length === 0) {
       try {
+        const turn = turnOf(this.#home.environment)
+        if (turn !== undefined) await turn
+        if (this.#over) return
         if (this.#returns.length > 0) await this.#deliverReturns()
         else await this.#deliverLetters()
         this.#failures = 0
-        if (++this.#batches % batchesAtATime === 0) await this.#wait(0)
       } catch (thrown) {
         if (this.#over) return
         if (XMachinesError.is(thrown) && (!thrown.retryable || thrown.code === 'STORE_LOCKED')) {

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, tell, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, createActor, setup } from 'xstate'
+import { type AnyStateMachine, assign, createActor, enqueueActions, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
@@ -692,4 +692,23 @@ test('a migration that ends a child tells its parent, and what it sends is deliv
   const again = await open(store)
   await quiet()
   expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'a', what: expect.any(Number) }])
+})
+
+test('runs that each spawn the next one for ever leave timers and I/O of their process a turn', async () => {
+  const longest = 300 // so that this fails, and does not hang
+  let last = 0
+  const link: AnyStateMachine = setup({
+    types: {} as { context: { n: number }; input: { n: number } },
+  }).createMachine({
+    id: 'link',
+    context: ({ input }) => input,
+    entry: enqueueActions(({ context: { n }, enqueue }) => {
+      last = n
+      if (n < longest) enqueue(spawnRun(link, { key: `${n + 1}`, input: { n: n + 1 } }))
+    }),
+  })
+  const run = await openRun(link, { store: memoryStore(), key: '0', input: { n: 0 } })
+  await new Promise(resolve => setTimeout(resolve))
+  expect(last).toBeLessThan(longest)
+  await run.close()
 })
