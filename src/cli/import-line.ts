@@ -4,8 +4,8 @@ import {
   creationFields,
   machineFields,
   runBesideFields,
+  unfitContent,
   unitBesideFields,
-  unitContentFields,
 } from '../actors/history/recorded-fields.ts'
 import { machineId } from '../actors/identity/index.ts'
 import { type Fields, isObject, isText, listOf, objectOf, optional, unfit } from '../actors/json/fields.ts'
@@ -19,7 +19,6 @@ import type { BesideLine, UnitLine } from './unit-line.ts'
  */
 
 const unitFields: Fields = {
-  ...unitContentFields,
   ...Object.fromEntries(Object.entries(unitBesideFields).map(([name, check]) => [name, optional(check)])),
   sources: optional(listOf(objectOf({ id: isText, position: value => !isObject(value) && !Array.isArray(value) }))),
 }
@@ -34,7 +33,7 @@ const besideFields: Fields = {
 
 /** @throws IMPORT_INVALID */
 export function checkUnit(line: UnitLine): void {
-  check(line.run, line.seq, line, unitFields)
+  found(line.run, line.seq, unfitContent(line) ?? unfit(line, unitFields))
 }
 
 /** @throws IMPORT_INVALID */
@@ -65,8 +64,11 @@ export function checkBeside({ run, beside }: BesideLine, seq: number): void {
   check(run, seq, beside, besideFields)
 }
 
-function check(run: string, seq: number, found: object, fields: Fields): void {
-  const wrong = unfit(found, fields)
+function check(run: string, seq: number, part: object, fields: Fields): void {
+  found(run, seq, unfit(part, fields))
+}
+
+function found(run: string, seq: number, wrong: string | undefined): void {
   // The value is not shown: it may be of any depth, and anybody's.
   if (wrong !== undefined) throw invalid(run, seq, `Its ${wrong} is not what an export has there`)
 }

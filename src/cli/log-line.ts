@@ -93,7 +93,8 @@ function failureOf({ origin, events: [event] }: Unit): string | undefined {
       readonly message: string
     }
   } & { readonly thrown?: unknown }
-  if (error !== undefined) return `${error.code ?? error.name}: ${error.message}`.slice(0, 200)
+  // Whoever may push may write any JSON by hand.
+  if (typeof error === 'object' && error !== null) return `${error.code ?? error.name}: ${error.message}`.slice(0, 200)
   return thrown === undefined ? undefined : brief(thrown, 80)
 }
 

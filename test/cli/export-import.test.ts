@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { fileStore } from '../../src/persistence/filesystem/index.ts'
+import { TestRun, testUnit } from '../../src/testing/store-conformance/test-run.ts'
 import { jsonLines, xmachines, xmachinesReading } from './command.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
@@ -228,6 +230,21 @@ describe('xmachines import', () => {
       // The fork of a run that was refused has no parent.
       else expect(outcome).toMatchObject({ error: { code: key === 'f1' ? 'IMPORT_DIFFERS' : 'IMPORT_INVALID' } })
     }
+  })
+
+  it('refuses events from outside that only the runtime writes, whatever their ids are', async () => {
+    const place = space.path('forged')
+    const forged = fileStore(place)
+    const run = await new TestRun('sha1').create(forged)
+    await run.goOn(forged, [testUnit(1, { events: [{ type: 'xmachines.stop' }] })])
+    await forged.close()
+    const { code, outcomes } = await importInto(space.path('target'), (await xmachines('export', place)).stdout)
+    expect(code).toBe(1)
+    expect(outcomes).toMatchObject([
+      {
+        error: { code: 'IMPORT_INVALID', message: expect.stringContaining('Its reserved event'), details: { seq: 1 } },
+      },
+    ])
   })
 
   it('refuses a creation at another time, where there is no unit yet that would show it', async () => {

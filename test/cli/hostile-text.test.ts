@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { XMachinesError } from '../../src/actors/errors.ts'
+import { notesText } from '../../src/cli/log-line.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
 import { printable } from '../../src/cli/text.ts'
 import { xmachines } from './command.ts'
@@ -45,6 +46,13 @@ describe('text from outside', () => {
     expect(err.text()).toContain('caused by Error: a')
     expect(err.text()).toMatch(/\n +at /)
     expect(err.text()).not.toMatch(raw)
+  })
+
+  it.each([null, 'text', 7])('says why something failed only where that is told: error %j', error => {
+    const event = { type: 'xmachines.reject', error }
+    const origin = { kind: 'effect', actor: ['job'], entered: 1 } as const
+    const unit = { seq: 2, at: 0, run: '', id: '', events: [event], origin, outputs: [] }
+    expect(notesText(unit, {})).toBe('')
   })
 
   it('of a command that there is not is, too', async () => {

@@ -1,3 +1,5 @@
+import type { Unit } from '../contracts/unit.ts'
+import { isReserved } from '../json/event-copy.ts'
 import {
   type Check,
   type Fields,
@@ -11,6 +13,7 @@ import {
   objectOf,
   optional,
   orNull,
+  unfit,
 } from '../json/fields.ts'
 
 /** What a history and what is kept beside it are made of, where somebody else may have written them. */
@@ -37,13 +40,23 @@ const isOrigin: Check = value => {
 }
 
 /** What the id of a unit is made of. */
-export const unitContentFields: Fields = {
+const unitContentFields: Fields = {
   seq: isCount,
   at: isTime,
   events: listOf(isEvent),
   origin: isOrigin,
   machine: optional(isText),
   created: optional(isTime),
+}
+
+/** What of a unit's content this package cannot have written. */
+export function unfitContent(unit: object): string | undefined {
+  const wrong = unfit(unit, unitContentFields)
+  if (wrong !== undefined) return wrong
+  const { origin, events } = unit as Pick<Unit, 'origin' | 'events'>
+  // The border takes none from outside: whoever wrote it would have it pass for what only the runtime says.
+  const isForged = (origin.kind === 'outside' || origin.kind === 'mail') && events.some(({ type }) => isReserved(type))
+  return isForged ? 'reserved event' : undefined
 }
 
 /** What the id of a run is made of. Whatever its input and its snapshot are is JSON. */

@@ -110,11 +110,16 @@ export function checkEvent(copy: unknown, path: string): RecordedEvent {
     const text = `The event's type is '*' at ${path}.type, which stands for any event in a machine. Send the type of what happened.`
     throw new XMachinesError('EVENT_INVALID', text, { details: { path: `${path}.type` } })
   }
-  if (type.startsWith('xstate.') || type.startsWith('xmachines.')) {
+  if (isReserved(type)) {
     const text = `The event type ${JSON.stringify(type.slice(0, 100))} at ${path}.type is reserved for the runtime. Rename it.`
     throw new XMachinesError('EVENT_RESERVED', text, { details: { path: `${path}.type` } })
   }
   return copy as RecordedEvent
+}
+
+/** Whether only the runtime writes events of a type. */
+export function isReserved(type: string): boolean {
+  return type.startsWith('xstate.') || type.startsWith('xmachines.')
 }
 
 function notAnObject(value: unknown, path: string): XMachinesError {

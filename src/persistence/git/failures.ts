@@ -8,6 +8,8 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   EROFS: 'STORE_READ_ONLY',
   EACCES: 'STORE_READ_ONLY',
   EPERM: 'STORE_READ_ONLY',
+  // A link where a file of ours would be: nothing is written through it.
+  ELOOP: 'STORE_FOREIGN',
 }
 
 /** The system's name of what went wrong, like `ENOSPC`. */

@@ -1,4 +1,5 @@
 import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { afresh } from '../filesystem/files.ts'
 import { errnoOf } from './failures.ts'
 
 /** What a file will hold: at once, or piece by piece, each written before the next is asked for. */
@@ -21,7 +22,7 @@ export interface GitFiles {
 /** The file system itself. */
 export const systemFiles: GitFiles = {
   async write(path, bytes, { exclusive = true } = {}) {
-    await closing(await open(path, exclusive ? 'wx' : 'w', 0o644), async file => {
+    await closing(await open(path, exclusive ? 'wx' : afresh, 0o644), async file => {
       const isWhole = typeof bytes === 'string' || bytes instanceof Uint8Array
       // Each goes on where the one before ended.
       if (isWhole) await file.writeFile(bytes)

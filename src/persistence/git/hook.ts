@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve, sep } from 'node:path'
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import { writeAfresh } from '../filesystem/files.ts'
 import { parseConfig } from './config.ts'
-import { foreign } from './failures.ts'
+import { foreign, writeFailure } from './failures.ts'
 import { initRepository } from './repository.ts'
 import { checkFormat, pushSafeguards, readConfig, safeguards, withSettings } from './repository-config.ts'
 
@@ -32,7 +33,6 @@ export async function initLedger(gitdir: string, { objectFormat, machines }: Led
   const path = join(hooksFolder(gitdir, text), 'pre-receive')
   const isSet = (there: string, wanted: string): boolean => there === wanted
   const changed = withSettings(text, [...safeguards, ...pushSafeguards], isSet)
-  if (changed !== undefined) writeFileSync(config, changed)
   if (existsSync(path) && !readFileSync(path, 'utf8').includes(mark)) {
     throw foreign(
       path,
@@ -40,9 +40,14 @@ export async function initLedger(gitdir: string, { objectFormat, machines }: Led
       'Call `XMACHINES_PUSH=$PPID xmachines verify . --pushed` in it, or remove it.',
     )
   }
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, hook(machines))
-  chmodSync(path, 0o755)
+  try {
+    if (changed !== undefined) writeAfresh(config, changed)
+    mkdirSync(dirname(path), { recursive: true })
+    writeAfresh(path, hook(machines))
+    chmodSync(path, 0o755)
+  } catch (error) {
+    throw writeFailure(error, gitdir)
+  }
 }
 
 function hook(machines: readonly string[]): string {
@@ -77,13 +82,18 @@ function hooksFolder(gitdir: string, config: string): string {
     asked.status === 0 || asked.status === 1
       ? asked.stdout.replace(/\n$/, '')
       : parseConfig(config).get('core.hookspath')
-  if (!found) return join(gitdir, 'hooks')
-  const folder = resolve(gitdir, found)
-  if (folder.startsWith(`${resolve(gitdir)}${sep}`)) return folder
+  const folder = resolve(gitdir, found || 'hooks')
+  // A text says nothing of where links lead.
+  if (realPath(folder).startsWith(`${realPath(gitdir)}${sep}`)) return folder
   throw foreign(
     gitdir,
-    `runs no hooks of its own: core.hooksPath is '${found}'`,
-    `Let it run its own (git -C '${gitdir}' config core.hooksPath hooks) and try again, or call \`XMACHINES_PUSH=$PPID xmachines verify . --pushed\` in a pre-receive hook there.`,
-    { hooksPath: found },
+    `runs no hooks of its own: ${found ? `core.hooksPath is '${found}'` : 'its folder hooks is a link to another one'}`,
+    `Let it run its own (a folder hooks in it, and git -C '${gitdir}' config core.hooksPath hooks) and try again, or call \`XMACHINES_PUSH=$PPID xmachines verify . --pushed\` in a pre-receive hook there.`,
+    { hooksPath: found || 'hooks' },
   )
+}
+
+/** Where a path leads, of which the end may have to be made yet. */
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realPath(dirname(path)), basename(path))
 }

@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { XMachinesError } from '../../actors/errors.ts'
+import { writeAfresh } from '../filesystem/files.ts'
 import { errnoOf } from './failures.ts'
 import { ownFolder } from './layout.ts'
 
@@ -21,7 +22,7 @@ const patience = { pause: 10, tries: 6000 }
 export async function takeTurn(gitdir: string, process: number, wait = patience): Promise<void> {
   const folder = turnsIn(gitdir)
   const own = join(folder, `.${globalThis.process.pid}`)
-  fs.writeFileSync(own, JSON.stringify({ process, start: startOf(process) }))
+  writeAfresh(own, JSON.stringify({ process, start: startOf(process) }))
   // Whoever else may push has to read it.
   fs.chmodSync(own, 0o644)
   try {

@@ -1,8 +1,8 @@
 import type { Creation, Unit } from '../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../actors/errors.ts'
-import { creationFields, unitContentFields } from '../../actors/history/recorded-fields.ts'
+import { creationFields, unfitContent } from '../../actors/history/recorded-fields.ts'
 import { isWritten, runId, unitId } from '../../actors/identity/index.ts'
-import { type Fields, unfit } from '../../actors/json/fields.ts'
+import { unfit } from '../../actors/json/fields.ts'
 import { copyJson } from '../../actors/json/json-copy.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { filesOf, parseFile, readCommit, readFile, readObject } from './branch.ts'
@@ -41,7 +41,7 @@ export function readCreation(repository: Repository, run: string): Beginning {
   const file = filesOf(repository, run, run, readCommit(repository, run, run)).get('run.json')
   if (file === undefined) throw blame(run, run)
   const creation = readJson<Creation>(repository, run, run, file).value
-  checkFields(run, run, creation, creationFields)
+  checkWritten(run, run, unfit(creation, creationFields))
   const id = identified(() => runId(repository.objectFormat, { ...creation, time: 'arrival' }))
   if (id !== run) throw blame(run, run)
   return creation
@@ -157,7 +157,7 @@ export function readUnit(repository: Repository, { oid, text, tree, parent, seq,
   const { value: events, text: eventsText } = readJson<Unit['events']>(repository, run, oid, files.events)
   const { value: unit, text: unitText } = readJson<Omit<CommittedUnit, 'events'>>(repository, run, oid, files.unit)
   const { at, machine, created, origin } = unit
-  checkFields(run, oid, { seq, at, events, origin, machine, created }, unitContentFields)
+  checkWritten(run, oid, unfitContent({ seq, at, events, origin, machine, created }))
   const content = { parent, machine, unit: { seq, at, events, origin }, created }
   const texts = { events: eventsText, unit: unitText, tree, commit: text }
   const id = identified(() => (isWritten(content, texts) ? oid : unitId(objectFormat, content)))
@@ -194,8 +194,7 @@ function readJson<T>(
 }
 
 /** Whoever may push may write a commit by hand, whose id is right whatever it holds. @throws COMMIT_DAMAGED */
-function checkFields(run: string, oid: string, content: object, fields: Fields): void {
-  const wrong = unfit(content, fields)
+function checkWritten(run: string, oid: string, wrong: string | undefined): void {
   if (wrong !== undefined) throw badCommit(run, oid, `its ${wrong} is not what this package writes`)
 }
 

@@ -7,7 +7,7 @@ import { unitCommit } from '../../../src/actors/identity/index.ts'
 import { archive, gitStore, openClone } from '../../../src/persistence/git/index.ts'
 import { Refs } from '../../../src/persistence/git/refs.ts'
 import { memoryStore } from '../../../src/persistence/memory.ts'
-import { collect, shown, showsHistory, TestRun } from '../../../src/testing/store-conformance/test-run.ts'
+import { collect, shown, showsHistory, TestRun, testUnit } from '../../../src/testing/store-conformance/test-run.ts'
 import { endings } from '../../endings.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 import { filled } from './filled.ts'
@@ -312,6 +312,21 @@ describe('what was tampered with is named:', () => {
     overwrite(path(git(dir, 'rev-parse', `${run.id}:run.json`)), 'blob', '{}')
     await named(run.id)
   })
+
+  test.each([{ kind: 'outside' }, { kind: 'mail', run: '0'.repeat(40), seq: 1, index: 0 }] as const)(
+    'the unit of origin $kind that would pass for what only the runtime says',
+    async origin => {
+      const store = memoryStore()
+      const run = await new TestRun('sha1').create(store, {}, 1)
+      await run.goOn(store, [testUnit(2, { origin, events: [{ type: 'xstate.done.actor.x' }] })])
+      const clone = opened(await archived(store))
+      expect(await collect(clone.read(run.id, { to: 1 }))).toHaveLength(2)
+      await expect(collect(clone.read(run.id))).rejects.toMatchObject({
+        code: 'COMMIT_DAMAGED',
+        message: expect.stringContaining('its reserved event is not what this package writes'),
+      })
+    },
+  )
 
   test('the first commit that was edited, not one that it leads to', async () => {
     const { dir, run, path } = await tampered()

@@ -1,13 +1,17 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digest } from '../../../src/actors/identity/digest.ts'
 import { atOnce } from '../../../src/persistence/filesystem/turns.ts'
 import { parseConfig } from '../../../src/persistence/git/config.ts'
+import { systemFiles } from '../../../src/persistence/git/files.ts'
+import { initLedger } from '../../../src/persistence/git/hook.ts'
 import { Objects } from '../../../src/persistence/git/objects.ts'
 import { LooseObjects } from '../../../src/persistence/git/over-fs/loose-objects.ts'
 import { packIndex } from '../../../src/persistence/git/pack-index.ts'
+import { Refs } from '../../../src/persistence/git/refs.ts'
+import { initRepository } from '../../../src/persistence/git/repository.ts'
 import { temporaryDirectory } from '../filesystem/directory.ts'
 
 let place: ReturnType<typeof temporaryDirectory>
@@ -108,5 +112,40 @@ describe('a configuration', () => {
       'c.d\\"e.h': 'a=b  c',
       'c.d\\"e.i': '',
     })
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('a repository with links to files of ours', () => {
+  const links = ['hooks', 'hooks/pre-receive', 'config'] as const
+  test.each(links.flatMap(link => [false, true].map(dangles => ({ link, dangles }))))(
+    'has nothing written through its link $link (dangling: $dangles)',
+    async ({ link, dangles }) => {
+      const [gitdir, ours] = [join(place.dir, 'repo.git'), join(place.dir, 'ours')]
+      await initRepository(gitdir, { bare: true, objectFormat: 'sha1' })
+      if (!dangles) link === 'hooks' ? mkdirSync(ours) : writeFileSync(ours, '# Written by `xmachines git init`.')
+      if (link === 'hooks/pre-receive') mkdirSync(join(gitdir, 'hooks'))
+      if (link === 'config' && dangles) return
+      rmSync(join(gitdir, link), { force: true })
+      symlinkSync(ours, join(gitdir, link))
+      await expect(initLedger(gitdir, { machines: [] })).rejects.toMatchObject({ name: 'XMachinesError' })
+      if (dangles) expect(existsSync(ours)).toBe(false)
+      else if (link === 'hooks') expect(existsSync(join(ours, 'pre-receive'))).toBe(false)
+      else expect(readFileSync(ours, 'utf8')).toBe('# Written by `xmachines git init`.')
+    },
+  )
+
+  test('has no refs written through them', async () => {
+    const ours = join(place.dir, 'ours')
+    writeFileSync(ours, 'precious')
+    mkdirSync(join(place.dir, 'xmachines'))
+    for (const name of ['packed-refs.new', 'xmachines/lock', 'xmachines/refs']) symlinkSync(ours, join(place.dir, name))
+    const refs = new Refs(place.dir, systemFiles)
+    await expect(refs.begin()).rejects.toMatchObject({ code: 'ELOOP' })
+    await expect(refs.trust()).rejects.toMatchObject({ code: 'ELOOP' })
+    rmSync(join(place.dir, 'xmachines/lock'))
+    await refs.begin()
+    const branch = { name: 'refs/heads/r/1', from: undefined, to: a }
+    await expect(refs.set([branch])).rejects.toMatchObject({ code: 'ELOOP' })
+    expect(readFileSync(ours, 'utf8')).toBe('precious')
   })
 })
