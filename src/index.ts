@@ -60,6 +60,7 @@ export {
   type DrainStatus,
   type LeaseStatus,
   type ParkedRunStatus,
+  type RecordInput,
   type RestartPolicy,
   type SuperviseOptions,
   type Supervisor,

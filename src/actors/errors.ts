@@ -520,7 +520,10 @@ export class XMachinesError extends Error {
   }
 
   /** Whether `value` is an error of this package (of any copy of it), with `code` if one is given. */
-  static is(value: unknown, code?: ErrorCode): value is XMachinesError {
+  static is<TCode extends ErrorCode = ErrorCode>(
+    value: unknown,
+    code?: TCode | undefined,
+  ): value is XMachinesError & { readonly code: TCode } {
     if (typeof value !== 'object' || value === null || !(brand in value)) return false
     return code === undefined || ('code' in value && value.code === code)
   }

@@ -14,6 +14,7 @@ export type {
   SimulatedEvent,
   SimulatedPlace,
   SimulatedRun,
+  SimulatedScript,
   SimulatedWorld,
   Simulation,
   SimulationEnd,

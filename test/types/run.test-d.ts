@@ -2,6 +2,7 @@
 import { expectTypeOf } from 'vitest'
 import {
   createRun,
+  type ErrorCode,
   type Output,
   openRun,
   type Receipt,
@@ -9,6 +10,7 @@ import {
   type RunError,
   type RunSnapshot,
   replay,
+  XMachinesError,
 } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import type { SnapshotFrom } from 'xstate'
@@ -75,6 +77,20 @@ run.getSnapshot().hasTag('idle')
 
 // The end.
 expectTypeOf(run.done).toEqualTypeOf<Promise<{ paid: number }>>()
+
+// An error with a code is of that code; without it, whatever else it was before.
+function codeOf(error: XMachinesError): string {
+  if (XMachinesError.is(error, 'RUN_CLOSED')) {
+    expectTypeOf(error.code).toEqualTypeOf<'RUN_CLOSED'>()
+    return error.message
+  }
+  return error.code
+}
+run.apply({ type: 'CLOSE' }).catch((error: unknown) => {
+  if (XMachinesError.is(error)) expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
+  // @ts-expect-error: there is no such code
+  return XMachinesError.is(error, 'RUN_SHUT') || codeOf(error as XMachinesError)
+})
 
 // What a run is made of.
 // @ts-expect-error: the input is of another type

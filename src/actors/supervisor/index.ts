@@ -6,7 +6,7 @@ import { GroupSupervisor, type Supervisor } from './supervisor.ts'
 export type { UnitNotice, UnitsOptions } from '../run/unit-feed.ts'
 export type { Backoff } from './backoff.ts'
 export type { SupervisorEvent } from './events.ts'
-export type { Decoded, RestartPolicy, SuperviseOptions } from './options.ts'
+export type { Decoded, RecordInput, RestartPolicy, SuperviseOptions } from './options.ts'
 export type { DrainStatus, LeaseStatus, ParkedRunStatus, SupervisorStatus } from './status.ts'
 export type { Supervisor } from './supervisor.ts'
 

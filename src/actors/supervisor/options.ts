@@ -34,6 +34,14 @@ export interface RestartPolicy {
   readonly maxParked?: number | undefined
 }
 
+/**
+ * Makes a run's input of a record. A conditional type, so that the compiler asks the machine for its input before it reads the
+ * function: else a word in there is any string.
+ */
+export type RecordInput<TMachine extends AnyMachine = AnyMachine> = [TMachine] extends [AnyMachine]
+  ? (record: BrokerRecord) => InputFrom<MachineOf<TMachine>>
+  : never
+
 /** Options of {@link supervise}. */
 export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   /**
@@ -61,8 +69,8 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
    * @default 'refuse': it is refused, as a record that says nothing
    */
   readonly tombstones?: 'refuse' | 'stop' | undefined
-  /** The input of a new run, from its first record. */
-  readonly input?: ((record: BrokerRecord) => InputFrom<MachineOf<TMachine>>) | undefined
+  /** The input of a new run, from its first record: JSON. @default none */
+  readonly input?: RecordInput<TMachine> | undefined
   /** What is handed over in order: the records of each run, or one record of the partition after another. @default 'key' */
   readonly ordering?: 'key' | 'partition' | undefined
   /**

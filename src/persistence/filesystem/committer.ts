@@ -9,6 +9,7 @@ import type { LogWriter } from './log-writer.ts'
 import type { ItemText } from './record.ts'
 import type { Row } from './row.ts'
 import type { RunIndex } from './run-index.ts'
+import { inNextTurn } from './turns.ts'
 
 /** What one flush changes, and who waits for it. */
 class Group {
@@ -131,7 +132,7 @@ export class Committer {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => {
+    inNextTurn(() => {
       this.#scheduled = false
       if (this.#inFlight === undefined) this.#flush()
     })

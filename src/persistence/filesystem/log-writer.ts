@@ -8,6 +8,7 @@ import type { FrameBuffer } from './frame.ts'
 import type { LogEnd } from './layout.ts'
 import { segmentName } from './layout.ts'
 import { makeSegment, segmentHeaderLength } from './segment.ts'
+import { inNextTurn } from './turns.ts'
 
 /** How a log is written. */
 export interface LogWriterOptions {
@@ -66,7 +67,8 @@ export class LogWriter {
       if (frame.segment !== this.#end.segment) this.#beginSegment()
       this.#writeAll(bytes)
     } catch (error) {
-      setImmediate(done, writeFailure(error, 'write', this.#path))
+      const failure = writeFailure(error, 'write', this.#path)
+      inNextTurn(() => done(failure))
       return end
     }
     const settled = (error: Error | null): void => {
@@ -74,7 +76,7 @@ export class LogWriter {
       done(error === null ? end : this.#afterFailedSync(error))
     }
     if (this.#options.fsync) this.#options.files.fdatasync(this.#descriptor, settled)
-    else setImmediate(settled, null)
+    else inNextTurn(() => settled(null))
     return end
   }
 

@@ -38,7 +38,16 @@ export function atOnce<T>(work: Work<T>): T {
   }
 }
 
+// As it was when this was loaded: who fakes the timers of a test means those of machines, and the disk has to go on meanwhile.
+const immediate: typeof setImmediate | undefined = globalThis.setImmediate
+
+/** Does `work` once others had their turn. */
+export function inNextTurn(work: () => void): void {
+  if (typeof immediate === 'function') immediate(work)
+  else setTimeout(work, 0)
+}
+
 /** Resolves when others had their turn. */
 export function nextTurn(): Promise<void> {
-  return new Promise(resolve => (typeof setImmediate === 'function' ? setImmediate(resolve) : setTimeout(resolve, 0)))
+  return new Promise(inNextTurn)
 }

@@ -12,13 +12,31 @@ export type SimulatedEvent<TMachine extends AnyMachine = AnyMachine> =
   | Sending<SentTo<TMachine>>
   | { readonly run: string; readonly event: Sending<{ readonly type: string }> }
 
-/** A run of the simulation. */
-export interface SimulatedRun {
-  readonly key: string
-  /** @default the scenario's */
-  readonly machine?: Machines | undefined
-  readonly input?: InputFrom<MachineOf<AnyMachine>> | undefined
-}
+/**
+ * What is sent: a list, or what makes it from the seed's randomness. A conditional type, so that the compiler asks the machine for
+ * its events before it reads the function: else `type: 'ADD'` is any string in there.
+ */
+export type SimulatedScript<TMachine extends AnyMachine = AnyMachine> = [TMachine] extends [AnyMachine]
+  ? readonly SimulatedEvent<TMachine>[] | ((random: Random) => readonly SimulatedEvent<TMachine>[])
+  : never
+
+/** A run of the simulation: of the scenario's machine, with its input, or of another one. */
+export type SimulatedRun<TMachine extends AnyMachine = AnyMachine> =
+  | {
+      /** Names the run; the first run's is also where events go that name none. */
+      readonly key: string
+      readonly machine?: undefined
+      /** What the machine starts with: JSON. @default none */
+      readonly input?: InputFrom<MachineOf<TMachine>> | undefined
+    }
+  | {
+      /** Names the run. */
+      readonly key: string
+      /** Another machine, or a list of its versions. */
+      readonly machine: Machines
+      /** What that machine starts with: JSON. @default none */
+      readonly input?: unknown
+    }
 
 /** Where a run stands as an invariant looks at it. */
 export interface SimulatedPlace {
@@ -29,12 +47,13 @@ export interface SimulatedPlace {
 }
 
 /** What became of what was sent. */
-export interface Sent {
+export interface Sent<TMachine extends AnyMachine = AnyMachine> {
   /** The run's key. */
   readonly run: string
+  /** As it was sent: an event, or a batch. */
   readonly events: Sending<{ readonly type: string }>
   /** The answer: of a refusal it has `ok: false`. */
-  readonly receipt: Receipt
+  readonly receipt: Receipt<MachineOf<TMachine>>
 }
 
 /** Where everything stands at the end. */
@@ -45,7 +64,7 @@ export interface SimulationEnd<TMachine extends AnyMachine = AnyMachine> {
    * What was sent, in the order of the script. Each was taken once, or refused once, whatever happened meanwhile. Expect by
    * this, not by the script: of a failure that is being shortened, only some is sent.
    */
-  readonly sent: readonly Sent[]
+  readonly sent: readonly Sent<TMachine>[]
 }
 
 /** What is simulated. */
@@ -53,9 +72,9 @@ export interface Scenario<TMachine extends AnyMachine = AnyMachine> {
   /** The machine, or a list of its versions: the first makes new runs. */
   readonly machine: Machines<TMachine>
   /** @default one run */
-  readonly runs?: readonly [SimulatedRun, ...SimulatedRun[]] | undefined
+  readonly runs?: readonly [SimulatedRun<TMachine>, ...SimulatedRun<TMachine>[]] | undefined
   /** What is sent, to each run in this order: a list, or what makes it from the seed's randomness. */
-  readonly events: readonly SimulatedEvent<TMachine>[] | ((random: Random) => readonly SimulatedEvent<TMachine>[])
+  readonly events: SimulatedScript<TMachine>
   /** Checked for every unit of every run: fails by throwing, or by giving `false`. */
   readonly invariant?: ((snapshot: RunSnapshot<MachineOf<TMachine>>, place: SimulatedPlace) => unknown) | undefined
   /** Checked once nothing is left to be done: fails by throwing, or by giving `false`. */
