@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, test, vi } from 'vitest'
 import { createMachine } from 'xstate'
 import { openRun } from '../../../src/actors/run/open.ts'
 import { temporaryDirectory } from './directory.ts'
