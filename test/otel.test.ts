@@ -1,4 +1,4 @@
-import { type Attributes, context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { type Attributes, context, diag, type Meter, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import {
   AggregationTemporality,
@@ -32,6 +32,7 @@ import { faultyStore } from '../src/testing/faulty-store.ts'
 import { all } from './actors/run/collect.ts'
 import { settled } from './actors/supervisor/virtual-environment.ts'
 import { World } from './actors/supervisor/world.ts'
+import { endings } from './endings.ts'
 
 const spans = new InMemorySpanExporter()
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
@@ -40,6 +41,7 @@ const metrics = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
 const reader = new PeriodicExportingMetricReader({ exporter: metrics, exportIntervalMillis: 3_600_000 })
 const meterProvider = new MeterProvider({ readers: [reader] })
 let telemetry: Telemetry
+const ends = endings()
 
 beforeAll(async () => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -205,6 +207,26 @@ describe('spans', () => {
     expect(measured.every(({ traced }) => traced)).toBe(true)
     expect(bare.some(({ traced }) => traced)).toBe(false)
   })
+})
+
+test.each(['onStart', 'onEnd'] as const)('a processor that throws in %s, and a meter, change no run', async hook => {
+  const broken = (): never => {
+    throw new Error('no exporter')
+  }
+  const done = async () => {}
+  const processor = { onStart: () => {}, onEnd: () => {}, forceFlush: done, shutdown: done, [hook]: broken }
+  const instrument = { add: broken, record: broken, addCallback() {}, removeCallback() {} }
+  const meter = new Proxy({} as Meter, { get: () => () => instrument })
+  const told = vi.fn()
+  diag.setLogger({ error: told, warn: told, info() {}, debug() {}, verbose() {} }, { suppressOverrideMessage: true })
+  ends.push(() => diag.disable())
+  const quiet = await createTelemetry({
+    tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }),
+    meterProvider: { getMeter: () => meter },
+  })
+  const { units } = await placed(quiet)
+  expect(units.order.map(({ origin }) => origin.kind)).toEqual(['outside', 'outside', 'effect', 'timer'])
+  expect(told).toHaveBeenCalledWith(expect.stringContaining('telemetry provider threw'), expect.any(Error))
 })
 
 describe('a trace that the caller names', () => {

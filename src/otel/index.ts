@@ -4,6 +4,7 @@ import type { Telemetry } from '../actors/contracts/telemetry.ts'
 import { XMachinesError } from '../actors/errors.ts'
 import { LeaseMetrics } from './lease-metrics.ts'
 import { Metrics } from './metrics.ts'
+import { quietlyBy } from './quietly.ts'
 import { Spans } from './spans.ts'
 import type { OtelApi } from './trace-context.ts'
 
@@ -33,7 +34,8 @@ const scope = 'xmachines'
  */
 export async function createTelemetry(options: TelemetryOptions = {}): Promise<Telemetry> {
   const api = await load()
-  const spans = new Spans(api, (options.tracerProvider ?? api.trace).getTracer(scope))
+  const quietly = quietlyBy(api)
+  const spans = new Spans(api, (options.tracerProvider ?? api.trace).getTracer(scope), quietly)
   const meter = (options.meterProvider ?? api.metrics).getMeter(scope)
   const metrics = new Metrics(meter)
   const leases = new LeaseMetrics(meter)
@@ -45,10 +47,10 @@ export async function createTelemetry(options: TelemetryOptions = {}): Promise<T
         decided: () => span.decided(),
         durable(seq) {
           span.durable(seq)
-          metrics.unit(unit)
+          quietly(() => metrics.unit(unit))
         },
         end(error) {
-          if (span.end(error) && error !== undefined) metrics.refusal(unit, error)
+          if (span.end(error) && error !== undefined) quietly(() => metrics.refusal(unit, error))
         },
       }
     },
@@ -58,7 +60,7 @@ export async function createTelemetry(options: TelemetryOptions = {}): Promise<T
         trace: span.trace,
         within: work => span.within(work),
         end(error) {
-          if (span.end(error)) metrics.attempt(attempt, error)
+          if (span.end(error)) quietly(() => metrics.attempt(attempt, error))
         },
       }
     },
@@ -67,16 +69,19 @@ export async function createTelemetry(options: TelemetryOptions = {}): Promise<T
       return {
         trace: span.trace,
         end(error) {
-          if (span.end(error)) metrics.sent(delivery, error)
+          if (span.end(error)) quietly(() => metrics.sent(delivery, error))
         },
       }
     },
-    append: runs => metrics.append(runs),
-    residents: (of, change) => metrics.residents(of, change),
+    append(runs) {
+      const ended = metrics.append(runs)
+      return failed => quietly(() => ended(failed))
+    },
+    residents: (of, change) => quietly(() => metrics.residents(of, change)),
     leases: read => leases.leases(read),
-    fenced: lease => leases.fenced(lease),
-    drained: (lease, ms) => leases.drained(lease, ms),
-    lost: lease => leases.lost(lease),
+    fenced: lease => quietly(() => leases.fenced(lease)),
+    drained: (lease, ms) => quietly(() => leases.drained(lease, ms)),
+    lost: lease => quietly(() => leases.lost(lease)),
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   MeasuredUnitSpan,
 } from '../actors/contracts/telemetry.ts'
 import type { Origin, TraceContext } from '../actors/contracts/unit.ts'
+import type { Quietly } from './quietly.ts'
 import { fromKept, type OtelApi, toKept } from './trace-context.ts'
 
 /** A span that says whether this `end` was the first. */
@@ -33,10 +34,12 @@ const system = 'xmachines'
 export class Spans {
   readonly #api: OtelApi
   readonly #tracer: Otel.Tracer
+  readonly #quietly: Quietly
 
-  constructor(api: OtelApi, tracer: Otel.Tracer) {
+  constructor(api: OtelApi, tracer: Otel.Tracer, quietly: Quietly) {
     this.#api = api
     this.#tracer = tracer
+    this.#quietly = quietly
   }
 
   /**
@@ -53,11 +56,11 @@ export class Spans {
       attributes,
       links: cause !== undefined && later ? [this.#linkTo(cause)] : [],
     }
-    const span = this.#tracer.startSpan(`${names[origin.kind]} ${of.namespace}`, options, parent)
+    const span = this.#start(`${names[origin.kind]} ${of.namespace}`, options, parent)
     return {
       ...this.#once(span),
-      decided: () => void span.addEvent('xmachines.decided'),
-      durable: seq => void span.setAttribute('xmachines.unit.seq', seq),
+      decided: () => void this.#quietly(() => span.addEvent('xmachines.decided')),
+      durable: seq => void this.#quietly(() => span.setAttribute('xmachines.unit.seq', seq)),
     }
   }
 
@@ -72,7 +75,7 @@ export class Spans {
       'xmachines.invocation.attempt': attempt,
     }
     const parent = cause === undefined ? ROOT_CONTEXT : this.#within(cause)
-    const span = this.#tracer.startSpan(`invoke ${src}`, { attributes }, parent)
+    const span = this.#start(`invoke ${src}`, { attributes }, parent)
     return { ...this.#once(span), within: work => context.with(trace.setSpan(parent, span), work) }
   }
 
@@ -87,7 +90,13 @@ export class Spans {
     }
     const links = causes.map(cause => this.#linkTo(cause))
     const options: Otel.SpanOptions = { kind: this.#api.SpanKind.PRODUCER, attributes, links }
-    return this.#once(this.#tracer.startSpan('deliver', options, this.#api.ROOT_CONTEXT))
+    return this.#once(this.#start('deliver', options, this.#api.ROOT_CONTEXT))
+  }
+
+  /** A span; of a tracer that throws, one that nobody records. */
+  #start(...given: Parameters<Otel.Tracer['startSpan']>): Otel.Span {
+    const { trace, INVALID_SPAN_CONTEXT } = this.#api
+    return this.#quietly(() => this.#tracer.startSpan(...given)) ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
   }
 
   #within(cause: TraceContext): Otel.Context {
@@ -105,11 +114,13 @@ export class Spans {
       end: error => {
         if (over) return false
         over = true
-        if (error !== undefined) {
-          span.setAttribute('error.type', error.code ?? '_OTHER')
-          span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: error.message })
-        }
-        span.end()
+        this.#quietly(() => {
+          if (error !== undefined) {
+            span.setAttribute('error.type', error.code ?? '_OTHER')
+            span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: error.message })
+          }
+          span.end()
+        })
         return true
       },
     }
