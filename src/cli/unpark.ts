@@ -46,7 +46,7 @@ async function unpark(terminal: Terminal, location: string, name: string, option
 }
 
 /**
- * Whether it is lifted; if not, somebody else was first. It is done under the lease of the run's owner, who finds out with the next record.
+ * Whether it is lifted; if not, somebody else was first. It is done under the lease of the run's owner, who finds out within ten seconds.
  *
  * @throws LEASE_HELD where the owner changes meanwhile
  */

@@ -12,6 +12,8 @@ export interface AttentionHome {
   readonly environment: Environment
   /** Runs that are in memory or on their way need no waking. */
   readonly awake: { has(run: string): boolean; readonly size: number }
+  /** The run needs something, and what is awake of it is not the run: it may stand parked no longer. */
+  readonly notice?: (run: string) => void
   /** Brings a run into memory. Resolves after the first try. */
   wake(run: string): Promise<void>
   /** The store cannot say now. Resolves when it may be asked again, to whether there is still something to ask for. */
@@ -23,6 +25,8 @@ export interface AttentionHome {
 const atOnce = 64
 /** Whoever waits longer looks in between, ms: the clock may be set, and a machine that slept did not count the time. */
 const longest = 60_000
+/** How often the holder of a lease looks for what other processes have left for its runs, ms. A host looks as often, by itself. */
+const patrol = 10_000
 
 /**
  * Wakes the runs that need something while they are not in memory: at the start whatever was left undone, later
@@ -63,6 +67,8 @@ export class Attention {
 
   /** A run has gone out of memory. */
   left(run: string): void {
+    // What it was woken for is done: what is due from now on is something else.
+    this.#seen.delete(run)
     if (this.#missed.delete(run)) this.lookAgain(run)
   }
 
@@ -111,7 +117,10 @@ export class Attention {
     for (const { run, due: at } of due) {
       if (at > told || !awake.has(run)) continue
       if (residency.has(run)) residency.notice(run)
-      else this.#missed.add(run)
+      else {
+        this.#missed.add(run)
+        this.#home.notice?.(run)
+      }
     }
     const asleep = due.filter(entry => !awake.has(entry.run) && this.#seen.get(entry.run) !== entry.due)
     const overdue = asleep.filter(entry => entry.due <= now)
@@ -121,6 +130,7 @@ export class Attention {
     if (overdue.length > 0 && due.length >= limit) this.#again = true
     const next = asleep[overdue.length]
     if (next !== undefined) this.expect(next.due)
+    if ('lease' in this.#scope && store.shared) this.expect(now + patrol)
   }
 
   async #wake(run: string): Promise<void> {

@@ -72,6 +72,12 @@ export class Lane implements LaneRecordsHome, Observer, Resting {
     })
   }
 
+  /** The store says that the run needs something: it may stand parked no longer. */
+  notice(): void {
+    const standIn = this.#taker?.of
+    if (standIn instanceof ParkedRun) void standIn.look()
+  }
+
   /** Nothing more is handed over: what waits is dropped. */
   halt(): void {
     this.records.dropWaiting()

@@ -24,6 +24,11 @@ export class Lanes {
     return this.#byRun.has(run)
   }
 
+  /** The store says that the run needs something. */
+  notice(run: string): void {
+    this.#byRun.get(run)?.notice()
+  }
+
   /** The lane of the records with this key, if it is open. */
   find(bytes: Uint8Array): Lane | undefined {
     return this.#byBytes.get(bytes)

@@ -152,6 +152,7 @@ export class LeaseLife implements LeaseWork, LaneHome, LeaseRecordsHome, LeaseSe
         store: settings.store,
         environment: settings.environment,
         awake: this.lanes,
+        notice: run => this.lanes.notice(run),
         wake: run => this.#wake(run),
         pause: error => {
           this.stalled(error)

@@ -28,6 +28,7 @@ interface Waiting {
 export class ParkedRun implements Writer, OutboxWriter {
   requested = false
   readonly run: string
+  readonly #store: Store
   readonly #journal: Journal
   readonly #lease: Leased
   readonly #outbox: Outbox
@@ -52,6 +53,7 @@ export class ParkedRun implements Writer, OutboxWriter {
     home: ParkedRunHome,
   ) {
     this.run = head.run
+    this.#store = store
     this.#journal = journalOf(store)
     this.#lease = lease
     this.#outbox = outbox
@@ -83,6 +85,13 @@ export class ParkedRun implements Writer, OutboxWriter {
 
   touch(): void {
     if (this.#over === undefined) this.#journal.request(this)
+  }
+
+  /** Looks whether somebody has unparked it, who cannot tell this process. */
+  async look(): Promise<void> {
+    // A store that does not answer is asked again by whoever asked for this.
+    const head = await this.#store.head(this.run).catch(() => undefined)
+    if (head !== undefined && head.revision > this.#revision && head.beside.parked === null) this.end(changed(this.run))
   }
 
   end(error: XMachinesError): void {

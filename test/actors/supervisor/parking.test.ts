@@ -3,6 +3,7 @@ import { defineMachine, type Store } from 'xmachines'
 import { setup } from 'xstate'
 import { batchesOf, batchStream } from '../../../src/actors/batch-stream.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { override } from '../../persistence/store-door.ts'
 import { counter } from '../run/machines.ts'
 import { settled, VirtualEnvironment } from './virtual-environment.ts'
 import { headersOf, World } from './world.ts'
@@ -107,6 +108,26 @@ describe('a run that cannot be loaded', () => {
     await second.supervisor.caughtUp()
     expect(await world.added('bad')).toEqual([1, 2, 5])
     expect(second.supervisor.status().parked).toEqual([])
+  })
+
+  test('unparked by another process, it is looked after without a record', async () => {
+    const { world, store, mend } = await worldWith(['bad'])
+    const { supervisor } = world.supervise({ store: override(store, { shared: true }), restart: { attempts: 1 } })
+    await world.send(['bad', add(3)])
+    await supervisor.caughtUp()
+    await world.environment.advance(10_000)
+    expect(supervisor.status().parked).toHaveLength(1)
+    mend()
+    const { run, seq, revision, lease } = await world.head('bad')
+    const under = { ...lease!, epoch: 2 }
+    await store.append([
+      { run, expected: { seq, revision }, units: [], lease: under, beside: { parked: null }, due: 0 },
+    ])
+    const mail = { receiver: run, sender: 'f'.repeat(40), seq: 1, index: 0, event: add(4) }
+    await store.deliver([mail])
+    await world.environment.advance(10_000)
+    expect(await world.added('bad')).toEqual([1, 2, 4])
+    expect(supervisor.status().parked).toEqual([])
   })
 
   test('a redelivered record of it is a duplicate', async () => {

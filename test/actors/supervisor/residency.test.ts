@@ -3,6 +3,7 @@ import { openRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, setup } from 'xstate'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { override } from '../../persistence/store-door.ts'
 import { counter, worker } from '../run/machines.ts'
 import { settled } from './virtual-environment.ts'
 import { otherProcess, World } from './world.ts'
@@ -260,4 +261,24 @@ test('close lets everything go: the same runs can be opened without a lease', as
   expect(await run.apply(add(2) as never)).toMatchObject({ ok: true, seq: 2 })
   await run.close()
   expect(await world.added('k7')).toEqual([1, 2])
+})
+
+test.each([
+  ['in memory', Number.POSITIVE_INFINITY, 1],
+  ['not in memory', 1000, 0],
+])('a run that is %s takes mail of another process within ten seconds', async (_, idle, residents) => {
+  const world = new World()
+  const { supervisor } = world.supervise({ store: override(world.store, { shared: true }), idle })
+  await world.send(['a', add(1)])
+  await supervisor.caughtUp()
+  await world.environment.advance(5000)
+  expect(supervisor.status().residents).toBe(residents)
+  for (const seq of [1, 2]) {
+    const receiver = (await world.head('a')).run
+    await world.store.deliver([{ receiver, sender: 'f'.repeat(40), seq, index: 0, event: add(seq + 1) }])
+    await world.environment.advance(10_000)
+    expect(await world.added('a')).toEqual([1, 2, 3].slice(0, seq + 1))
+  }
+  await supervisor.close()
+  expect(world.environment.timers).toBe(0)
 })
