@@ -79,8 +79,8 @@ function newTimers({ timers }: ActorTable, others: ActorTable): readonly Timer[]
   return [...timers].filter(([key]) => !others.timers.has(key)).map(([, timer]) => timer)
 }
 
-/** By when and where they were entered: a migration has other references to the same ones. */
-function newInvocations({ invocations }: ActorTable, others: ActorTable): readonly Invocation[] {
+/** Those that others do not have, by when and where they were entered: a migration has other references to the same ones. */
+export function newInvocations({ invocations }: ActorTable, others: ActorTable): readonly Invocation[] {
   return [...invocations.values()].filter(
     ({ entered, path }) => findInvocation({ table: others }, { entered, actor: path }) === undefined,
   )

@@ -8,13 +8,14 @@ import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
 import { toDefinition } from '../machine/definition.ts'
 import type { Effect } from '../machine/effect.ts'
-import type { ActorTable } from '../machine/state.ts'
+import { type ActorTable, emptyTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { snapshotOf } from '../run/snapshot.ts'
 import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
 import { programsOf } from '../run/versions.ts'
+import { newInvocations } from './pending-changes.ts'
 
 /** Something that a unit left to be done. A replay shows it and does nothing of it. */
 export type StepEffect =
@@ -205,8 +206,7 @@ class Step {
 function effectsOf({ effects, state }: Decided, before: ActorTable | undefined): readonly StepEffect[] {
   const { table } = state
   const shown = effects.map(shownEffect)
-  for (const { actor, path } of table.invocations.values()) {
-    if (before?.invocations.has(actor)) continue
+  for (const { actor, path } of newInvocations(table, before ?? emptyTable)) {
     const input = table.actors.get(actor)?.input
     shown.push({
       kind: 'invoke',

@@ -16,7 +16,7 @@ import {
 } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, setup } from 'xstate'
+import { assign, fromPromise, setup } from 'xstate'
 import { persisted } from '../../property/played.ts'
 
 const first = defineMachine(
@@ -469,4 +469,24 @@ describe('strict mode', () => {
     calls = cents - 1 // as it was when it was recorded
     expect((await strictly(store, { state })).getSnapshot().context).toEqual({ cents })
   })
+})
+
+test('an invocation that goes on is not shown as one that the migration starts', async () => {
+  const waiter = (note: string) =>
+    setup({ actors: { call: fromPromise(() => new Promise<void>(() => {})) } }).createMachine({
+      id: 'waiter',
+      description: note,
+      invoke: { src: 'call', id: 'call' },
+      on: { [note]: {} },
+    })
+  const old = defineMachine(waiter('OLD'), { version: '1' })
+  const renewed = defineMachine(waiter('NEW'), { version: '2', migrations: [{ from: old }] })
+  const store = memoryStore()
+  const first = await createRun(old, { store, key: 'a' })
+  await first.close({ timeout: 0 })
+  const run = await openRun(renewed, { store, key: 'a' })
+  await run.close({ timeout: 0 })
+  const shown: unknown[] = []
+  for await (const { effects } of replay([renewed, old], store.read(run.id))) shown.push(effects)
+  expect(shown).toEqual([[{ kind: 'invoke', actor: ['call'], src: 'call' }], []])
 })
