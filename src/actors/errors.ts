@@ -503,8 +503,11 @@ export type ErrorDetails = Readonly<Record<string, unknown>>
  */
 export class XMachinesError extends Error {
   override readonly name = 'XMachinesError'
+  /** What went wrong, by a name that stays: a key of {@link errorCodes}. */
   readonly code: ErrorCode
+  /** Whether the same call can succeed later, with nothing changed by the caller. */
   readonly retryable: boolean
+  /** What the text speaks of, as plain data: which fields there are is of the code. @default none */
   readonly details: ErrorDetails
   /** @param message what happened, with what value, and what to do next */
   constructor(

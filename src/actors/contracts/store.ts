@@ -12,6 +12,7 @@ import type {
 
 /** Every async operation takes one: aborting rejects with `ABORTED`, and a write then has happened or has not, never in part. */
 export interface AbortOptions {
+  /** @default nothing ends the operation early */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -110,8 +111,11 @@ export interface ParentLink extends ChildTerms {
 
 /** Why a run stands parked, until it is unparked. */
 export interface Parked {
+  /** Since when, ms. */
   readonly at: number
+  /** Of the error that it could not be loaded or decided for. */
   readonly code: string
+  /** The error's text. */
   readonly message: string
 }
 
@@ -320,6 +324,7 @@ export interface DamagedRun extends Partial<Pick<RunHead, 'namespace' | 'key'>> 
  *   and a stream that is not read to its end errors with it.
  */
 export interface Store {
+  /** The hash of all ids. */
   readonly objectFormat: ObjectFormat
   /** Where it is, for messages: never a secret. */
   readonly location: string
@@ -328,13 +333,17 @@ export interface Store {
    * at every ten seconds: another process may have sent it mail, or have written to it. @default false
    */
   readonly shared?: boolean | undefined
+  /** Writes units, and what is kept beside them, of many runs: each item on its own, if the run stands where the item expects it. */
   append(items: readonly AppendItem[], options?: AbortOptions): Promise<readonly AppendOutcome[]>
   /** A history, oldest first; errors with `RUN_UNKNOWN`. Of a fork: the shared units first. Cancelling it stops the reading. */
   read(run: string, options?: ReadOptions): ReadableStream<Unit>
+  /** Where a run stands; `undefined`: there is no such run. Rejects with `RUN_DAMAGED` or `COMMIT_DAMAGED` where that cannot be read. */
   head(run: string, options?: HeadOptions): Promise<RunHead | undefined>
   /** The run that (namespace, key) is pinned to. */
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined>
+  /** How all runs stand, by their ids; errors with the first whose head cannot be read, unless `damaged` is given. */
   list(options?: ListOptions): ReadableStream<RunHead>
+  /** What is kept of a machine; `undefined`: no run of this store has been of it. */
   machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined>
   /** Keeps a snapshot; may drop older ones, may drop this one. One of no run, or ahead of its history, is dropped. */
   saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void>
@@ -344,6 +353,7 @@ export interface Store {
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow>
   /** Sets the owner to null if `epoch` is still the row's. Resolves to whether it was. */
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean>
+  /** Who has a partition; `undefined`: nobody has claimed it yet. */
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined>
   /**
    * Puts mail into inboxes, in order, once per {@link MailKey}: a `'duplicate'` is one that was put in before, also if it has

@@ -82,6 +82,8 @@ export interface ForkRunOptions {
 /** A run in a store, with its machine: what is forked where there is no handle. */
 export interface StoredRun<TMachine extends AnyMachine> {
   readonly store: Store
+  /** The run's id. */
   readonly id: string
+  /** Its machine, or a list of the machine's versions. */
   readonly machine: Machines<TMachine>
 }

@@ -84,6 +84,7 @@ export interface SuperviseOptions<TMachine extends AnyMachine = AnyMachine> {
   readonly idle?: number | undefined
   /** How long a revoked lease may take to settle what it has in hand, ms. Less than the broker grants. @default 20_000 */
   readonly drain?: number | undefined
+  /** What becomes of runs that cannot be loaded or decided. @default tried three times, then parked; ten such runs at most */
   readonly restart?: RestartPolicy | undefined
   /** How the runs read time; fixed for each at its creation. @default 'arrival' */
   readonly time?: TimeMode | undefined

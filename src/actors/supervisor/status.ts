@@ -3,10 +3,17 @@ import type { XMachinesError } from '../errors.ts'
 
 /** How a lease stands. */
 export interface LeaseStatus {
+  /** The topic of the partition. */
   readonly topic: string
+  /** Its number, from 0. */
   readonly partition: number
   /** The epoch in the store; `undefined` before the first claim. */
   readonly epoch: number | undefined
+  /**
+   * `claiming`: it asks the store for its epoch; `running`: records flow; `fenced`: somebody else has claimed the partition, and the broker is
+   * asked whose it is; `waiting`: it claims again after a pause; `stopped`: by `error`, until the group moves it; `draining`: it settles what is
+   * in hand; `releasing`: it is given back.
+   */
   readonly state: 'claiming' | 'running' | 'fenced' | 'waiting' | 'stopped' | 'draining' | 'releasing'
   /** The offset of the record that is handed over next; `undefined` before the first one. */
   readonly position: number | undefined
@@ -48,8 +55,11 @@ export interface LeaseStatus {
 
 /** A run that stands parked. */
 export interface ParkedRunStatus extends Parked {
+  /** The run's id. */
   readonly run: string
+  /** What its records are keyed by; `undefined` where the run has none. */
   readonly key: string | undefined
+  /** Of the partition that its records come from. */
   readonly topic: string
   readonly partition: number
 }
