@@ -191,7 +191,8 @@ export class RepositoryStore implements Store {
         const head = this.#runs.head(run, branches.get(run)!)
         if (namespace === undefined || head.namespace === namespace) heads.push(head)
       } catch (error) {
-        if (damaged === undefined || !XMachinesError.is(error, 'COMMIT_DAMAGED')) throw error
+        const isOfRun = XMachinesError.is(error, 'COMMIT_DAMAGED') || XMachinesError.is(error, 'HISTORY_SHALLOW')
+        if (damaged === undefined || !isOfRun) throw error
         const named = nameOf(this.repository, run)
         if (namespace === undefined || (named.namespace ?? namespace) === namespace) damaged({ ...named, run, error })
       }

@@ -52,6 +52,10 @@ export function postgresStore(options: PostgresStoreOptions): Store {
   if (connectionString !== undefined && (typeof connectionString !== 'string' || connectionString === '')) {
     throw new TypeError(`Expected \`connectionString\` to be a URL, got ${typeof connectionString}.`)
   }
+  // pg passes over it, and the store would be another one.
+  if (/[?&]schema=/.test(connectionString ?? '')) {
+    throw new TypeError('Expected `connectionString` without `schema`: give that as the option `schema`.')
+  }
   if (typeof schema !== 'string' || !isName(schema)) {
     throw new TypeError(`Expected \`schema\` to be a name of 1 to 63 bytes of UTF-8, got ${String(schema)}.`)
   }

@@ -242,6 +242,19 @@ test('a shallow clone is read as far as it goes', async () => {
     code: 'HISTORY_SHALLOW',
     details: { run: run.id, from: 8 },
   })
+  // Where a run's beginning lies behind the cut, and its provenance too, nobody knows how it stands: the others are listed.
+  git(dir, 'update-ref', '-d', 'refs/heads/xmachines/provenance')
+  const cut = new Set<string>()
+  const listed = await collect(
+    opened(dir).list({
+      damaged({ run, error }) {
+        expect(error).toMatchObject({ code: 'HISTORY_SHALLOW' })
+        cut.add(run)
+      },
+    }),
+  )
+  expect([cut.size, listed.length + cut.size]).toEqual([expect.any(Number), runs.length])
+  expect([cut.has(run.id), listed.length > 0]).toEqual([true, true])
   const following = archive(store, { dir })
   ends.push(() => following.close())
   await expect(following.caughtUp()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })

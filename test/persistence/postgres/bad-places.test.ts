@@ -56,6 +56,11 @@ describe.runIf(hasPostgres())('postgresStore at a place that is not for it', () 
     })
   })
 
+  test('a schema in the URL, as commands take it', () => {
+    const connectionString = `${server.url()}?application_name=app&schema=shop`
+    expect(() => postgresStore({ connectionString })).toThrow(/without `schema`: give that as the option/)
+  })
+
   test('a newer version is not touched', async () => {
     const store = open({ schema: 'newer' })
     await store.head('a')
