@@ -329,8 +329,8 @@ export interface Store {
   /** Where it is, for messages: never a secret. */
   readonly location: string
   /**
-   * Whether several processes have it open at a time, as one on a server. Then a run that is open without a host and without a lease is looked
-   * at every ten seconds: another process may have sent it mail, or have written to it. @default false
+   * Whether several processes have it open at a time, as one on a server. Then a run that is open without a host, and the runs of a lease, are
+   * looked at every ten seconds: another process may have sent them mail, or have written to them. @default false
    */
   readonly shared?: boolean | undefined
   /** Writes units, and what is kept beside them, of many runs: each item on its own, if the run stands where the item expects it. */
