@@ -39,10 +39,11 @@ async function showLog(terminal: Terminal, location: string, name: string, optio
   await withStore(terminal, location, { access: 'read' }, async store => {
     const head = await findRun(store, name, { namespace, signal })
     const table = new Table(terminal, ['SEQ', 'TIME', 'AFTER', 'ORIGIN', 'EVENTS', 'OUTPUTS', 'NOTES'])
-    const replayed = machines && new PendingReplay(machines, head.run)
+    const replayed = machines && new PendingReplay(machines, store, head.run)
     let forked = head.fork === undefined
     let before: Unit | undefined
     for await (const batch of batchesOf(store.read(head.run, { signal }))) {
+      await replayed?.meet(batch)
       for (const unit of batch) {
         if (!forked && unit.run === head.run) forked = await addFork()
         const notes = logNotes(head.run, unit, before, head.beside, replayed?.changes(unit))

@@ -150,7 +150,7 @@ async function inspectRun(
     const line = statelyEvent(event)
     if (line !== undefined) events.push(line)
   }
-  for await (const _shown of inspected(machines, units, inspect, { run, name: key })) {
+  for await (const _shown of inspected(machines, units, inspect, { run, name: key, store })) {
     for (const event of events) await terminal.printLine(printable(JSON.stringify(event)))
     events = []
   }
@@ -169,7 +169,7 @@ async function replayRun(
   const units = store.read(run, { to: Math.min(head.seq, until ?? head.seq), signal: terminal.signal })
   let [same, stopped, shown] = [true, false, 0]
   let before: RunSnapshot | undefined
-  for await (const step of replay(machines, units, { until, verify })) {
+  for await (const step of replay(machines, units, { until, verify, store })) {
     const { divergence, events, snapshot } = step
     if (divergence !== undefined) same = false
     const stop = breakpointAt(breaks, events, snapshot.value as StateValue, before?.value as StateValue | undefined)

@@ -130,7 +130,7 @@ async function verifyOne(
   const seqs = recorded?.()
   if (seqs?.size) return verifyRecorded(store, machines, head, seq => seqs.has(seq))
   try {
-    for await (const _step of replay(machines, store.read(run, { to: seq })));
+    for await (const _step of replay(machines, store.read(run, { to: seq }), { store }));
     return { run, units: seq, ...(seq > 0 && { uncompared: seq }) }
   } catch (thrown) {
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'

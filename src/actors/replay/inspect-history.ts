@@ -1,10 +1,10 @@
 import { batchesOf } from '../batch-stream.ts'
+import type { Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import { givenUnits } from '../given.ts'
 import { type Inspect, Inspection } from '../machine/inspection.ts'
-import type { HistoryFold } from '../run/history.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
-import { decideAgain, foldOf } from './replay.ts'
+import { Past } from './past.ts'
 
 /** Options of {@link inspectHistory}. */
 export interface InspectHistoryOptions {
@@ -14,6 +14,8 @@ export interface InspectHistoryOptions {
   readonly run?: string | undefined
   /** What the run is called. @default its key, or else the machine's id */
   readonly name?: string | undefined
+  /** The store that the history is from, as for `replay`: what machines are called that only migrations name. @default none */
+  readonly store?: Store | undefined
 }
 
 /**
@@ -40,17 +42,17 @@ export async function* inspected(
   machine: Machines<AnyMachine>,
   units: ReadableStream<Unit> | AsyncIterable<Unit>,
   inspect: Inspect,
-  { until = Number.POSITIVE_INFINITY, run, name }: InspectHistoryOptions,
+  { until = Number.POSITIVE_INFINITY, run, name, store }: InspectHistoryOptions,
 ): AsyncGenerator<Unit, void, void> {
-  let fold: HistoryFold | undefined
+  const past = new Past(machine, store)
   let inspection: Inspection | undefined
   for await (const batch of batchesOf(givenUnits(units))) {
+    await past.meet(batch)
     for (const unit of batch) {
       if (unit.seq > until) return
-      fold ??= foldOf(machine, unit)
       inspection ??= new Inspection(inspect, run ?? unit.run, name ?? unit.creation?.key)
-      const { state } = decideAgain(fold, unit)
-      inspection.next(unit, state, fold.place!.program.definition.machine)
+      const { state } = past.decide(unit)
+      inspection.next(unit, state, past.place!.program.definition.machine)
       yield unit
     }
   }

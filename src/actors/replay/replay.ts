@@ -1,8 +1,8 @@
 import type { EmittedFrom } from 'xstate'
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
+import type { Store } from '../contracts/store.ts'
 import type { ActorPath, Origin, RunName, SentMail, Unit } from '../contracts/unit.ts'
-import { XMachinesError } from '../errors.ts'
 import { givenUnits } from '../given.ts'
 import { pathOf } from '../machine/actor-ref.ts'
 import type { Decided } from '../machine/decision.ts'
@@ -10,11 +10,9 @@ import { toDefinition } from '../machine/definition.ts'
 import type { Effect } from '../machine/effect.ts'
 import { type ActorTable, emptyTable } from '../machine/state.ts'
 import { type Divergence, UnitComparison } from '../run/divergence.ts'
-import { HistoryFold } from '../run/history.ts'
-import { Lineage } from '../run/lineage.ts'
 import { snapshotOf } from '../run/snapshot.ts'
 import type { AnyMachine, MachineOf, Machines, RunSnapshot } from '../run/types.ts'
-import { programsOf } from '../run/versions.ts'
+import { Past } from './past.ts'
 import { newInvocations } from './pending-changes.ts'
 
 /** Something that a unit left to be done. A replay shows it and does nothing of it. */
@@ -57,6 +55,13 @@ export interface ReplayOptions {
   readonly until?: number | undefined
   /** Compares the state, outputs and effects that are decided now with what was recorded, and stops at the first difference. @default false */
   readonly verify?: boolean | undefined
+  /**
+   * The store that the history is from. It knows the id and version of each machine, where a history has commits: needed where a
+   * migration names the machine that it comes from (`from: '1'`) and that machine is not among those given. Without it, units of such
+   * a machine are decided by the first one, as if they were its own.
+   * @default none
+   */
+  readonly store?: Store | undefined
 }
 
 /**
@@ -82,21 +87,20 @@ export function replay<TMachine extends AnyMachine>(
 
 /** An iterator by hand: a generator costs as much as a third of a step. */
 class Replay implements AsyncIterableIterator<Step> {
-  readonly #machine: Machines
+  readonly #past: Past
   readonly #batches: AsyncGenerator<readonly Unit[], void, void>
   readonly #until: number
   readonly #comparison: UnitComparison | undefined
   #batch: readonly Unit[] = []
   #index = 0
-  #fold: HistoryFold | undefined
   #over = false
 
   constructor(
     machine: Machines,
     batches: AsyncGenerator<readonly Unit[], void, void>,
-    { until = Number.POSITIVE_INFINITY, verify = false }: ReplayOptions,
+    { until = Number.POSITIVE_INFINITY, verify = false, store }: ReplayOptions,
   ) {
-    this.#machine = machine
+    this.#past = new Past(machine, store)
     this.#batches = batches
     this.#until = until
     this.#comparison = verify ? new UnitComparison() : undefined
@@ -128,6 +132,7 @@ class Replay implements AsyncIterableIterator<Step> {
       const next = await this.#batches.next()
       if (next.done) break
       if (next.value.length === 0) continue
+      await this.#past.meet(next.value)
       this.#batch = next.value
       this.#index = 1
       return this.#end(this.#step(next.value[0]!))
@@ -140,16 +145,12 @@ class Replay implements AsyncIterableIterator<Step> {
       this.#over = true
       return { done: true, value: undefined }
     }
-    const fold = (this.#fold ??= foldOf(this.#machine, unit))
-    const before = fold.place?.state.table
-    const decided = decideAgain(fold, unit)
-    const step = new Step(
-      unit,
-      decided,
-      before,
-      fold.seenFromLater ? undefined : this.#comparison?.compare(unit, decided),
-    )
-    if (step.divergence !== undefined) this.#over = true
+    const past = this.#past
+    const before = past.place?.state.table
+    const decided = past.decide(unit)
+    const divergence = past.isSeenFromLater ? undefined : this.#comparison?.compare(unit, decided)
+    const step = new Step(unit, decided, before, divergence)
+    if (divergence !== undefined) this.#over = true
     return { done: false, value: step }
   }
 
@@ -235,21 +236,4 @@ function shownEffect(effect: Effect): StepEffect {
       return { kind: 'spawn', actor, spawn, machine, ...(input !== undefined && { input }) }
     }
   }
-}
-
-/** What decides a history: with its own machines where they are known, else with the first that was given. */
-export function foldOf(machine: Machines, first: Unit): HistoryFold {
-  const lineage = new Lineage(programsOf(machine, first.run.length === 40 ? 'sha1' : 'sha256', false))
-  return new HistoryFold(lineage, { fallback: lineage.programs[0] })
-}
-
-/** What a recorded unit comes to. @throws `UNIT_ID_UNKNOWN` where it draws randomness and was read without ids */
-export function decideAgain(fold: HistoryFold, unit: Unit): Decided {
-  const decided = fold.apply(unit)
-  if (decided !== undefined) return decided
-  throw new XMachinesError(
-    'UNIT_ID_UNKNOWN',
-    `Unit ${unit.seq} draws randomness, which derives from ids. Read the history with ids: store.read(run).`,
-    { details: { run: unit.run, seq: unit.seq } },
-  )
 }

@@ -12,7 +12,7 @@ import { decideMigration } from '../run/migrate.ts'
 import { refused } from '../run/mismatch.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
 import { programsOf } from '../run/versions.ts'
-import { decideAgain } from './replay.ts'
+import { decideAgain } from './past.ts'
 
 /** What verifying one run found. */
 export interface Verification {

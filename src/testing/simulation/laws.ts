@@ -22,7 +22,7 @@ export async function checkHistory(
 ): Promise<RunSnapshot> {
   let last: RunSnapshot | undefined
   try {
-    for await (const step of replay(machine, store.read(head.run), { verify: true })) {
+    for await (const step of replay(machine, store.read(head.run), { verify: true, store })) {
       const { divergence, seq } = step
       if (divergence !== undefined) {
         const { kind, path, expected, actual } = divergence

@@ -6,9 +6,11 @@ import {
   createRun,
   defineMachine,
   forkRun,
+  inspectHistory,
   type Migration,
   openRun,
   type Run,
+  type RunInspectionEvent,
   replay,
   type Store,
   type Unit,
@@ -344,6 +346,39 @@ describe('versions', () => {
       expect(head.seq).toBe(5)
       expect(await verifyRun(store, last, head)).toEqual({ run: run.id, units: 5, uncompared: 4 })
     }
+  })
+
+  test('a replay that knows the store knows machines that only migrations name', async () => {
+    const store = await started()
+    const id = (await store.find('order', 'a'))!
+    const last = third([
+      { from: '1', to: '2', event: toCentsAdded },
+      { from: '2', event: event => event },
+    ])
+    const cents = async (machine: typeof byEvent): Promise<readonly unknown[]> => {
+      const contexts: unknown[] = []
+      for await (const { snapshot, divergence } of replay(machine, store.read(id), { store, verify: true })) {
+        expect(divergence).toBeUndefined()
+        contexts.push(snapshot.context.cents)
+      }
+      const inspected: unknown[] = []
+      const show = (event: RunInspectionEvent): void => {
+        if (event.type === '@xstate.snapshot')
+          inspected.push((event.snapshot as { context: { cents: number } }).context.cents)
+      }
+      await inspectHistory(machine, store.read(id), show, { store })
+      expect(inspected).toEqual(contexts)
+      return contexts
+    }
+    // Not gone over yet.
+    expect(await cents(byEvent)).toEqual([0, 100, 300])
+    const run = await openRun(byEvent, { store, id })
+    await run.apply({ type: 'ADD_CENTS', cents: 5 })
+    await run.close()
+    expect(await cents(byEvent)).toEqual([0, 100, 300, 300, 305])
+    expect(await cents(last)).toEqual([0, 100, 300, 300, 305])
+    await (await openRun(last, { store, id })).close()
+    expect(await cents(last)).toEqual([0, 100, 300, 300, 305, 305])
   })
 
   test.each<[string, readonly Migration[]]>([
