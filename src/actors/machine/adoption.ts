@@ -5,6 +5,7 @@ import type { ActorRef } from './actor-ref.ts'
 import { actorPaths, bind, placesOf } from './carried-references.ts'
 import type { Draft } from './draft.ts'
 import { findUnknownNode } from './persisted-history.ts'
+import { findUnknownState } from './persisted-value.ts'
 import { type After, afterOf, isMachine, type LiveMachineSnapshot, resolveSource } from './xstate.ts'
 
 /**
@@ -71,14 +72,14 @@ function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): 
   if (!isMachine(behaviour)) return
   for (const key of ['status', 'value', 'context', 'children'])
     if (persisted[key] === undefined) throw invalid(path, `it has no \`${key}\``)
-  if (!statuses.has(persisted.status)) throw invalid(`${path}.status`, `it is ${JSON.stringify(persisted.status)}`)
+  checkStatus(persisted, path)
   const { value, historyValue } = persisted
-  if (typeof value !== 'string' && !isObject(value)) throw invalid(`${path}.value`, `it is ${JSON.stringify(value)}`)
   for (const key of ['context', 'children'])
     if (!isObject(persisted[key]))
       throw invalid(`${path}.${key}`, `it is ${JSON.stringify(persisted[key])}, not an object`)
   const unknown =
-    historyValue === undefined ? undefined : findUnknownNode(historyValue, behaviour, `${path}.historyValue`)
+    findUnknownState(value!, behaviour, `${path}.value`) ??
+    (historyValue === undefined ? undefined : findUnknownNode(historyValue, behaviour, `${path}.historyValue`))
   if (unknown !== undefined) throw invalid(unknown.path, unknown.why)
   for (const [id, child] of Object.entries(persisted.children as JsonObject)) {
     if (!isObject(child)) throw invalid(`${path}.children.${id}`, `it is ${JSON.stringify(child)}`)
@@ -89,10 +90,15 @@ function checkMachine(behaviour: unknown, persisted: JsonObject, path: string): 
         `${path}.children.${id}`,
         `its logic '${String(src)}' is not an actor of the machine '${behaviour.id}'`,
       )
-    if (typeof snapshot !== 'object' || snapshot === null)
-      throw invalid(`${path}.children.${id}`, 'it has no `snapshot`')
-    checkMachine(logic, snapshot as JsonObject, `${path}.children.${id}.snapshot`)
+    if (!isObject(snapshot)) throw invalid(`${path}.children.${id}`, 'it has no `snapshot`')
+    if (isMachine(logic)) checkMachine(logic, snapshot, `${path}.children.${id}.snapshot`)
+    // One that is not said to be active would never be started, and never end.
+    else checkStatus(snapshot, `${path}.children.${id}.snapshot`)
   }
+}
+
+function checkStatus({ status }: JsonObject, path: string): void {
+  if (!statuses.has(status)) throw invalid(`${path}.status`, `it is ${JSON.stringify(status)}`)
 }
 
 /** Arms the timer of an `after` transition, with its whole delay. */

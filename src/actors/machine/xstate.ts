@@ -224,7 +224,8 @@ export function afterOf(node: LiveNode): readonly After[] {
 /** The logic behind a child's `src`: a registered name, or the generated name of an inline `invoke`. */
 export function resolveSource(machine: AnyStateMachine, src: string): AnyActorLogic | undefined {
   const inline = /^xstate\.invoke\.(\d+)\.(.*)$/.exec(src)
-  if (inline === null) return machine.implementations.actors[src] as AnyActorLogic | undefined
+  const { actors } = machine.implementations
+  if (inline === null) return Object.hasOwn(actors, src) ? (actors[src] as AnyActorLogic) : undefined
   const invoke: unknown = machine.getStateNodeById(inline[2]!).config.invoke
   const definition = (Array.isArray(invoke) ? invoke[Number(inline[1])] : invoke) as { src?: unknown } | undefined
   return isLogic(definition?.src) ? definition.src : undefined

@@ -32,6 +32,11 @@ export class Mailroom {
     return this.#postman?.busy === true
   }
 
+  /** Some is still to be delivered, which may pass. */
+  get owes(): boolean {
+    return !this.#forgone && this.#postman?.owes === true
+  }
+
   /** This is what the store has now. Gives whether something came in. */
   follow(kept: Beside): boolean {
     const { mailing, mailed, returns, waiting } = kept

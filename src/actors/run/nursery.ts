@@ -1,7 +1,10 @@
 import type { RunHead, Store } from '../contracts/store.ts'
+import type { Environment, TimeoutHandle } from '../environment.ts'
+import { XMachinesError } from '../errors.ts'
 import type { Observer } from './observer.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Resident } from './resident.ts'
+import { isReadersError } from './run-errors.ts'
 
 /** Whoever looks after the runs of a namespace for longer than a parent is in memory: a host. */
 export interface House {
@@ -21,8 +24,13 @@ const looks = 64
 
 /** A parent in memory, and those of its children that are. */
 interface Family {
+  readonly environment: Environment
   readonly reopen: Reopen
   readonly children: Set<Child>
+  /** Children that the store has failed, to be opened again. */
+  readonly retries: Map<string, TimeoutHandle>
+  /** How often it has, since they last got anywhere. */
+  readonly failures: Map<string, number>
 }
 
 /** A child run in memory. */
@@ -45,6 +53,7 @@ class Child implements Observer {
   }
 
   adopted(): void {
+    this.family.failures.delete(this.resident.run)
     if (this.resident.state.snapshot.status !== 'active') this.#over(this)
   }
   refused(): void {}
@@ -83,16 +92,19 @@ export class Nursery {
   }
 
   /** A parent that has child runs came into memory. */
-  enter(parent: string, reopen: Reopen): void {
+  enter(parent: string, environment: Environment, reopen: Reopen): void {
     if (this.#families.has(parent)) return
-    this.#families.set(parent, { reopen, children: new Set() })
+    const nobody = { children: new Set<Child>(), retries: new Map(), failures: new Map() }
+    this.#families.set(parent, { environment, reopen, ...nobody })
     this.#deaf ??= residencyOf(this.#store).onMail(run => void this.#wake(run))
   }
 
   /** Whether children of it have something under way, so that it should stay. */
   busy(parent: string): boolean {
-    for (const child of this.#families.get(parent)?.children ?? []) if (child.needed) return true
-    return false
+    const family = this.#families.get(parent)
+    if (family === undefined) return false
+    for (const child of family.children) if (child.needed) return true
+    return family.retries.size > 0
   }
 
   /** Takes over a child that is held once for it. @param kin the parent, or whoever started it in its place */
@@ -103,10 +115,8 @@ export class Nursery {
     const family = this.#families.get(parent) ?? this.#families.get(kin)
     const isOver = resident.over !== undefined || state.snapshot.status !== 'active'
     if (house !== undefined || family === undefined || this.#children.has(run) || isOver) {
-      // What it has to say goes out first; nobody waits for that here, and its handles are told what is wrong with it.
-      void residencyOf(this.#store)
-        .release(resident, closeTimeout)
-        .catch(() => {})
+      // What it has to say goes out first; nobody waits for that here.
+      void this.#release(resident, house === undefined ? family : undefined, closeTimeout)
       return
     }
     const child = new Child(resident, family, over => void this.#letGo(over, closeTimeout))
@@ -121,6 +131,7 @@ export class Nursery {
     const family = this.#families.get(parent)
     if (family === undefined) return
     this.#families.delete(parent)
+    for (const retry of family.retries.values()) family.environment.clearTimeout(retry)
     if (this.#families.size === 0) {
       this.#deaf?.()
       this.#deaf = undefined
@@ -140,12 +151,39 @@ export class Nursery {
     this.#children.delete(run)
     family.children.delete(child)
     resident.unwatch(child)
-    const leaving = residencyOf(this.#store)
-      .release(resident, timeout)
-      .catch(() => {}) // what ended it is told by its handles
-      .finally(() => this.#leaving.delete(run))
+    const leaving = this.#release(resident, family, timeout).finally(() => this.#leaving.delete(run))
     this.#leaving.set(run, leaving)
     return leaving
+  }
+
+  /** Lets go of a child. Where the store was the reason, or would not take what it had to say, it is opened again. */
+  async #release(resident: Resident, family: Family | undefined, timeout: number): Promise<void> {
+    const { run } = resident
+    // Its handles are told what is wrong with it.
+    await residencyOf(this.#store)
+      .release(resident, timeout)
+      .catch(() => {})
+    if (family === undefined) return
+    const error = resident.over?.error
+    if (error !== undefined) this.#failed(run, family, error)
+    else if (resident.owes) this.#retry(run, family)
+    else family.failures.delete(run)
+  }
+
+  /** Nobody has a handle of the child that would tell: it is opened again, as long as its parent is here. */
+  #failed(run: string, family: Family, thrown: unknown): void {
+    if (XMachinesError.is(thrown) && thrown.retryable && !isReadersError(thrown)) this.#retry(run, family)
+  }
+
+  #retry(run: string, family: Family): void {
+    if (![...this.#families.values()].includes(family) || family.retries.has(run)) return
+    const failures = family.failures.get(run) ?? 0
+    family.failures.set(run, failures + 1)
+    const again = (): void => {
+      family.retries.delete(run)
+      void this.#wake(run, family)
+    }
+    family.retries.set(run, family.environment.setTimeout(again, Math.min(10_000, 100 * 2 ** Math.min(failures, 7))))
   }
 
   #makeRoom(): void {
@@ -162,20 +200,24 @@ export class Nursery {
     }
   }
 
-  /** Mail came in for a run that is not in memory. */
-  async #wake(run: string): Promise<void> {
+  /** Mail came in for a run that is not in memory, or the store has failed it. @param of whose child it is, where that is known */
+  async #wake(run: string, of?: Family): Promise<void> {
     if (this.#waking.has(run)) return
     this.#waking.add(run)
+    let family = of
     try {
       const head = await this.#store.head(run)
       const link = head?.beside.parent
-      if (head === undefined || link === null || link === undefined || head.status !== 'active') return
-      const family = this.#families.get(link.run)
+      if (head === undefined || link === null || link === undefined) return
+      // One that has ended may still have that to say.
+      if (head.status !== 'active' && head.beside.mailing.length + head.beside.returns.length === 0) return
+      family = this.#families.get(link.run)
       if (family === undefined || this.#houseOf(head.namespace, head.machine) !== undefined) return
       const resident = await family.reopen(head)
       if (resident !== undefined) await this.keep(link.run, link.run, resident)
-    } catch {
-      // It stays in the store's index of what is due, for whoever looks after it next.
+    } catch (thrown) {
+      // What cannot pass stays in the store's index of what is due, for whoever looks after it next.
+      if (family !== undefined) this.#failed(run, family, thrown)
     } finally {
       this.#waking.delete(run)
     }

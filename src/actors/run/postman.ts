@@ -49,6 +49,7 @@ export class Postman {
   #entering: readonly Mail[] = []
   #working = false
   #over = false
+  #gaveUp = false
   #failures = 0
   #pause: { readonly handle: TimeoutHandle; readonly end: () => void } | undefined
   #whenIdle: (() => void)[] = []
@@ -66,6 +67,11 @@ export class Postman {
   /** Something is on its way, or children have something under way: not to be passivated. */
   get busy(): boolean {
     return this.#delivers || (!this.#over && this.#spawner?.busy === true)
+  }
+
+  /** Something is to be delivered, and trying again may help. */
+  get owes(): boolean {
+    return this.#waits && !this.#gaveUp
   }
 
   get #delivers(): boolean {
@@ -180,7 +186,7 @@ export class Postman {
       } catch (thrown) {
         if (this.#over) return
         if (XMachinesError.is(thrown) && (!thrown.retryable || thrown.code === 'STORE_LOCKED')) {
-          this.#over = true
+          this.#over = this.#gaveUp = true
           return void this.#home.failed(thrown)
         }
         await this.#wait(Math.min(10_000, 100 * 2 ** Math.min(this.#failures++, 7)))

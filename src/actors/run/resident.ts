@@ -122,6 +122,10 @@ export class Resident {
   get busy(): boolean {
     return this.backlog > 0 || this.#aftermath.running > 0 || this.#mailroom.busy
   }
+  /** Some of its mail is still to be delivered, which may pass. */
+  get owes(): boolean {
+    return this.#mailroom.owes
+  }
   /** Units that are decided, or wait to be. */
   get backlog(): number {
     return this.#writer.pending.length + this.#decider.waiting

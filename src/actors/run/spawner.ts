@@ -57,7 +57,7 @@ export class Spawner {
     this.#home = home
     const { run, store, environment, program, midwife } = home
     this.#nursery = nurseryOf(store)
-    this.#nursery.enter(run, (head: RunHead) => {
+    this.#nursery.enter(run, environment, (head: RunHead) => {
       const child = knownChild(program, head.machine)
       return child && midwife.open(store, environment, child, head.run)
     })

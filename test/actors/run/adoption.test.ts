@@ -42,6 +42,7 @@ const parcel = setup({
     },
     sent: {},
     forgotten: {},
+    packed: { initial: 'tight', states: { tight: {}, last: { type: 'history' } } },
   },
 })
 
@@ -97,11 +98,24 @@ describe('createRun adopts what XState persisted', () => {
     ['a list', [], '$'],
     ['a state that ended with an error', { ...snapshotAfter(), status: 'error', error: { message: 'no' } }, '$.status'],
     ['no state', { status: 'active', context: {}, children: {} }, '$'],
-    ['a state that is not there', { ...snapshotAfter(), value: 'elsewhere' }, '$'],
+    ['a state that is not there', { ...snapshotAfter(), value: 'elsewhere' }, '$.value'],
+    ['a state with the name of what every object has', { ...snapshotAfter(), value: 'toString' }, '$.value'],
+    ['two states at once', { ...snapshotAfter(), value: { packing: {}, sent: {} } }, '$.value'],
+    ['a history state', { ...snapshotAfter(), value: { packed: 'last' } }, '$.value.packed'],
     [
       'a child whose logic is not there',
       { ...snapshotAfter(), children: { c: { src: 'gone', snapshot: {} } } },
       '$.children.c',
+    ],
+    [
+      'a child with the name of what every object has',
+      { ...snapshotAfter(), children: { c: { src: 'constructor', snapshot: { status: 'active' } } } },
+      '$.children.c',
+    ],
+    [
+      'a child of which nothing is said',
+      { ...snapshotAfter(), children: { c: { src: 'label', snapshot: {} } } },
+      '$.children.c.snapshot.status',
     ],
     ['a child that is none', { ...snapshotAfter(), children: { c: null } }, '$.children.c'],
     ['a context that is none', { ...snapshotAfter(), context: null }, '$.context'],

@@ -421,6 +421,37 @@ describe('who runs a child', () => {
     expect(residencyOf(store).size).toBe(0)
   })
 
+  test('its parent’s process, also once the store has failed it, or was gone when it ended', async () => {
+    const kept = memoryStore()
+    const store = faultyStore(kept)
+    const time = new VirtualEnvironment()
+    const run = await openRunIn(time, foreman, { store, key: 'f' })
+    await run.apply({ type: 'HIRE', keys: ['a'], amount: 4 })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['r'], amount: 5 })
+    await quiet()
+    const { run: a } = (await headOf(kept, 'a'))!
+    // Its timer's unit fails, and so it does when it is opened again, and again.
+    store.faults.plan('append.before', { times: 3, when: items => JSON.stringify(items).includes(a) })
+    await time.advance(1000)
+    expect(await headOf(kept, 'a')).toMatchObject({ status: 'active' })
+    await run.apply({ type: 'TELL', key: 'r', event: 'FAIL' })
+    await time.advance(4000)
+    expect(run.getSnapshot().context.heard).toContainEqual({ type: 'done', key: 'a', what: 4 })
+    // For longer than a child that has ended stays in memory.
+    await run.apply({ type: 'HIRE', keys: ['b'], amount: 6 })
+    await run.apply({ type: 'HIRE_RESTARTED', keys: ['s'], amount: 7 })
+    await quiet()
+    store.faults.plan('append.before', { times: 12, when: items => JSON.stringify(items).includes('s~1') })
+    await run.apply({ type: 'TELL', key: 's', event: 'FAIL' })
+    await quiet()
+    store.faults.plan('deliver.before', { times: 12 })
+    for (let n = 0; n < 10; n++) await time.advance(10_000)
+    const { heard } = run.getSnapshot().context
+    expect(heard.map(({ key }) => key).sort()).toEqual(['a', 'b', 'r', 's'])
+    await run.close()
+    expect([residencyOf(store).size, time.timers]).toEqual([0, 0])
+  })
+
   test('a host that knows its machine, also after a restart', async () => {
     const store = memoryStore()
     const first = new VirtualEnvironment('process-1')
