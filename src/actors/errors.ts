@@ -277,8 +277,8 @@ export const errorCodes = {
   },
   STORE_REFUSED: {
     retryable: false,
-    when: 'The server of the store does not let this user in, or has no such database.',
-    next: 'Check user, password and database.',
+    when: 'The server of the store does not let this user in or read, or has no such database.',
+    next: 'Check user, password and database, and what the user may read.',
   },
   STORE_FULL: {
     retryable: true,

@@ -7,6 +7,8 @@ import type { ObjectFormat } from '../actors/contracts/unit.ts'
 import { messageOf, XMachinesError } from '../actors/errors.ts'
 import { fileStore } from '../persistence/filesystem/index.ts'
 import { segmentName } from '../persistence/filesystem/layout.ts'
+import type { PostgresDurability } from '../persistence/postgres/index.ts'
+import type { ValkeyDurability } from '../persistence/valkey/index.ts'
 
 /** How a door opens its store. */
 export interface DoorSettings {
@@ -174,24 +176,29 @@ const memoryDoor: Door = async ({ objectFormat = 'sha1' }) => {
   return memoryStore({ objectFormat })
 }
 
-/** `?schema=NAME` names the schema. */
+/** `?schema=NAME` names the schema, `?durability=relaxed` says that the server may be set so. */
 function postgresDoor(location: string): Door {
   return async ({ objectFormat = 'sha1', readOnly }) => {
     const { postgresStore } = await import('../persistence/postgres/index.ts')
-    const { url, name } = split(location, 'schema')
-    const options = { objectFormat, create: !readOnly }
-    return asTold(() => postgresStore({ connectionString: url, ...options, ...(name !== null && { schema: name }) }))
+    const { url, schema, durability = unasked(readOnly, 'relaxed') } = split(location, 'schema', 'durability')
+    const options = { objectFormat, create: !readOnly, schema, durability: durability as PostgresDurability }
+    return asTold(() => postgresStore({ connectionString: url, ...options }))
   }
 }
 
-/** `?prefix=NAME` names the store among others of the server. */
+/** `?prefix=NAME` names the store among others of the server, `?durability=everysec` (or `memory`) says how that may be set. */
 function valkeyDoor(location: string): Door {
   return async ({ objectFormat = 'sha1', readOnly, warn }) => {
     const { valkeyStore } = await import('../persistence/valkey/index.ts')
-    const { url, name } = split(location, 'prefix')
-    const options = { objectFormat, create: !readOnly, onWarning: warn }
-    return asTold(() => valkeyStore({ url, ...options, ...(name !== null && { prefix: name }) }))
+    const { url, prefix, durability = unasked(readOnly, 'memory') } = split(location, 'prefix', 'durability')
+    const options = { objectFormat, create: !readOnly, prefix, durability: durability as ValkeyDurability }
+    return asTold(() => valkeyStore({ url, ...options, onWarning: warn }))
   }
+}
+
+/** Whoever only reads is acknowledged nothing, and asks for no promise of it. */
+function unasked<T>(readOnly: boolean, none: T): T | undefined {
+  return readOnly ? none : undefined
 }
 
 /** A store whose options come from a location: what makes no sense there is wrong use. */
@@ -205,8 +212,11 @@ function asTold(make: () => Store): Store {
   }
 }
 
-/** A URL without one of its parameters, and that parameter. */
-function split(location: string, parameter: string): { readonly url: string; readonly name: string | null } {
+/** A URL without some of its parameters, and those that it has of them. */
+function split<T extends string>(
+  location: string,
+  ...parameters: T[]
+): { readonly url: string } & { readonly [name in T]?: string } {
   const url = URL.canParse(location) ? new URL(location) : undefined
   // An `@` behind the host ends a password that was taken for it.
   if (url === undefined || `${url.pathname}${url.hash}`.includes('@')) {
@@ -215,7 +225,11 @@ function split(location: string, parameter: string): { readonly url: string; rea
       'The location of the store is no URL like SCHEME://USER:PASSWORD@HOST/. Percent-encode what its password contains.',
     )
   }
-  const name = url.searchParams.get(parameter)
-  url.searchParams.delete(parameter)
-  return { url: url.href, name }
+  const found: { [name in string]?: string } = {}
+  for (const parameter of parameters) {
+    const given = url.searchParams.get(parameter)
+    if (given !== null) found[parameter] = given
+    url.searchParams.delete(parameter)
+  }
+  return { ...(found as { [name in T]?: string }), url: url.href }
 }

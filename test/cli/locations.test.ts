@@ -91,13 +91,66 @@ it.each(['//user:1/secret@127.0.0.1/db', '//user:#secret@127.0.0.1/db', 'user:se
   },
 )
 
-it.each(['postgres://127.0.0.1:1/db?schema=', 'redis://127.0.0.1:1/?prefix=', 'redis://127.0.0.1:1/orders'])(
-  'a URL whose parts make no sense is wrong use: %s',
-  async place => {
-    const { code, stderr } = await xmachines('runs', place)
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: The location .* Expected `/)])
-  },
-)
+it.each([
+  'postgres://127.0.0.1:1/db?schema=',
+  'redis://127.0.0.1:1/?prefix=',
+  'redis://127.0.0.1:1/orders',
+  'redis://127.0.0.1:1/?durability=most',
+])('a URL whose parts make no sense is wrong use: %s', async place => {
+  const { code, stderr } = await xmachines('runs', place)
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^USAGE_INVALID: The location .* Expected `/)])
+})
+
+describe('a server that keeps less than a store asks for, and a user who may only read', () => {
+  const unsafe = [1, expect.stringMatching(/^STORE_UNSAFE: /)]
+
+  it('PostgreSQL', async ({ skip }) => {
+    if (postgres === undefined) return skip()
+    await postgres.query('create database loose')
+    await postgres.query('alter database loose set synchronous_commit = off')
+    const place = postgres.url('loose')
+    expect((await xmachines('copy', store, `${place}?durability=relaxed`)).code).toBe(0)
+    const rights = `create role reader login; grant usage on schema xmachines to reader;
+      grant select on all tables in schema xmachines to reader; create role stranger login;
+      alter role reader set default_transaction_read_only = on`
+    await postgres.query(rights, [], 'loose')
+    const as = (user: string): string => place.replace('postgres@', `${user}@`)
+    const [runs, other, copy] = await Promise.all([
+      xmachines('runs', as('reader')),
+      xmachines('runs', as('stranger')),
+      xmachines('copy', store, place),
+    ])
+    expect([runs.code, [copy.code, copy.stderr]]).toEqual([0, unsafe])
+    expect([other.code, other.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^STORE_REFUSED: .* what the user may read\./),
+    ])
+  })
+
+  it('Valkey', async ({ skip }) => {
+    if (valkey === undefined) return skip()
+    const place = `${valkey.url}?prefix=loose`
+    const client = valkey.client()
+    try {
+      await client.config('SET', 'appendfsync', 'everysec')
+      await client.acl('SETUSER', 'reader', 'on', '>r', '%R~*', '+@all')
+      await client.acl('SETUSER', 'other', 'on', '>r', '%R~{other}*', '+@all')
+      expect((await xmachines('copy', store, `${place}&durability=everysec`)).code).toBe(0)
+      const as = (user: string): string => place.replace('//', `//${user}:r@`)
+      const [runs, log, other, copy] = await Promise.all([
+        xmachines('runs', as('reader')),
+        xmachines('log', as('reader'), 'k1'),
+        xmachines('runs', as('other')),
+        xmachines('copy', store, place),
+      ])
+      expect([runs.code, log.code, [copy.code, copy.stderr]]).toEqual([0, 0, unsafe])
+      expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/^STORE_REFUSED: .*NOPERM/)])
+    } finally {
+      await client.config('SET', 'appendfsync', 'always')
+      client.disconnect()
+    }
+  })
+})
 
 it('a URL of files that is no path is wrong use', async () => {
   const places = ['file:///a%2Fb', 'file://elsewhere/orders', 'file:///%zz', 'file:///a%00b']

@@ -62,7 +62,7 @@ export class PostgresBackend implements ServerBackend {
   }
 
   async open(objectFormat: ObjectFormat, create: boolean): Promise<void> {
-    await checkServer(this.#database, this.#place.durability)
+    await checkServer(this.#database, this.#place.durability, create)
     await openSchema(this.#database, this.#place.schema, objectFormat, create)
   }
 

@@ -1,9 +1,12 @@
 import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
 
+/** The user may not do that with a table, or a schema. */
+const missingRight = '42501'
+
 /** What the server's refusals mean to a caller, by SQLSTATE or by its class. */
 const codes: Readonly<Record<string, ErrorCode>> = {
   '25006': 'STORE_READ_ONLY',
-  '42501': 'STORE_READ_ONLY',
+  [missingRight]: 'STORE_READ_ONLY',
   '53100': 'STORE_FULL',
   // A relation of this name is there already, and no store made it.
   '42P07': 'STORE_FOREIGN',
@@ -18,7 +21,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_READ_ONLY: 'Give this user the right to write, on a server that takes writes.',
-  STORE_REFUSED: 'Check user, password and database.',
+  STORE_REFUSED: 'Check user, password and database, and what the user may read.',
   STORE_FULL: 'Nothing of it was kept. Free space and send it again.',
   STORE_FOREIGN: 'Give a `schema` that is new or empty.',
   STORE_DAMAGED: 'Something else changed the tables. Restore them from a copy.',
@@ -84,7 +87,9 @@ export function failure(error: unknown, location: string, mayBeDone: boolean): E
     )
   const lost: ErrorCode = mayBeDone ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'
   const refused = codes[state] ?? codes[state.slice(0, 2)] ?? 'STORE_UNAVAILABLE'
-  const code = isShutOut(state) ? 'STORE_REFUSED' : isRefusal(error) ? refused : lost
+  // The right that is missing is one to read.
+  const isShut = isShutOut(state) || (state === missingRight && !mayBeDone)
+  const code = isShut ? 'STORE_REFUSED' : isRefusal(error) ? refused : lost
   return new XMachinesError(code, `The store ${location} failed: ${textOf(error)}. ${advice[code]}`, {
     cause: error,
     details: { state: state || undefined },

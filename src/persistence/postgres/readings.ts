@@ -85,7 +85,7 @@ export class Readings {
 function headOf(columns: PostgresRow): WrittenHead {
   const row = runRow(columns)
   const [inbox, waiting] = columns.slice(runColumnCount)
-  return { row, inbox: readInbox(row.run, inbox), waiting: Number(waiting) }
+  return { run: row.run, row, inbox: readInbox(row.run, inbox), waiting: Number(waiting) }
 }
 
 /** Up to so many units, and of those as many of the first as fit, one at least: their length is known without reading them. */

@@ -10,8 +10,12 @@ const asked = new Statement(
    current_setting('full_page_writes'), current_setting('extra_float_digits')`,
 )
 
-/** Refuses a server that would lose, change or not take what a store hands it. */
-export async function checkServer(database: Database, durability: PostgresDurability): Promise<void> {
+/**
+ * Refuses a server that would lose, change or not take what a store hands it.
+ *
+ * @param create whether the store may be made; else it may be that it is only read, and its first write is told
+ */
+export async function checkServer(database: Database, durability: PostgresDurability, create: boolean): Promise<void> {
   const [row] = await database.ask(asked, [])
   const [version, encoding, isReplica, readOnly, synchronousCommit, fsync, fullPageWrites, digits] = row!
   const refuse = (setting: string, value: string | null | undefined, why: string): XMachinesError =>
@@ -28,7 +32,7 @@ export async function checkServer(database: Database, durability: PostgresDurabi
     )
   }
   if (isReplica === 't') throw refuse('in_recovery', 'on', 'it is a replica. Connect to the primary server.')
-  if (readOnly === 'on') {
+  if (readOnly === 'on' && create) {
     const message = `The server of ${database.location} takes no writes: default_transaction_read_only is on.`
     throw new XMachinesError('STORE_READ_ONLY', `${message} Connect to one that does.`)
   }

@@ -10,6 +10,7 @@ import type {
   StoredSnapshot,
 } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
+import type { XMachinesError } from '../../actors/errors.ts'
 import type { JudgedRun } from '../judge.ts'
 import type { WrittenRow, WrittenUnit } from './run-row.ts'
 
@@ -47,7 +48,9 @@ export interface Refused {
 
 /** A run, with the oldest of the mail that waits (`inboxPage`, unless more is asked for) and how much there is of it. */
 export interface WrittenHead {
-  readonly row: WrittenRow
+  readonly run: string
+  /** The error: something else wrote to it. */
+  readonly row: WrittenRow | XMachinesError
   readonly inbox: readonly Mail[]
   readonly waiting: number
 }

@@ -148,10 +148,14 @@ export function readRow(written: WrittenRow): RunRow {
   try {
     return parsedRow(written)
   } catch (cause) {
-    const { run } = written
-    const message = `Where run ${run} stands cannot be read: ${messageOf(cause)}. Restore the run from a copy.`
-    throw new XMachinesError('RUN_DAMAGED', message, { cause, details: { run } })
+    throw damagedRow(written.run, cause)
   }
+}
+
+/** What stands in the place of a row cannot be read. */
+export function damagedRow(run: string, cause: unknown): XMachinesError {
+  const message = `Where run ${run} stands cannot be read: ${messageOf(cause)}. Restore the run from a copy.`
+  return new XMachinesError('RUN_DAMAGED', message, { cause, details: { run } })
 }
 
 function parsedRow(written: WrittenRow): RunRow {

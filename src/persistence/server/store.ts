@@ -182,6 +182,7 @@ export class ServerStore implements Store {
   }
 
   #headOf({ row, inbox, waiting }: WrittenHead): RunHead {
+    if (row instanceof XMachinesError) throw row
     return headOf(readRow(row), deepFreeze(inbox), waiting)
   }
 
@@ -219,13 +220,15 @@ export class ServerStore implements Store {
           readable.push(this.#headOf(written))
         } catch (error) {
           if (damaged === undefined || !XMachinesError.is(error, 'RUN_DAMAGED')) throw error
-          const { run, namespace, key } = written.row
-          damaged({ run, namespace, ...(key !== null && { key }), error })
+          const { run, row } = written
+          const { namespace, key = null } = row instanceof XMachinesError ? {} : row
+          const names = { ...(namespace !== undefined && { namespace }), ...(key !== null && { key }) }
+          damaged({ run, ...names, error })
         }
       }
       if (readable.length > 0) yield readable
       if (heads.length < headsAtOnce) return
-      last = heads.at(-1)!.row.run
+      last = heads.at(-1)!.run
       inclusive = false
     }
   }

@@ -171,7 +171,7 @@ export class ValkeyBackend implements ServerBackend {
   async deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
     const letters = new Letters(mail, this.#keys)
     for (let waiting = letters.next(); waiting !== undefined; waiting = letters.next()) {
-      const places = await this.rows(letters.receivers(waiting))
+      const places = await this.#readings.standings(letters.receivers(waiting))
       const { keys, args } = letters.call(waiting, places)
       letters.answer(waiting, (await this.#write(scripts.deliver, keys, args)) as string[])
     }

@@ -81,14 +81,16 @@ export class Connection {
     keys: readonly string[],
     argumentsOf: () => readonly (string | number)[],
   ): Promise<unknown> {
+    // The other two are not allowed to whoever may only read.
+    const [known, whole] = writes ? ['evalsha', 'eval'] : ['evalsha_ro', 'eval_ro']
     await this.ready()
     try {
-      return await this.#call('evalsha', [sha, keys.length, ...keys, ...argumentsOf()])
+      return await this.#call(known!, [sha, keys.length, ...keys, ...argumentsOf()])
     } catch (error) {
       if (!isUnknownScript(error)) throw failure(error, this.location, writes)
     }
     await this.ready()
-    return this.#send('eval', [text, keys.length, ...keys, ...argumentsOf()], writes)
+    return this.#send(whole!, [text, keys.length, ...keys, ...argumentsOf()], writes)
   }
 
   /** Tells the server something on the way out, if it is there. */

@@ -4,7 +4,7 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_UNAVAILABLE: 'Nothing was written. Try again when the server answers.',
   STORE_OUTCOME_UNKNOWN: 'It may have been written: reopen the run and look, or repeat with the same `source` or `id`.',
   STORE_READ_ONLY: 'Connect to the primary, as a user who may write.',
-  STORE_REFUSED: 'Check user, password and the number of the database.',
+  STORE_REFUSED: 'Check user, password and the number of the database, and what the user may read.',
   STORE_FULL: 'Nothing was written. Free memory or disk of the server, or raise `maxmemory`, and send it again.',
   STORE_FOREIGN: 'Something else wrote to the keys of this prefix. Give another `prefix`.',
   STORE_MISSING: 'Check the prefix, and the number of the database.',
@@ -15,7 +15,6 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
 /** What the server says it cannot do, by the first word of its answer. */
 const refusals: Readonly<Record<string, ErrorCode>> = {
   READONLY: 'STORE_READ_ONLY',
-  NOPERM: 'STORE_READ_ONLY',
   OOM: 'STORE_FULL',
   WRONGTYPE: 'STORE_FOREIGN',
   ROLLEDBACK: 'STORE_ROLLED_BACK',
@@ -76,8 +75,10 @@ export function failure(error: unknown, location: string, writes: boolean): XMac
   }
   // The answer of a script begins with the answer of the command that it called.
   const word = /^(?:ERR )?(?:Error running script.*?: )?-?([A-Z]+)/.exec(message)?.[1] ?? ''
+  const isShut = word === 'NOPERM' || missingRight.test(message)
+  const shut = writes ? 'STORE_READ_ONLY' : 'STORE_REFUSED'
   const isDiskFull = word === 'MISCONF' && message.includes('No space left')
-  const code = isDiskFull ? 'STORE_FULL' : missingRight.test(message) ? 'STORE_READ_ONLY' : refusals[word]
+  const code = isDiskFull ? 'STORE_FULL' : isShut ? shut : refusals[word]
   return storeError(code ?? (writes ? 'STORE_OUTCOME_UNKNOWN' : 'STORE_UNAVAILABLE'), location, message)
 }
 

@@ -1,8 +1,7 @@
 import type { Mail } from '../../actors/contracts/store.ts'
 import { mailId } from '../judge.ts'
-import type { WrittenRow } from '../server/run-row.ts'
 import { freeGroup, type Keys, memberOf, named, partitionGroup } from './keys.ts'
-import { leaseOf } from './row-text.ts'
+import type { Standing } from './row-text.ts'
 
 type MailOutcome = 'taken' | 'duplicate' | 'unknown' | 'finished'
 
@@ -40,23 +39,25 @@ export class Letters {
     return [...new Set(places.map(place => this.#mail[place]!.receiver))]
   }
 
-  /** The call of the script. @param rows of those receivers that there are */
-  call(places: readonly number[], rows: readonly WrittenRow[]): { keys: string[]; args: (string | number)[] } {
+  /** The call of the script. @param receivers where those stand that there are */
+  call(
+    places: readonly number[],
+    receivers: ReadonlyMap<string, Standing>,
+  ): { keys: string[]; args: (string | number)[] } {
     const keys = [this.#keys.marks]
     const args: (string | number)[] = []
-    const receivers = new Map(rows.map(row => [row.run, row]))
     for (const place of places) {
       const mail = this.#mail[place]!
       const { receiver } = mail
-      const row = receivers.get(receiver)
+      const standing = receivers.get(receiver)
       const first = keys.push(this.#keys.run(receiver), this.#keys.mail(receiver), this.#keys.inbox(receiver)) - 2
       const name = named(mailId(mail))
       const text = JSON.stringify(mail)
-      if (row === undefined) args.push(first, first + 1, first + 2, first, '', '?', name, text)
+      if (standing === undefined) args.push(first, first + 1, first + 2, first, '', '?', name, text)
       else {
-        const lease = leaseOf(row)
-        keys.push(this.#keys.due(lease === '' ? freeGroup(row.namespace) : partitionGroup(lease)))
-        args.push(first, first + 1, first + 2, first + 3, memberOf(receiver, row.namespace), lease, name, text)
+        const { lease, namespace } = standing
+        keys.push(this.#keys.due(lease === '' ? freeGroup(namespace) : partitionGroup(lease)))
+        args.push(first, first + 1, first + 2, first + 3, memberOf(receiver, namespace), lease, name, text)
       }
     }
     return { keys, args }

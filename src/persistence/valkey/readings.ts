@@ -1,10 +1,10 @@
 import type { MachineRecord, Mail } from '../../actors/contracts/store.ts'
 import type { ServerBackend, WrittenHead } from '../server/backend.ts'
-import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
+import { damagedRow, type WrittenRow, type WrittenUnit } from '../server/run-row.ts'
 import { inboxPage } from '../waiting.ts'
 import { type Connection, script } from './connection.ts'
 import { type Keys, named, ofMember, pinName, unnamed } from './keys.ts'
-import { readRowText, readUnit } from './row-text.ts'
+import { readRowText, readStanding, readUnit, type Standing } from './row-text.ts'
 import { headsScript, unitsScript } from './scripts/reading.ts'
 
 const scripts = { heads: script(headsScript), units: script(unitsScript) }
@@ -31,9 +31,20 @@ export class Readings {
         run => this.#connection.ask('hmget', [this.#keys.run(run), 'row', 'name']) as Promise<(string | null)[]>,
       ),
     )
-    return found.flatMap(([row, name], at) =>
-      row === null || row === undefined ? [] : [readRowText(runs[at]!, row, name!)],
-    )
+    return found.flatMap(([row, name], at) => {
+      if (row === null || row === undefined) return []
+      try {
+        return [readRowText(runs[at]!, row, name)]
+      } catch (error) {
+        throw damagedRow(runs[at]!, error)
+      }
+    })
+  }
+
+  /** Where those of the runs stand that are there. */
+  async standings(runs: readonly string[]): Promise<ReadonlyMap<string, Standing>> {
+    const rows = await Promise.all(runs.map(run => this.#connection.ask('hget', [this.#keys.run(run), 'row'])))
+    return new Map(rows.flatMap((row, at) => (row === null ? [] : [[runs[at]!, readStanding(row as string)] as const])))
   }
 
   async head(run: string, mail: number): Promise<WrittenHead | undefined> {
@@ -96,12 +107,17 @@ export class Readings {
     const found = (await this.#connection.run(scripts.heads, keys, () => [
       Math.min(mail, Number.MAX_SAFE_INTEGER),
     ])) as HeadText[]
-    return found.flatMap(([row, name, oldest, waiting], at) => {
-      if (row === undefined) return []
-      const inbox = oldest!.map(text => JSON.parse(text) as Mail)
-      return [{ row: readRowText(runs[at]!, row, name!), inbox, waiting: Number(waiting) }]
-    })
+    return found.flatMap((head, at) => (head.length === 0 ? [] : [readHead(runs[at]!, head)]))
   }
 }
 
-type HeadText = [row?: string, name?: string, mail?: string[], waiting?: number | string]
+type HeadText = [row?: string, name?: string | null, mail?: string[], waiting?: number | string]
+
+function readHead(run: string, [row, name, oldest, waiting]: HeadText): WrittenHead {
+  try {
+    const inbox = oldest!.map(text => JSON.parse(text) as Mail)
+    return { run, row: readRowText(run, row!, name), inbox, waiting: Number(waiting) }
+  } catch (error) {
+    return { run, row: damagedRow(run, error), inbox: [], waiting: 0 }
+  }
+}

@@ -1,7 +1,7 @@
 import type { LeaseRow } from '../../actors/contracts/store.ts'
 import type { TimeMode } from '../../actors/contracts/unit.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
-import { leaseKey, leaseName, named } from './keys.ts'
+import { leaseKey, leaseName, named, unnamed } from './keys.ts'
 
 /*
  * Rows as text. Numbers stay the text that JavaScript wrote, as the server's scripts would round them; a line each, as
@@ -45,16 +45,18 @@ export interface Standing {
   readonly token: string
   /** {@link leaseName}, or empty. */
   readonly lease: string
+  readonly namespace: string
 }
 
 /** The first lines of {@link rowText}. */
 export function readStanding(row: string): Standing {
-  const [seq, revision, token, , lease] = row.split('\n', 5) as [string, string, string, string, string]
-  return { seq: Number(seq), revision: Number(revision), token, lease }
+  const [seq, revision, token, , lease = '', , namespace = ''] = row.split('\n', 7) as [string, string, string]
+  return { seq: Number(seq), revision: Number(revision), token, lease, namespace: unnamed(namespace) }
 }
 
-/** A row from {@link rowText} and {@link nameText}. */
-export function readRowText(run: string, row: string, name: string): WrittenRow {
+/** A row from {@link rowText} and {@link nameText}. @throws where something else wrote to it */
+export function readRowText(run: string, row: string, name: string | null | undefined): WrittenRow {
+  if (typeof name !== 'string') throw new Error('its field `name` is missing')
   const lines = row.split('\n') as [string, ...string[]]
   const [seq, revision, , due, lease, process, , status, wakes, at, value, beside] = lines
   const [namespace, key, time, machine, machineId, version, fork] = JSON.parse(name) as NameText

@@ -19,6 +19,8 @@ interface Place {
   halve(run: string, part: 'events' | 'rest'): Promise<unknown>
   /** Leaves half of what is kept beside a run. */
   halveRow(run: string): Promise<unknown>
+  /** Takes away a part of what is kept of where a run stands. A table cannot be without. */
+  dropName?(run: string): Promise<unknown>
   end(): Promise<unknown>
 }
 
@@ -54,6 +56,7 @@ async function onValkey(): Promise<Place> {
       const row = (await client.hget(key, 'row'))!
       await client.hset(key, 'row', row.replace(/\n[^\n]*$/, '\n{"a"'))
     },
+    dropName: run => client.hdel(`{${prefix}}:run:${run}`, 'name'),
     end: async () => client.disconnect(),
   }
 }
@@ -107,5 +110,22 @@ describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: on
       5,
       [last, removed, events, rest].map(({ id }) => id),
     ])
+    if (place.dropName === undefined) return
+    await place.dropName(rest.id)
+    const nameless = { code: 'RUN_DAMAGED', details: { run: rest.id } }
+    await expect(store.head(rest.id)).rejects.toMatchObject(nameless)
+    await expect(collect(store.read(rest.id))).rejects.toMatchObject(nameless)
+    damagedRuns.length = 0
+    await collect(store.list({ damaged: ({ run }) => damagedRuns.push(run) }))
+    expect(damagedRuns).toEqual([rest.id, last.id])
+    // Nor does it hold mail to others up.
+    const mail = [rest, whole].map(({ id }) => ({
+      receiver: id,
+      sender: last.id,
+      seq: 1,
+      index: 0,
+      event: { type: 'E' },
+    }))
+    expect(await store.deliver(mail)).toEqual(['taken', 'taken'])
   })
 })
