@@ -53,6 +53,7 @@ export type {
   StoredRun,
 } from './actors/run/run-options.ts'
 export type * from './actors/run/types.ts'
+export { unparkRun } from './actors/run/unpark.ts'
 export { now, random, uuid } from './actors/step.ts'
 export {
   type Backoff,

@@ -158,7 +158,7 @@ export const errorCodes = {
   RUN_PARKED: {
     retryable: false,
     when: 'The run failed repeatedly for its own reason and stands parked.',
-    next: 'Mend the cause, then `xmachines unpark STORE RUN`. What was refused meanwhile is among the dead letters.',
+    next: 'Mend the cause, then `xmachines unpark STORE RUN`, or `unparkRun(store, run)`: the way in the process that writes to an embedded store. What was refused meanwhile is among the dead letters.',
   },
   REPLAY_DIVERGED: {
     retryable: false,

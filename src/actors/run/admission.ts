@@ -6,16 +6,13 @@ import { inUse } from './mismatch.ts'
 import { closeTimeout, residencyOf } from './residency.ts'
 import type { Resident } from './resident.ts'
 import type { Leased } from './resident-start.ts'
-import { leaseHeld, leaseLost, misplaced } from './run-errors.ts'
+import { leaseHeld, leaseLost, misplaced, standsParked } from './run-errors.ts'
 import type { Versions } from './versions.ts'
 
-/** What a driver must not bring into memory. */
-export function checkDriven({ run, lease: pinned, beside: { parked } }: RunHead, lease: Leased): void {
-  if (pinned !== undefined && !samePartition(pinned, lease)) throw misplaced(run, lease, pinned)
-  if (parked !== null)
-    throw new XMachinesError('RUN_PARKED', `Run ${run} stands parked (${parked.code}): ${parked.message}`, {
-      details: { run, ...parked },
-    })
+/** What must not be brought into memory, by a driver or by anybody. @param lease the driver's */
+export function checkHead({ run, lease: pinned, beside: { parked } }: RunHead, lease: Leased | undefined): void {
+  if (lease !== undefined && pinned !== undefined && !samePartition(pinned, lease)) throw misplaced(run, lease, pinned)
+  if (parked !== null) throw standsParked(run, parked)
 }
 
 function samePartition(a: LeaseKey, b: LeaseKey): boolean {

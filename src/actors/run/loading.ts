@@ -5,7 +5,7 @@ import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { runId } from '../identity/commits.ts'
 import type { Program } from '../machine/program.ts'
-import { checkDriven, checkMachine, checkTime, isUnder, replace } from './admission.ts'
+import { checkHead, checkMachine, checkTime, isUnder, replace } from './admission.ts'
 import { creationOf } from './creation.ts'
 import { recover, seedOf } from './history.ts'
 import { journalOf } from './journal.ts'
@@ -30,7 +30,7 @@ export interface Driver {
 /**
  * Brings a run into memory and holds it: as openRun, and as a supervisor does under its lease.
  *
- * @throws rejects as `openRun`; with a driver also with `RUN_PARKED`, `LEASE_LOST` and `LEASE_MISPLACED`
+ * @throws rejects as `openRun`; with a driver also with `LEASE_LOST` and `LEASE_MISPLACED`
  */
 export async function hold(
   store: Store,
@@ -103,7 +103,7 @@ async function loadResident(
   const lineage = new Lineage(programs)
   let head = await knownHead(store, id, signal)
   for (;;) {
-    if (driver !== undefined) checkDriven(head, driver.lease)
+    checkHead(head, driver?.lease)
     const { machine } = head
     if (programs.some(({ record }) => record.oid === machine)) break
     await migrate(store, head, lineage, environment, driver?.lease, signal)

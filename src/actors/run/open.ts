@@ -43,7 +43,7 @@ export function createRunIn<TMachine extends AnyMachine>(
  * older machine that is not given goes over to the first that is, if that declares a migration: a unit of its history.
  * Resolves when the run is at its head. Its `out` begins after that head.
  *
- * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `MIGRATION_FAILED`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, `REPLAY_DIVERGED` when the machine no
+ * @throws rejects with `RUN_UNKNOWN`, `MACHINE_MISMATCH`, `MIGRATION_FAILED`, `TIME_MODE_MISMATCH`, `RUN_DAMAGED`, `RUN_PARKED`, `REPLAY_DIVERGED` when the machine no
  *   longer gives what the history says (nothing is appended), and as `createRun`
  */
 export function openRun<TMachine extends AnyMachine>(

@@ -1,4 +1,4 @@
-import type { LeaseKey, Store } from '../contracts/store.ts'
+import type { LeaseKey, Parked, Store } from '../contracts/store.ts'
 import { type ErrorCode, messageOf, XMachinesError } from '../errors.ts'
 import type { Leased } from './resident-start.ts'
 
@@ -72,6 +72,12 @@ export function misplaced(run: string, lease: LeaseKey | undefined, partition: L
   return new XMachinesError('LEASE_MISPLACED', text, {
     details: { run, pinned: partition, partition: lease?.partition },
   })
+}
+
+/** The error of a run that stands parked. */
+export function standsParked(run: string, { at, code, message }: Parked): XMachinesError {
+  const text = `Run ${run} stands parked (${code}: ${message}). Mend the cause, then \`xmachines unpark STORE ${run.slice(0, 12)}\`, or unparkRun(store, run).`
+  return new XMachinesError('RUN_PARKED', text, { details: { run, at, code } })
 }
 
 /** The error of a run that the store does not have. @param name its id, or namespace and key */

@@ -7,7 +7,7 @@ import { journalOf } from './journal.ts'
 import type { Mailroom } from './mailroom.ts'
 import type { Resident } from './resident.ts'
 import type { ResidentStart } from './resident-start.ts'
-import { runExists } from './run-errors.ts'
+import { runExists, standsParked } from './run-errors.ts'
 import type { RunWriter } from './run-writer.ts'
 
 /** How many times in a row another writer may be first. */
@@ -93,13 +93,13 @@ export class Takeover {
     const again = (creation === undefined ? pending : pending.slice(1)).map(({ command }) => command)
     decider.block(again, async () => {
       const { adopted, received, kept } = await this.#parts.durable.takeOver(creation)
+      if (kept.parked !== null) return this.#resident.end(standsParked(run, kept.parked))
       this.#resident.tellCreated()
       decider.reset(kept)
       this.#parts.aftermath.overhear(received)
       await this.#goOn(kept, creation !== undefined, adopted.length > 0)
       writer.tellWritten()
-      const { run, store } = this.#resident
-      if (adopted.length > 0) journalOf(store).feed.lose(run)
+      if (adopted.length > 0) journalOf(this.#resident.store).feed.lose(run)
       this.#resident.show(adopted)
     })
   }

@@ -3,7 +3,7 @@ import { XMachinesError } from '../errors.ts'
 import { type Journal, journalOf, type Writer } from '../run/journal.ts'
 import type { BesideDraft } from '../run/outbox.ts'
 import type { Leased } from '../run/resident-start.ts'
-import { leaseLost } from '../run/run-errors.ts'
+import { leaseLost, standsParked } from '../run/run-errors.ts'
 import type { Outbox, OutboxWriter } from './outbox.ts'
 import type { RecordCommand } from './record-command.ts'
 
@@ -62,12 +62,7 @@ export class ParkedRun implements Writer, OutboxWriter {
     this.#revision = head.revision
     this.#toPark = park
     for (const [id, position] of Object.entries(head.beside.sources)) this.#taken.set(id, position)
-    const { code, message } = (park ?? head.beside.parked)!
-    this.#error = new XMachinesError(
-      'RUN_PARKED',
-      `Run ${head.run} stands parked (${code}: ${message}). Mend the cause, then unpark it.`,
-      { details: { run: head.run, code } },
-    )
+    this.#error = standsParked(head.run, (park ?? head.beside.parked)!)
     outbox.attach(this)
     if (park !== undefined) this.touch()
   }

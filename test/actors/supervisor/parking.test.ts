@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { defineMachine, type Store } from 'xmachines'
+import { defineMachine, forkRun, type Store, unparkRun } from 'xmachines'
 import { setup } from 'xstate'
 import { batchesOf, batchStream } from '../../../src/actors/batch-stream.ts'
+import { openRunIn } from '../../../src/actors/run/open.ts'
 import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { override } from '../../persistence/store-door.ts'
 import { counter } from '../run/machines.ts'
 import { settled, VirtualEnvironment } from './virtual-environment.ts'
-import { headersOf, World } from './world.ts'
+import { headersOf, otherProcess, World } from './world.ts'
 
-const add = (by: number) => ({ type: 'ADD', by })
+const add = (by: number) => ({ type: 'ADD' as const, by })
 
 /** A store whose history of some runs has a hole. */
 function damaged(store: Store, isDamaged: (run: string) => boolean): Store {
@@ -100,13 +101,17 @@ describe('a run that cannot be loaded', () => {
     expect(second.happened.some(({ type }) => type === 'parked')).toBe(false)
     expect(second.supervisor.status().parked).toHaveLength(1)
     // Somebody unparks it, while its owner has it at hand.
-    const { run, seq, revision, lease } = await world.head('bad')
-    await world.store.append([
-      { run, expected: { seq, revision }, units: [], lease: { ...lease!, epoch: 3 }, beside: { parked: null } },
-    ])
-    await world.send(['bad', add(5)])
+    const { run } = await world.head('bad')
+    await store.deliver([{ receiver: run, sender: 'f'.repeat(40), seq: 1, index: 0, event: add(5) }])
     await second.supervisor.caughtUp()
+    expect(await world.added('bad')).toEqual([1, 2])
+    expect(await unparkRun(store, run)).toMatchObject({ code: 'RUN_DAMAGED' })
+    expect(await unparkRun(store, run)).toBe(null)
+    await settled()
     expect(await world.added('bad')).toEqual([1, 2, 5])
+    await world.send(['bad', add(6)])
+    await second.supervisor.caughtUp()
+    expect(await world.added('bad')).toEqual([1, 2, 5, 6])
     expect(second.supervisor.status().parked).toEqual([])
   })
 
@@ -128,6 +133,44 @@ describe('a run that cannot be loaded', () => {
     await world.environment.advance(10_000)
     expect(await world.added('bad')).toEqual([1, 2, 4])
     expect(supervisor.status().parked).toEqual([])
+  })
+
+  test('nobody opens it either, until it is unparked: its mail and timers wait; a fork of it is another run', async () => {
+    const { world, store, mend } = await worldWith(['bad'])
+    const apart = otherProcess(world.store)
+    const { run } = await world.head('bad')
+    const open = () => openRunIn(world.environment, counter, { store: apart, id: run })
+    const early = await open()
+    const { supervisor } = world.supervise({ store, restart: { attempts: 1 } })
+    await world.send(['bad', add(3)])
+    await supervisor.caughtUp()
+    await supervisor.close()
+    await apart.deliver([{ receiver: run, sender: 'f'.repeat(40), seq: 1, index: 0, event: add(4) }])
+    mend()
+    const refusal = { code: 'RUN_PARKED', message: expect.stringContaining('unpark'), details: { run } }
+    // Who had it open learns so with the next append.
+    await expect(early.apply(add(5))).rejects.toMatchObject(refusal)
+    await early.close()
+    await expect(open()).rejects.toMatchObject(refusal)
+    expect(await world.head('bad')).toMatchObject({ seq: 2, due: null, beside: { waiting: 1 } })
+    const fork = await forkRun({ store: apart, id: run, machine: counter }, { at: 1 })
+    expect(fork.getSnapshot().context.count).toBe(1)
+    await fork.close()
+    await unparkRun(apart, run)
+    await (await open()).close()
+    expect(await world.added('bad')).toEqual([1, 2, 4])
+  })
+
+  test('a held one stays held when it is unparked: nobody looks after it', async () => {
+    const { world } = await worldWith(['good'])
+    const { run, seq, revision } = await world.head('good')
+    const parked = { at: 1, code: 'RUN_DAMAGED', message: 'x' }
+    await world.store.append([
+      { run, expected: { seq, revision }, units: [], beside: { parked, held: true }, due: null },
+    ])
+    await unparkRun(world.store, run)
+    expect(await world.head('good')).toMatchObject({ due: null, beside: { parked: null, held: true } })
+    await expect(unparkRun(world.store, 'f'.repeat(40))).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
   test('a redelivered record of it is a duplicate', async () => {
