@@ -44,7 +44,7 @@ export const errorCodes = {
   EVENT_TOO_LARGE: {
     retryable: false,
     when: 'An event, its depth or its batch is over a limit.',
-    next: 'Send less at once, or raise `limits`.',
+    next: 'Send less at once, or raise `limits` where the run is opened in code: the command line has none.',
   },
   EVENT_REJECTED_BY_SCHEMA: {
     retryable: false,

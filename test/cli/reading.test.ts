@@ -356,7 +356,7 @@ describe('xmachines verify', () => {
   })
 
   it('names the first diverging unit of each run, and exits with 1', async () => {
-    const { code, stdout } = await xmachines(
+    const { code, stdout, stderr } = await xmachines(
       'verify',
       store,
       '--machine',
@@ -364,6 +364,7 @@ describe('xmachines verify', () => {
       '--json',
     )
     expect(code).toBe(1)
+    expect(stderr).toContain('`xmachines bisect STORE --good OLD --bad NEW`')
     for (const line of jsonLines(stdout))
       expect(line).toMatchObject({ ok: false, divergence: { kind: 'outputs', seq: expect.any(Number) } })
   })
@@ -554,6 +555,17 @@ describe('wrong use', () => {
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'import', missing, missing],
+      [
+        /^USAGE_INVALID: --from 3 comes after --until 2/,
+        ...['replay', store, 'k0', '--machine', counter, '--from', '3', '--until', '2'],
+      ],
+      ...['[]', 'null'].map(
+        none =>
+          [
+            /^USAGE_INVALID: --replace is (\[\]|null): give an event/,
+            ...['fork', store, 'k0', '--at', '0', '--machine', counter, '--replace', none],
+          ] as const,
+      ),
       [/^USAGE_INVALID: --replace needs --machine/, 'fork', store, 'k0', '--at', '0', '--replace', '{}'],
     ]
     const told = async ([expected, ...args]: (typeof cases)[number]) => {
