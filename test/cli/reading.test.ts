@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { jsonLines, start, xmachines } from './command.ts'
+import { documentedCommands } from './json-shapes.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -208,8 +209,11 @@ describe('xmachines runs', () => {
         'head',
         'status',
         'value',
+        'held',
+        'parked',
       ])
       expect(line).toMatchObject({ namespace: 'small', machine: 'counter', version: '1', status: 'active' })
+      expect(line).toMatchObject({ held: false, parked: null })
       expect(line.run).toMatch(/^[0-9a-f]{40}$/)
       expect(line.head).toMatch(/^[0-9a-f]{40}$/)
     }
@@ -584,7 +588,10 @@ describe('wrong use', () => {
       code: 0,
       stdout: `${JSON.parse(readFileSync('package.json', 'utf8')).version}\n`,
     })
-    const help = await xmachines('help', 'run')
+    const [help, all] = await Promise.all([xmachines('help', 'run'), xmachines('--help')])
+    const commands = [...all.stdout.split('Commands:')[1]!.matchAll(/^ {2}(\w+)/gm)].map(match => match[1]!)
+    // Of each command that prints anything, docs/json.md says what.
+    expect(documentedCommands).toEqual(expect.arrayContaining(commands.filter(name => name !== 'help')))
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('--store <store>')
     expect(help.stdout.match(/\(required\)/g)).toHaveLength(2) // --machine, --store
