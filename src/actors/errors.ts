@@ -44,7 +44,7 @@ export const errorCodes = {
   EVENT_TOO_LARGE: {
     retryable: false,
     when: 'An event, its depth or its batch is over a limit.',
-    next: 'Send less at once, or raise `limits`.',
+    next: 'Send less at once, or raise `limits` where the run is opened in code: the command line has none.',
   },
   EVENT_REJECTED_BY_SCHEMA: {
     retryable: false,
@@ -482,8 +482,8 @@ export const errorCodes = {
   },
   LIBRARY_MISSING: {
     retryable: false,
-    when: 'An optional library is not installed.',
-    next: 'Install the package that the error names.',
+    when: 'An optional library is not installed, or a bundle cannot load it.',
+    next: 'Install the package that the error names; where it is installed, mark it as external to the bundler.',
   },
 } as const satisfies Record<string, { readonly retryable: boolean; readonly when: string; readonly next: string }>
 

@@ -135,12 +135,19 @@ function keyTaken(namespace: string, key: string | undefined, run: string): XMac
 /** An event that is given as JSON, or in a file. What is no event is refused as from any other caller. */
 async function eventOf(given: string): Promise<{ readonly type: string }> {
   const event = parsed(given)
-  if (event !== undefined) return event
+  if (event !== undefined) return someEvent(event)
   const text = await readFile(given, 'utf8').catch(() => undefined)
   if (text === undefined) throw usage(`--replace is neither JSON nor a file that can be read: ${printable(given)}`)
   const read = parsed(text)
   if (read === undefined) throw usage(`--replace ${printable(given)} holds no JSON.`)
-  return read
+  return someEvent(read)
+}
+
+/** Nothing in place of the next unit would be a fork without it: that is what no `--replace` makes. */
+function someEvent<T>(event: T): T {
+  const isNone = event === null || (Array.isArray(event) && event.length === 0)
+  if (isNone) throw usage(`--replace is ${JSON.stringify(event)}: give an event, or leave it away for a fork alone.`)
+  return event
 }
 
 function parsed(text: string): { readonly type: string } | undefined {

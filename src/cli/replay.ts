@@ -64,6 +64,8 @@ async function replayRuns(
   const { from, diff, verify, break: breaks } = options
   if (options.inspect === true && [from, diff, verify, breaks].some(other => other !== undefined))
     throw usage('--inspect shows whole histories: of the other options, only --until goes with it.')
+  if (from !== undefined && options.until !== undefined && from > options.until)
+    throw usage(`--from ${from} comes after --until ${options.until}: there is nothing between.`)
   const machines = await loadMachines(options.machine)
   if (await isLog(place)) {
     if (options.namespace !== undefined) throw usage('--namespace is for stores: all runs of a log are in one.')

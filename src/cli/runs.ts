@@ -44,17 +44,17 @@ async function listRuns(terminal: Terminal, location: string, { namespace }: Run
         continue
       }
       const { namespace, key = null, machineId: machine, version, seq, status, value = null } = run
-      await table.add({ run: run.run, key, namespace, machine, version, seq, head, status, value }, () => {
+      const { held, parked } = run.beside
+      const line = { run: run.run, key, namespace, machine, version, seq, head, status, value, held, parked }
+      await table.add(line, () => {
         const state =
           status === 'active' ? valueText(value ?? undefined) : `${valueText(value ?? undefined)} (${status})`
-        const held = run.beside.held ? ' (held)' : ''
-        const parked = run.beside.parked === null ? '' : ' (parked)'
         return [
           shortId(run.run),
           printable(key ?? '-'),
           printable(machine),
           printable(version),
-          state + held + parked,
+          `${state}${held ? ' (held)' : ''}${parked === null ? '' : ' (parked)'}`,
           String(seq),
           shortId(head),
         ]

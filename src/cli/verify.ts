@@ -144,13 +144,14 @@ async function report(
   found: AsyncIterable<VerifiedRun>,
   sums: boolean,
 ): Promise<{ readonly runs: number; readonly wrong: number }> {
-  let [runs, units, uncompared, wrong, migrating] = [0, 0, 0, 0, 0]
+  let [runs, units, uncompared, wrong, migrating, diverging] = [0, 0, 0, 0, 0, 0]
   for await (const one of found) {
     const { run, key, namespace, ok, divergence, error, migratesTo } = one
     runs++
     units += one.units
     uncompared += one.uncompared ?? 0
     if (!ok) wrong++
+    if (divergence !== undefined) diverging++
     if (migratesTo !== undefined) migrating++
     await terminal.print(
       { run, key, namespace, units: one.units, uncompared: one.uncompared, ok, divergence, migratesTo, error },
@@ -170,6 +171,11 @@ async function report(
         ? ''
         : ` ${counted(uncompared, 'unit')} could not be compared: no state is recorded, or the machine was not given.`
     terminal.say(`${counted(runs, 'run')}, ${counted(units, 'unit')} decided again: ${outcome}.${only}${over}`)
+    // The recorded states are hashes: only the machine as it was can show them.
+    if (diverging > 0)
+      terminal.say(
+        'What was changed, `xmachines bisect STORE --good OLD --bad NEW` shows: OLD is the machine as it was.',
+      )
   }
   return { runs, wrong }
 }

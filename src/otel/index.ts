@@ -1,7 +1,7 @@
 /** Runs in OpenTelemetry: spans and metrics. Nothing of it is loaded unless it is asked for. */
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
 import type { Telemetry } from '../actors/contracts/telemetry.ts'
-import { XMachinesError } from '../actors/errors.ts'
+import { missingLibrary } from '../actors/missing-library.ts'
 import { LeaseMetrics } from './lease-metrics.ts'
 import { Metrics } from './metrics.ts'
 import { quietlyBy } from './quietly.ts'
@@ -89,10 +89,7 @@ async function load(): Promise<OtelApi> {
   try {
     return await import('@opentelemetry/api')
   } catch (cause) {
-    throw new XMachinesError(
-      'LIBRARY_MISSING',
-      '`createTelemetry` needs the package @opentelemetry/api, which is not installed: npm install @opentelemetry/api',
-      { cause, details: { package: '@opentelemetry/api' } },
-    )
+    const name = '@opentelemetry/api'
+    throw missingLibrary(`\`createTelemetry\` needs the package ${name}`, name, name, cause)
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkLines } from './json-shapes.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -42,11 +43,13 @@ export function ended(child: ChildProcess): Promise<Ended> {
   })
 }
 
-/** Runs `xmachines …` to its end. */
-export function xmachines(...args: readonly string[]): Promise<Ended> {
+/** Runs `xmachines …` to its end. What it prints with `--json` has to be documented. */
+export async function xmachines(...args: readonly string[]): Promise<Ended> {
   const child = start(...args)
   child.stdin!.end()
-  return ended(child)
+  const told = await ended(child)
+  checkLines(args, told.stdout)
+  return told
 }
 
 /** Runs `xmachines …` to its end, with `input` on its stdin. */

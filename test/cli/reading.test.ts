@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { jsonLines, start, xmachines } from './command.ts'
+import { documentedCommands } from './json-shapes.ts'
 import { counter, counterLog, Workspace } from './workspace.ts'
 
 const space = new Workspace()
@@ -208,8 +209,11 @@ describe('xmachines runs', () => {
         'head',
         'status',
         'value',
+        'held',
+        'parked',
       ])
       expect(line).toMatchObject({ namespace: 'small', machine: 'counter', version: '1', status: 'active' })
+      expect(line).toMatchObject({ held: false, parked: null })
       expect(line.run).toMatch(/^[0-9a-f]{40}$/)
       expect(line.head).toMatch(/^[0-9a-f]{40}$/)
     }
@@ -356,7 +360,7 @@ describe('xmachines verify', () => {
   })
 
   it('names the first diverging unit of each run, and exits with 1', async () => {
-    const { code, stdout } = await xmachines(
+    const { code, stdout, stderr } = await xmachines(
       'verify',
       store,
       '--machine',
@@ -364,6 +368,7 @@ describe('xmachines verify', () => {
       '--json',
     )
     expect(code).toBe(1)
+    expect(stderr).toContain('`xmachines bisect STORE --good OLD --bad NEW`')
     for (const line of jsonLines(stdout))
       expect(line).toMatchObject({ ok: false, divergence: { kind: 'outputs', seq: expect.any(Number) } })
   })
@@ -554,6 +559,17 @@ describe('wrong use', () => {
       [/^MODULE_INVALID: /, 'verify', store, '--machine', 'test/cli/machines/none.ts'],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'run', missing, '--machine', counter, '--store', missing],
       [/^USAGE_INVALID: .*nothing.* cannot be read/, 'import', missing, missing],
+      [
+        /^USAGE_INVALID: --from 3 comes after --until 2/,
+        ...['replay', store, 'k0', '--machine', counter, '--from', '3', '--until', '2'],
+      ],
+      ...['[]', 'null'].map(
+        none =>
+          [
+            /^USAGE_INVALID: --replace is (\[\]|null): give an event/,
+            ...['fork', store, 'k0', '--at', '0', '--machine', counter, '--replace', none],
+          ] as const,
+      ),
       [/^USAGE_INVALID: --replace needs --machine/, 'fork', store, 'k0', '--at', '0', '--replace', '{}'],
     ]
     const told = async ([expected, ...args]: (typeof cases)[number]) => {
@@ -572,7 +588,10 @@ describe('wrong use', () => {
       code: 0,
       stdout: `${JSON.parse(readFileSync('package.json', 'utf8')).version}\n`,
     })
-    const help = await xmachines('help', 'run')
+    const [help, all] = await Promise.all([xmachines('help', 'run'), xmachines('--help')])
+    const commands = [...all.stdout.split('Commands:')[1]!.matchAll(/^ {2}(\w+)/gm)].map(match => match[1]!)
+    // Of each command that prints anything, docs/json.md says what.
+    expect(documentedCommands).toEqual(expect.arrayContaining(commands.filter(name => name !== 'help')))
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('--store <store>')
     expect(help.stdout.match(/\(required\)/g)).toHaveLength(2) // --machine, --store

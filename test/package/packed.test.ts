@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { build as bundle } from 'esbuild'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { entries } from '../../entries.ts'
 import { command, succeed } from './command.ts'
@@ -64,6 +66,33 @@ describe('the packed package', () => {
       await store.close()`
     const printed = await succeed(process.execPath, ['--input-type=module', '--eval', script], { cwd: pack.folder })
     expect(printed).toMatch(/^LIBRARY_MISSING .*npm install iovalkey/)
+  }, 300_000)
+
+  test('goes into a bundle of CommonJS, which has no address of its own, with the libraries that are installed', async () => {
+    const contents = `
+      import { gitStore } from 'xmachines/persistence/git'
+      import { postgresStore } from 'xmachines/persistence/postgres'
+      import { valkeyStore } from 'xmachines/persistence/valkey'
+      const said = store => store.head('a').catch(error => console.log(error.code, error.message)).then(() => store.close())
+      gitStore({ dir: 'nowhere' }).close()
+        .then(() => said(postgresStore({ connectionString: 'postgres://127.0.0.1:1/none', patience: 1 })))
+        .then(() => said(valkeyStore({ url: 'redis://127.0.0.1:1' })))`
+    const stdin = { contents, resolveDir: pack.folder }
+    const { outputFiles } = await bundle({ stdin, bundle: true, platform: 'node', format: 'cjs', write: false })
+    // Where nothing else can be found.
+    const folder = mkdtempSync(join(tmpdir(), 'xmachines-bundle-'))
+    try {
+      writeFileSync(join(folder, 'bundle.cjs'), outputFiles[0]!.contents)
+      const [pg, valkey] = (await succeed(process.execPath, ['bundle.cjs'], { cwd: folder })).split('\n')
+      expect(pg).toMatch(/^STORE_UNAVAILABLE .*ECONNREFUSED/)
+      expect(valkey).toMatch(/^LIBRARY_MISSING .*is not installed: npm install iovalkey/)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+    // Webpack takes this for a file of the bundle, and fails at it when the bundle is started.
+    const files = pack.files.map(path => join(pack.folder, 'node_modules/xmachines', path))
+    const isAsset = /new URL\([^)]*import\.meta\.url/
+    expect(files.filter(path => path.endsWith('.js') && isAsset.test(readFileSync(path, 'utf8')))).toEqual([])
   }, 300_000)
 
   test.each(Object.keys(entries))(

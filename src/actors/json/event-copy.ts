@@ -57,7 +57,7 @@ function eventsOf(walk: typeof walkJson, value: unknown, limits: EventLimits): r
   const options = walkOptions(limits)
   if (!isArray(value)) return Object.freeze([copyAt(walk, value, options, '$')])
   if (value.length > limits.maxBatch) {
-    const text = `The batch has ${value.length} events where ${limits.maxBatch} are allowed. Send several batches, or raise \`limits\`.`
+    const text = `The batch has ${value.length} events where ${limits.maxBatch} are allowed. Send several batches, or, in code, raise \`limits\`.`
     throw new XMachinesError('EVENT_TOO_LARGE', text, { details: { path: '$', maxBatch: limits.maxBatch } })
   }
   const batch: RecordedEvent[] = []

@@ -38,7 +38,7 @@ export class Finding {
 /** The error that the caller sees. */
 export function refusal(finding: Finding, options: WalkOptions, root: string): XMachinesError {
   const keys = finding.keys.toReversed()
-  const raise = options.areAdjustable ? ', or raise `limits`' : ''
+  const raise = options.areAdjustable ? ', or, in code, raise `limits`' : ''
   if (finding.kind === 'deep') {
     const cycle = findCycle(finding)
     if (cycle !== undefined) {

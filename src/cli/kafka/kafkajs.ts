@@ -1,5 +1,5 @@
 import type { ICustomPartitioner, Kafka } from 'kafkajs'
-import { XMachinesError } from '../../actors/errors.ts'
+import { missingLibrary } from '../../actors/missing-library.ts'
 import type { KafkaConnection } from '../../transports/kafka/options.ts'
 
 /** kafkajs itself, for what the transport has not: transactions. Its partitioner is never asked where a record has its place. */
@@ -8,10 +8,7 @@ export async function openKafkajs({ brokers, clientId, ssl, sasl }: KafkaConnect
   readonly partitioner: ICustomPartitioner
 }> {
   const loaded = await import('kafkajs').catch((cause: unknown) => {
-    throw new XMachinesError('LIBRARY_MISSING', 'This needs the package kafkajs: npm install kafkajs@2.2.4', {
-      cause,
-      details: { package: 'kafkajs' },
-    })
+    throw missingLibrary('This needs the package kafkajs', 'kafkajs', 'kafkajs@2.2.4', cause)
   })
   const { Kafka, logLevel, Partitioners } = loaded.default ?? loaded
   const kafka = new Kafka({

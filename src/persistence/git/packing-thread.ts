@@ -11,9 +11,15 @@ const worthAThread = 2048
 /** So many orders may wait for their answers: what they carry is in memory twice. */
 const mostUnanswered = 8
 
+/**
+ * Where this lies; nowhere in a bundle of CommonJS. Not read within `new URL`, where bundlers look for a file to put beside the
+ * bundle.
+ */
+const here: string | undefined = import.meta.url
 /** Built, it lies beside the chunks; in the source tree it needs a loader. A bundle may have left it out: then there is no thread. */
-const isSource = import.meta.url.endsWith('.ts')
-const workerFile = new URL(isSource ? './packing-worker.ts' : './git-packing-worker.js', import.meta.url)
+const isSource = here?.endsWith('.ts') === true
+const workerFile: URL | undefined =
+  here === undefined ? undefined : new URL(isSource ? './packing-worker.ts' : './git-packing-worker.js', here)
 
 interface Asked {
   resolve(answer: Answer): void
@@ -32,7 +38,8 @@ export class PackingThread {
   readonly #asked: Asked[] = []
 
   constructor(worthwhile = worthAThread) {
-    this.#worthwhile = workerFile.protocol === 'file:' && existsSync(workerFile) ? worthwhile : Number.POSITIVE_INFINITY
+    const isThere = workerFile?.protocol === 'file:' && existsSync(workerFile)
+    this.#worthwhile = isThere ? worthwhile : Number.POSITIVE_INFINITY
   }
 
   /** From how many units on a batch should go there. */
@@ -68,7 +75,7 @@ export class PackingThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(workerFile, {
+    const worker = new Worker(workerFile!, {
       name: 'xmachines-git',
       // What a process loads before all else, as for tracing, would be loaded there, too.
       env: {},

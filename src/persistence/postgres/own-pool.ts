@@ -1,8 +1,5 @@
-import { XMachinesError } from '../../actors/errors.ts'
+import { missingLibrary } from '../../actors/missing-library.ts'
 import type { OwnPool, PostgresClient, PostgresPool } from './client.ts'
-
-/** Not a literal where it is imported: the types of `pg` are Node's, and this module knows neither. */
-const library: string = 'pg'
 
 /** A connection that says nothing for so long while it is asked is given up, ms. Whoever waits for a lock waits less. */
 const longestSilence = 60_000
@@ -48,12 +45,9 @@ async function openPool(connectionString: string): Promise<OwnPool> {
 
 async function load(): Promise<Library> {
   try {
-    return (await import(library)) as Library
+    // A text to the compiler: the types of `pg` are Node's, and this module knows neither. A literal to bundlers, which find it.
+    return (await import('pg' as string)) as Library
   } catch (cause) {
-    throw new XMachinesError(
-      'LIBRARY_MISSING',
-      '`postgresStore` with a `connectionString` needs the package pg, which is not installed: npm install pg',
-      { cause, details: { package: 'pg' } },
-    )
+    throw missingLibrary('`postgresStore` with a `connectionString` needs the package pg', 'pg', 'pg', cause)
   }
 }

@@ -1,4 +1,5 @@
-import { messageOf, XMachinesError } from '../../actors/errors.ts'
+import { messageOf } from '../../actors/errors.ts'
+import { missingLibrary } from '../../actors/missing-library.ts'
 
 /** What a store needs of a client: `iovalkey` and `ioredis` have it. */
 export interface ValkeyClient {
@@ -47,11 +48,8 @@ async function load() {
   try {
     return await import('iovalkey')
   } catch (cause) {
-    throw new XMachinesError(
-      'LIBRARY_MISSING',
-      '`valkeyStore({ url })` needs the package iovalkey, which is not installed: npm install iovalkey. Or hand in a client.',
-      { cause, details: { package: 'iovalkey' } },
-    )
+    const needs = '`valkeyStore({ url })`, other than with a `client` of yours, needs the package iovalkey'
+    throw missingLibrary(needs, 'iovalkey', 'iovalkey', cause)
   }
 }
 

@@ -1,4 +1,4 @@
-import { XMachinesError } from '../../actors/errors.ts'
+import { missingLibrary } from '../../actors/missing-library.ts'
 import { askAny, type Cluster, openCluster } from './cluster.ts'
 import { type KafkaLogger, silent } from './log.ts'
 import { endConnections, knowConnections } from './open-connections.ts'
@@ -134,11 +134,7 @@ async function loadKafkajs() {
     const loaded = await import('kafkajs')
     return loaded.default ?? loaded
   } catch (cause) {
-    throw new XMachinesError(
-      'LIBRARY_MISSING',
-      '`kafkaBroker` needs the package kafkajs, which is not installed: npm install kafkajs@2.2.4',
-      { cause, details: { package: 'kafkajs' } },
-    )
+    throw missingLibrary('`kafkaBroker` needs the package kafkajs', 'kafkajs', 'kafkajs@2.2.4', cause)
   }
 }
 

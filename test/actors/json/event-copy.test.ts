@@ -197,7 +197,7 @@ describe('size', () => {
     expect(copy({ type: 'A', text: 'x'.repeat(1_048_576 - frame) })).toBeDefined()
     const error = refusalOf(() => copy({ type: 'A', text: 'x'.repeat(1_048_577 - frame) }))
     expect(error).toMatchObject({ code: 'EVENT_TOO_LARGE', details: { maxBytes: 1_048_576 } })
-    expect(error.message).toContain('or raise `limits`')
+    expect(error.message).toContain('or, in code, raise `limits`')
   })
 
   test.each([

@@ -1,6 +1,7 @@
 import type { ObjectFormat } from '../../../actors/contracts/unit.ts'
 import { XMachinesError } from '../../../actors/errors.ts'
 import type { GitObject } from '../../../actors/identity/index.ts'
+import { missingLibrary } from '../../../actors/missing-library.ts'
 import { parseCommit, parseTree } from '../commit.ts'
 import { digitsOf } from '../layout.ts'
 import { entryTypes, type FoundObject, looseHead } from '../object-types.ts'
@@ -103,12 +104,9 @@ export class LooseObjects {
 async function library(): Promise<typeof import('isomorphic-git')> {
   try {
     return await import('isomorphic-git')
-  } catch (error) {
-    throw new XMachinesError(
-      'LIBRARY_MISSING',
-      'What Git has packed is read with isomorphic-git over a file system of yours. Install it: npm install isomorphic-git',
-      { cause: error, details: { package: 'isomorphic-git' } },
-    )
+  } catch (cause) {
+    const needs = 'Over a file system of yours, reading what Git has packed needs the package isomorphic-git'
+    throw missingLibrary(needs, 'isomorphic-git', 'isomorphic-git', cause)
   }
 }
 
