@@ -364,7 +364,7 @@ describe('versions', () => {
       const inspected: unknown[] = []
       const show = (event: RunInspectionEvent): void => {
         if (event.type === '@xstate.snapshot')
-          inspected.push((event.snapshot as { context: { cents: number } }).context.cents)
+          inspected.push((event.snapshot as unknown as { context: { cents: number } }).context.cents)
       }
       await inspectHistory(machine, store.read(id), show, { store })
       expect(inspected).toEqual(contexts)
