@@ -15,6 +15,12 @@ export interface Environment {
   hand?(invocation: string, over: () => void): void
 }
 
+/**
+ * Does `work` once what runs now is over. The platform's as it was when this was loaded: Jest's fake timers hold microtasks back, too, and
+ * what is done here does not wait for time.
+ */
+export const soon: (work: () => void) => void = globalThis.queueMicrotask
+
 /** The longest time that a platform's timer takes, ms: 24 days. What is longer rings at once there. */
 export const longestTimeout = 2_147_483_647
 

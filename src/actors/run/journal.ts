@@ -1,5 +1,6 @@
 import type { AppendItem, AppendOutcome, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
+import { soon } from '../environment.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { undecided } from './run-errors.ts'
 import { UnitFeed } from './unit-feed.ts'
@@ -88,7 +89,7 @@ export class Journal {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#scheduled = false
       this.#take()
     })

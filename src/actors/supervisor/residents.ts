@@ -1,4 +1,4 @@
-import { type Environment, longestTimeout, type TimeoutHandle } from '../environment.ts'
+import { type Environment, longestTimeout, soon, type TimeoutHandle } from '../environment.ts'
 
 /** A run in memory, as {@link Residents} sees it. */
 export interface Resting {
@@ -89,7 +89,7 @@ export class Residents {
   #makeRoomSoon(): void {
     if (this.#making) return
     this.#making = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#making = false
       if (this.#waiting.length === 0 && this.#size - this.#leaving > this.#limit) this.#evict()
       this.#makeRoom()

@@ -248,9 +248,14 @@ function locked(dir: string): XMachinesError {
     // It began this very moment, or could not write its note.
   }
   const who = owner.pid === undefined ? 'another process' : `process ${owner.pid} (since ${owner.since})`
+  // Numbers are of a container: another one may have a process of the same.
+  const next =
+    owner.pid === process.pid
+      ? 'If that is this process, such as after a module was loaded again, keep its store (on globalThis) and pass that on, or close it first. If not, stop it'
+      : 'Stop it'
   return new XMachinesError(
     'STORE_LOCKED',
-    `The store ${dir} is written to by ${who}. Stop it, or open the store with readOnly: true.`,
+    `The store ${dir} is written to by ${who}. ${next}, or open the store with readOnly: true.`,
     { details: { path: dir, ...owner } },
   )
 }

@@ -7,7 +7,9 @@ import { openStore } from './stores.ts'
 let place: ReturnType<typeof temporaryDirectory>
 beforeEach(() => {
   place = temporaryDirectory()
-  vi.useFakeTimers()
+  // Jest's fake microtasks unless it is told not to.
+  const toFake = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'Date'] as const
+  vi.useFakeTimers({ toFake: [...toFake, 'queueMicrotask'] })
 })
 afterEach(() => {
   vi.useRealTimers()

@@ -96,7 +96,10 @@ describe('the lock of the writer', () => {
   test('of another store in this process refuses, and is free after its close', async () => {
     const [first, second] = [openStore(dir), openStore(dir)]
     const run = await new TestRun('sha1').create(first.store)
-    await expect(second.store.append([run.goesOn()])).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+    await expect(second.store.append([run.goesOn()])).rejects.toMatchObject({
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining('keep its store (on globalThis)'),
+    })
     await showsHistory(second.store, run)
     await first.store.close()
     await run.goOn(second.store)
