@@ -22,7 +22,7 @@ export const errorCodes = {
   MACHINE_MISMATCH: {
     retryable: false,
     when: 'The run belongs to another machine version than any that was given.',
-    next: 'Pass the old machine too: a list of machines is accepted everywhere. Or declare a migration with `defineMachine`; `details.diff` lists what differs.',
+    next: 'Pass the machine of the run too: a list of machines is accepted everywhere. Or, if it is an older one, declare a migration with `defineMachine`; `details.diff` lists what differs.',
   },
   MIGRATION_FAILED: {
     retryable: false,

@@ -1,5 +1,6 @@
 import type { DamagedRun, ListOptions, RunHead, Store } from '../actors/contracts/store.ts'
-import { asError, type ErrorCode, XMachinesError } from '../actors/errors.ts'
+import { asError, XMachinesError } from '../actors/errors.ts'
+import { isUnreadable } from '../actors/history/unreadable.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A run that a command leaves out, or what follows in its history, and why. */
@@ -23,17 +24,12 @@ export async function* headsOf(store: Store, options: ListOptions): AsyncGenerat
 }
 
 /** What is wrong with one run, or with the machines for it: a command that looks at all runs goes on with the others. */
-const ofRun: ReadonlySet<ErrorCode> = new Set([
-  'RUN_DAMAGED',
-  'COMMIT_DAMAGED',
-  'HISTORY_SHALLOW',
-  'MACHINE_MISMATCH',
-  'MIGRATION_FAILED',
-])
-
-/** Whether the other runs of the store can be looked at all the same. */
 export function isOfRun(thrown: unknown): thrown is XMachinesError {
-  return XMachinesError.is(thrown) && ofRun.has(thrown.code)
+  return (
+    isUnreadable(thrown) ||
+    XMachinesError.is(thrown, 'MACHINE_MISMATCH') ||
+    XMachinesError.is(thrown, 'MIGRATION_FAILED')
+  )
 }
 
 /** Says why a run is left out. */

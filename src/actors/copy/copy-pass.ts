@@ -1,5 +1,6 @@
 import type { DamagedRun, LeaseRow, MachineRecord, RunHead, Store } from '../contracts/store.ts'
-import { aborted, asError, type ErrorCode, XMachinesError } from '../errors.ts'
+import { aborted, asError, XMachinesError } from '../errors.ts'
+import { isUnreadable } from '../history/unreadable.ts'
 import { AppendQueue } from './append-queue.ts'
 import type { CopyMemory } from './copy-memory.ts'
 import { idAt, RunCopy } from './copy-run.ts'
@@ -151,8 +152,7 @@ export class CopyPass {
     const { signal } = this.#options
     for await (const head of this.#from.list({ signal, damaged: () => {} })) {
       // What it sent cannot be read, and it does not go on in the target.
-      const failed = this.#failed.get(head.run)
-      if (failed !== undefined && unreadable.has(failed.code)) continue
+      if (isUnreadable(this.#failed.get(head.run))) continue
       if (head.beside.mailing.length + head.beside.returns.length > 0)
         await settleMail(this.#from, this.#to, this.#leases, head)
     }
@@ -170,13 +170,9 @@ export class CopyPass {
   }
 }
 
-/** A history that cannot be read to its end. */
-const unreadable: ReadonlySet<ErrorCode> = new Set(['RUN_DAMAGED', 'COMMIT_DAMAGED', 'HISTORY_SHALLOW'])
-
 /** Whether one run cannot be copied, for a reason of its own: the others can. */
 function isOfRun(thrown: unknown): thrown is XMachinesError {
-  if (!XMachinesError.is(thrown)) return false
-  return thrown.code === 'IMPORT_DIFFERS' || thrown.code === 'LEASE_HELD' || unreadable.has(thrown.code)
+  return isUnreadable(thrown) || XMachinesError.is(thrown, 'IMPORT_DIFFERS') || XMachinesError.is(thrown, 'LEASE_HELD')
 }
 
 /** A listing shows only the oldest mail of a long inbox. */

@@ -62,8 +62,8 @@ function shown(part: StatePart, { state, effects }: Decided): JsonValue {
 /** The error of a history that does not come out as recorded. */
 export function diverged(run: string, divergence: Divergence): XMachinesError {
   const { seq, kind, path } = divergence
-  const fork = seq > 0 ? `, or fork it at ${seq - 1}` : ''
-  const text = `Unit ${seq} of run ${run} was recorded with other ${kind} (${path}) than the machine gives now. Open it with the machine as it was, or give the changed one another \`version\` and a migration from this one${fork}. \`xmachines bisect\` shows what the two make of it.`
+  const fork = seq > 0 ? `; or fork it at ${seq - 1}` : ''
+  const text = `Unit ${seq} of run ${run} was recorded with other ${kind} (${path}) than the machine gives now. Open it with the machine as it was; or give the changed one another \`version\` and a migration whose \`from\` is the machine as it was or, with \`event\`, its version as text${fork}. \`xmachines bisect\` shows what the two make of it.`
   return new XMachinesError('REPLAY_DIVERGED', text, { details: { run, ...divergence } })
 }
 

@@ -44,7 +44,7 @@ export function refused(head: RunHead, lineage: Lineage): XMachinesError {
   const diff = changesSince(machine, lineage)
   const more = diff.length > listed ? `; ${diff.length - listed} more in details.diff` : ''
   const changes = diff.length === 0 ? '' : ` What differs: ${diff.slice(0, listed).join('; ')}${more}.`
-  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}.${changes} Pass the old machine too, as a list [new, old] (to a command: --machine NEW --machine OLD); or declare in \`migrations\` how its runs go over; or fork the run with the old one.`
+  const text = `Run ${run} belongs to machine ${nameOf(machine, lineage)}, and none of the machines that were given is that one: ${given(lineage)}.${changes} If that one is older, pass it too, as a list [new, old] (to a command: --machine NEW --machine OLD); or declare in \`migrations\` how its runs go over; or fork the run with it. If it is newer, give it to this process.`
   return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage), diff } })
 }
 

@@ -10,6 +10,7 @@ import type {
 } from '../../actors/contracts/store.ts'
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { isUnreadable } from '../../actors/history/unreadable.ts'
 import { nextTurn } from '../filesystem/turns.ts'
 import { validateRange } from '../misuse.ts'
 import { readHead } from './branch.ts'
@@ -191,8 +192,7 @@ export class RepositoryStore implements Store {
         const head = this.#runs.head(run, branches.get(run)!)
         if (namespace === undefined || head.namespace === namespace) heads.push(head)
       } catch (error) {
-        const isOfRun = XMachinesError.is(error, 'COMMIT_DAMAGED') || XMachinesError.is(error, 'HISTORY_SHALLOW')
-        if (damaged === undefined || !isOfRun) throw error
+        if (damaged === undefined || !isUnreadable(error)) throw error
         const named = nameOf(this.repository, run)
         if (namespace === undefined || (named.namespace ?? namespace) === namespace) damaged({ ...named, run, error })
       }

@@ -123,7 +123,9 @@ describe('a run that diverges is not opened', () => {
     await expect(opening).rejects.toMatchObject({
       code: 'REPLAY_DIVERGED',
       details: { run, seq: 3, kind: 'state', path: '$.value' },
-      message: expect.stringMatching(/Unit 3 .*machine as it was.*a migration.*fork it at 2/s),
+      message: expect.stringMatching(
+        /Unit 3 .*machine as it was; .*`from` is the machine as it was or, with `event`, its version as text; or fork it at 2/s,
+      ),
     })
     expect(await store.head(run)).toEqual(head)
   })

@@ -408,7 +408,9 @@ describe('versions', () => {
     const refusal = await openRun(third([]), { store, key: 'a' }).catch(error => error)
     expect(refusal).toMatchObject({
       code: 'MACHINE_MISMATCH',
-      message: expect.stringMatching(/What differs: version '1' is '3'; .*\[new, old\] .*--machine OLD.*; or declare/),
+      message: expect.stringMatching(
+        /What differs: version '1' is '3'; .*If that one is older, .*\[new, old\] .*--machine OLD.*; or declare.*If it is newer/,
+      ),
       details: {
         diff: [
           "version '1' is '3'",
