@@ -17,7 +17,7 @@ import type {
   StoredSnapshot,
 } from '../../actors/contracts/store.ts'
 import type { ObjectFormat, Unit } from '../../actors/contracts/unit.ts'
-import { aborted, XMachinesError } from '../../actors/errors.ts'
+import { aborted, messageOf, XMachinesError } from '../../actors/errors.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import {
   validateClaim,
@@ -106,7 +106,15 @@ export class ServerStore implements Store {
   }
 
   machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.machine(oid)))
+    return this.#ask(options?.signal, async () => {
+      try {
+        return deepFreeze(await this.#server.machine(oid))
+      } catch (cause) {
+        if (!(cause instanceof SyntaxError)) throw cause
+        const text = `What ${this.location} keeps of the machine ${oid} cannot be read: ${messageOf(cause)}. Restore it from a copy.`
+        throw new XMachinesError('STORE_DAMAGED', text, { cause, details: { machine: oid } })
+      }
+    })
   }
 
   saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void> {
@@ -118,7 +126,15 @@ export class ServerStore implements Store {
     options?: AbortOptions & { readonly atMost?: number },
   ): Promise<StoredSnapshot | undefined> {
     const atMost = options?.atMost ?? Number.POSITIVE_INFINITY
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.loadSnapshot(run, atMost)))
+    return this.#ask(options?.signal, async () => {
+      try {
+        return deepFreeze(await this.#server.loadSnapshot(run, atMost))
+      } catch (cause) {
+        // A snapshot that cannot be read is none: the history has it all.
+        if (cause instanceof SyntaxError) return undefined
+        throw cause
+      }
+    })
   }
 
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {

@@ -19,6 +19,10 @@ interface Place {
   halve(run: string, part: 'events' | 'rest'): Promise<unknown>
   /** Leaves half of what is kept beside a run. */
   halveRow(run: string): Promise<unknown>
+  /** Leaves half of what is kept of a machine. */
+  halveMachine(oid: string): Promise<unknown>
+  /** Leaves half of the snapshots of a run. */
+  halveSnapshots(run: string): Promise<unknown>
   /** Takes away a part of what is kept of where a run stands. A table cannot be without. */
   dropName?(run: string): Promise<unknown>
   end(): Promise<unknown>
@@ -33,6 +37,8 @@ async function onPostgres(): Promise<Place> {
     remove: run => pool.query(`delete from ${schema}.units where ${unit}`, [run]),
     halve: (run, part) => pool.query(`update ${schema}.units set ${part} = ',"a"' where ${unit}`, [run]),
     halveRow: run => pool.query(`update ${schema}.runs set beside = '{"a"' where run = $1`, [run]),
+    halveMachine: oid => pool.query(`update ${schema}.machines set definition = '{"a"' where oid = $1`, [oid]),
+    halveSnapshots: run => pool.query(`update ${schema}.snapshots set state = '{"a"' where run = $1`, [run]),
     end: () => pool.end(),
   }
 }
@@ -56,6 +62,8 @@ async function onValkey(): Promise<Place> {
       const row = (await client.hget(key, 'row'))!
       await client.hset(key, 'row', row.replace(/\n[^\n]*$/, '\n{"a"'))
     },
+    halveMachine: oid => client.hset(`{${prefix}}:machines`, oid, '{"a"'),
+    halveSnapshots: run => client.hset(`{${prefix}}:snapshots:${run}`, '2', '{"a"'),
     dropName: run => client.hdel(`{${prefix}}:run:${run}`, 'name'),
     end: async () => client.disconnect(),
   }
@@ -127,5 +135,18 @@ describeOnServers('a damaged run on $server', { postgres: onPostgres, valkey: on
       event: { type: 'E' },
     }))
     expect(await store.deliver(mail)).toEqual(['taken', 'taken'])
+  })
+
+  test('of a machine is told as such, and of a snapshot is none', async () => {
+    const { store } = place
+    const run = await new TestRun('sha1').create(store, {}, 2)
+    const snapshot = { seq: 2, machine: run.machine.oid, format: 1, state: { a: 1 } }
+    await store.saveSnapshot(run.id, snapshot)
+    expect(await store.loadSnapshot(run.id)).toMatchObject(snapshot)
+    await place.halveSnapshots(run.id)
+    expect(await store.loadSnapshot(run.id)).toBeUndefined()
+    await place.halveMachine(run.machine.oid)
+    const damaged = { code: 'STORE_DAMAGED', details: { machine: run.machine.oid } }
+    await expect(store.machine(run.machine.oid)).rejects.toMatchObject(damaged)
   })
 })
