@@ -267,7 +267,7 @@ export const errorCodes = {
   },
   STORE_MISSING: {
     retryable: false,
-    when: 'There is no store at the place, and it was opened to read, or not to be made.',
+    when: 'There is no store at the place, and it was opened to read, or not to be made; or its directory was moved away while it was open.',
     next: 'Check the path, the schema or the prefix.',
   },
   STORE_READ_ONLY: {

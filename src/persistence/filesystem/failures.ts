@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type ErrorCode, type ErrorDetails, messageOf, XMachinesError } from '../../actors/errors.ts'
 
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -45,6 +46,13 @@ export function readFailure(error: unknown, path: string): XMachinesError {
 
 function failure(code: ErrorCode, message: string, path: string, cause: unknown): XMachinesError {
   return new XMachinesError(code, message, { cause, details: { path, errno: errnoOf(cause) } })
+}
+
+/** A file of an open store that is not there any more: by itself, or with the whole directory. */
+export function missing(dir: string, file: string): XMachinesError {
+  if (existsSync(dir)) return damaged(file, 0, 'the file is missing')
+  const message = `The store ${dir} is gone: its directory was moved or removed while it was open. Put it back, or open the store where it is now.`
+  return new XMachinesError('STORE_MISSING', message, { details: { path: dir } })
 }
 
 /** Bytes that the store cannot have written. */

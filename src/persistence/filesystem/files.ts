@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { damaged, errnoOf, readFailure } from './failures.ts'
+import { damaged, errnoOf, missing, readFailure } from './failures.ts'
 import { offsetAt, segmentAt, segmentName } from './layout.ts'
 import { kindAt, lineHolds, lineLength } from './line.ts'
 
@@ -113,7 +113,7 @@ export class Segments {
   read(segment: number, offset: number, length: number, into: Buffer): number {
     try {
       const descriptor = this.#descriptor(segment)
-      if (descriptor === undefined) throw damaged(this.path(segment), 0, 'the file is missing')
+      if (descriptor === undefined) throw missing(this.dir, this.path(segment))
       return readFully(this.#files, descriptor, into, length, offset)
     } catch (error) {
       throw readFailure(error, this.path(segment))

@@ -178,10 +178,13 @@ export class Follower {
   async #pass(archiver: Archiver): Promise<void> {
     const { store, heads } = this.#options
     const { signal } = this.#stop
-    let wrong: unknown
+    /** What is wrong with runs: those that were not given, and `failed`. */
+    const wrong: WrongRun[] = []
     const failed = new Map<string, XMachinesError>()
     const turns = new Turns()
-    for await (const head of heads(signal, ({ error }) => (wrong ??= error))) {
+    const leftOut: ListOptions['damaged'] = ({ run, error }) =>
+      wrong.push({ run, error: sourceFailure(error, store.location, this.#options.gitdir) })
+    for await (const head of heads(signal, leftOut)) {
       if (signal.aborted) break
       if (turns.areDue) await turns.give()
       if (archiver.isTaken(head)) continue
@@ -191,13 +194,13 @@ export class Follower {
       } catch (error) {
         // With what was dropped went other runs, which this pass would not come back to.
         if (!XMachinesError.is(error) || error.retryable || archiver.drops !== drops) throw error
-        wrong ??= error
+        wrong.push({ run: head.run, error })
         failed.set(head.run, error)
       }
     }
     await archiver.commit()
     if (!signal.aborted) this.#options.committed?.(failed)
-    if (wrong !== undefined) throw wrong
+    if (wrong.length > 0) throw ofAll(wrong)
   }
 
   #errorOf(thrown: unknown): XMachinesError {
@@ -224,6 +227,27 @@ export class Follower {
       }
     })
   }
+}
+
+interface WrongRun {
+  readonly run: string
+  readonly error: XMachinesError
+}
+
+/** So many runs are named that a pass could not take. */
+const named = 100
+
+/** One error for what is wrong with several runs: the first, which names the others. */
+function ofAll([first, ...others]: readonly WrongRun[]): XMachinesError {
+  const { code, message, details } = first!.error
+  if (others.length === 0) return first!.error
+  const runs = others.slice(0, named).map(({ run, error }) => ({ run, code: error.code, message: error.message }))
+  const list = runs.slice(0, 5).map(({ run, code }) => `${run} (${code})`)
+  const more = others.length > list.length ? `, and ${others.length - list.length} more` : ''
+  return new XMachinesError(code, `${message} Nor could these be committed: ${list.join(', ')}${more}.`, {
+    cause: first!.error,
+    details: { ...details, others: runs },
+  })
 }
 
 function closed(gitdir: string): XMachinesError {

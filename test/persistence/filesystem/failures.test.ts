@@ -151,6 +151,21 @@ test.each<[string, (log: string) => void]>([
   },
 )
 
+test('a store whose directory was moved while it was open is gone, not damaged', async () => {
+  const first = openStore(dir, { segmentBytes: 1 }).store
+  const run = await new TestRun('sha1').create(first)
+  // More segments than are kept open.
+  for (let n = 0; n < 40; n++) await run.goOn(first)
+  await first.close()
+  const { store } = openStore(dir)
+  await run.goOn(store)
+  renameSync(dir, `${dir}-moved`)
+  await expect(collect(store.read(run.id))).rejects.toMatchObject({ code: 'STORE_MISSING', details: { path: dir } })
+  renameSync(`${dir}-moved`, dir)
+  await showsHistory(store, run)
+  await store.close()
+})
+
 test('a unit that no line can hold is refused, with all of its call', async () => {
   const { store } = openStore(dir)
   const runs = [await new TestRun('sha1').create(store), await new TestRun('sha1').create(store)]

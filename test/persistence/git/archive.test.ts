@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import type { Store } from '../../../src/actors/contracts/store.ts'
+import { XMachinesError } from '../../../src/actors/errors.ts'
 import { gitBlob } from '../../../src/actors/identity/index.ts'
 import { inTurns } from '../../../src/persistence/filesystem/turns.ts'
 import { RepositoryWriter } from '../../../src/persistence/git/archive.ts'
@@ -316,6 +317,29 @@ describe('a repository', () => {
       details: { run: mine.id, seq: 2 },
     })
     expectWhole(gitdir, [mine, more])
+  })
+
+  test('with other histories of several runs names each of them', async () => {
+    const [one, other] = [memoryStore(), memoryStore()]
+    const ids: string[] = []
+    for (const key of ['a', 'b', 'c']) {
+      const [mine, theirs] = [new TestRun('sha1', { key }), new TestRun('sha1', { key })]
+      ids.push((await mine.create(one, {}, 1)).id)
+      await theirs.create(other)
+      await theirs.goOn(other, [{ ...testUnit(1), at: testUnit(1).at + 1 }])
+    }
+    const gitdir = place()
+    const first = started(one, gitdir)
+    await first.caughtUp()
+    await first.close()
+    const error: unknown = await started(other, gitdir)
+      .caughtUp()
+      .catch((thrown: unknown) => thrown)
+    if (!XMachinesError.is(error, 'ARCHIVE_DIFFERS')) throw error
+    const others = error.details.others as unknown as readonly { readonly run: string; readonly code: string }[]
+    expect(others.map(({ code }) => code)).toEqual(['ARCHIVE_DIFFERS', 'ARCHIVE_DIFFERS'])
+    expect([error.details.run, ...others.map(({ run }) => run)].sort()).toEqual(ids.sort())
+    for (const { run } of others) expect(error.message).toContain(run)
   })
 })
 
