@@ -24,6 +24,7 @@ const looks = 64
 
 /** A parent in memory, and those of its children that are. */
 interface Family {
+  readonly parent: string
   readonly environment: Environment
   readonly reopen: Reopen
   readonly children: Set<Child>
@@ -95,7 +96,7 @@ export class Nursery {
   enter(parent: string, environment: Environment, reopen: Reopen): void {
     if (this.#families.has(parent)) return
     const nobody = { children: new Set<Child>(), retries: new Map(), failures: new Map() }
-    this.#families.set(parent, { environment, reopen, ...nobody })
+    this.#families.set(parent, { parent, environment, reopen, ...nobody })
     this.#deaf ??= residencyOf(this.#store).onMail(run => void this.#wake(run))
   }
 
@@ -176,7 +177,7 @@ export class Nursery {
   }
 
   #retry(run: string, family: Family): void {
-    if (![...this.#families.values()].includes(family) || family.retries.has(run)) return
+    if (this.#families.get(family.parent) !== family || family.retries.has(run)) return
     const failures = family.failures.get(run) ?? 0
     family.failures.set(run, failures + 1)
     const again = (): void => {
