@@ -41,6 +41,8 @@ export class Author {
   readonly #leases = new Map<number, LeaseRow>()
   readonly #pinned = new Map<TestRun, number>()
   #keys = 0
+  /** The position of a record that was refused last: none is refused twice (semantics 20). */
+  #refused = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -78,7 +80,7 @@ export class Author {
         return this.#write(run, { taken: beside.inbox.slice(0, 1 + (n % 3)) }, n % 2)
       case 'refuse':
         return this.#write(run, {
-          refused: [refusal(n)],
+          refused: [refusal(++this.#refused)],
           parked: n % 4 === 0 ? { at: n, code: 'X', message: 'x' } : null,
         })
       case 'acknowledge':
