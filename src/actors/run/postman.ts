@@ -8,6 +8,7 @@ import { links } from './kinship.ts'
 import { type Letter, Letters } from './letters.ts'
 import type { BesideDraft } from './outbox.ts'
 import { Spawner, type SpawnerHome } from './spawner.ts'
+import { timeLeft } from './time-left.ts'
 import { turnOf } from './turns.ts'
 
 /** What a postman needs of its run. */
@@ -136,10 +137,11 @@ export class Postman {
     this.#start()
   }
 
-  /** Resolves when everything is delivered and written, or after `timeout`: what is left is in the store. */
+  /** Resolves when everything is delivered and written, and no child is in memory for it; after `timeout`, what is left is in the store. */
   async close(timeout: number): Promise<void> {
+    const { environment } = this.#home
+    const left = timeLeft(environment, timeout)
     if (this.#delivers) {
-      const { environment } = this.#home
       await new Promise<void>(resolve => {
         const deadline = environment.setTimeout(resolve, timeout)
         this.#whenIdle.push(() => {
@@ -149,7 +151,7 @@ export class Postman {
       })
     }
     this.#over = true
-    await this.#spawner?.close(timeout)
+    await this.#spawner?.close(left())
     this.stop()
   }
 

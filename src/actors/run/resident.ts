@@ -24,6 +24,7 @@ import { runClosed } from './run-errors.ts'
 import { RunWriter } from './run-writer.ts'
 import type { Midwife } from './spawner.ts'
 import { Takeover } from './takeover.ts'
+import { timeLeft } from './time-left.ts'
 
 /**
  * A run in memory: one for each (store, run), shared by all of its handles.
@@ -241,11 +242,12 @@ export class Resident {
 
   /** Drains, ends the effects, keeps a snapshot. Commands that come meanwhile are taken; the caller stops them. */
   async passivate(timeout: number): Promise<void> {
+    const left = timeLeft(this.environment, timeout)
     this.#mailroom.close()
     await this.#aftermath.close(timeout)
-    await this.#checked(timeout)
+    await this.#checked(left())
     await this.drained()
-    await this.#mailroom.delivered(timeout)
+    await this.#mailroom.delivered(left())
     await this.drained()
     while (this.#over === undefined && this.#aftermath.wanting) await this.#writer.writing()
     if (this.#over !== undefined) return

@@ -116,7 +116,7 @@ export interface SubscribeOptions {
 
 /** How long a close may take. */
 export interface CloseOptions {
-  /** How long promises in flight are awaited before they are aborted, ms. @default 5000 */
+  /** How long promises in flight, those of child runs that are in memory for this one too, are awaited before they are aborted, ms. @default 5000 */
   readonly timeout?: number | undefined
 }
 

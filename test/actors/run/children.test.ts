@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { defineMachine, forkRun, openRun, replay, type Store, spawnRun, tell, verifyRun } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { type AnyStateMachine, assign, createActor, enqueueActions, setup } from 'xstate'
+import { type AnyStateMachine, assign, createActor, enqueueActions, fromPromise, setup } from 'xstate'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
 import { residencyOf } from '../../../src/actors/run/residency.ts'
@@ -552,6 +552,33 @@ describe('a process that did not take the step itself', () => {
     expect(await headOf(store, 'a')).toMatchObject({ status: 'active', beside: { parent: { seq: 1, index: 0 } } })
     expect(again.getSnapshot().context.heard).toEqual([{ type: 'done', key: 'b', what: 4 }])
   })
+})
+
+test('a close takes no longer than its timeout, however many generations wait for a promise', async () => {
+  const endless = fromPromise(() => new Promise<void>(() => {}))
+  const waiting = { initial: 'waiting', states: { waiting: { invoke: { src: 'endless' } } } } as const
+  const actors = setup({ actors: { endless } })
+  const grandchild = defineMachine(actors.createMachine({ id: 'grandchild', ...waiting }))
+  const child = defineMachine(
+    actors.createMachine({ id: 'child', ...waiting, entry: spawnRun(grandchild, { key: 'g' }) }),
+  )
+  const parent = defineMachine(actors.createMachine({ id: 'parent', ...waiting, entry: spawnRun(child, { key: 'c' }) }))
+  const store = memoryStore()
+  const time = new VirtualEnvironment()
+  const run = await openRunIn(time, parent, { store, key: 'p' })
+  await quiet()
+  expect(residencyOf(store).size).toBe(3)
+  let isClosed = false
+  const closing = run.close({ timeout: 1000 }).then(() => (isClosed = true))
+  await time.advance(999)
+  await quiet()
+  expect(isClosed).toBe(false)
+  await time.advance(1)
+  await time.advance(0)
+  await quiet()
+  expect(isClosed).toBe(true)
+  await closing
+  expect(residencyOf(store).size).toBe(0)
 })
 
 describe('forks', () => {
