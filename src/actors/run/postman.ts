@@ -6,10 +6,10 @@ import { type DeliveryHome, deliver, deliverLetters } from './delivery.ts'
 import { keyOf, nameOf } from './inbox.ts'
 import { links } from './kinship.ts'
 import { type Letter, Letters } from './letters.ts'
+import { turnOf } from './mail-turns.ts'
 import type { BesideDraft } from './outbox.ts'
 import { Spawner, type SpawnerHome } from './spawner.ts'
 import { timeLeft } from './time-left.ts'
-import { turnOf } from './turns.ts'
 
 /** What a postman needs of its run. */
 export interface PostmanHome extends SpawnerHome, DeliveryHome {
