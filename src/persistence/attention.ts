@@ -1,4 +1,4 @@
-import type { DueRun, LeaseKey } from '../actors/contracts/store.ts'
+import type { DueQuery, DueRun, LeaseKey } from '../actors/contracts/store.ts'
 
 /** One run's place in an {@link AttentionIndex}. Changed by the index only. */
 export class Attention {
@@ -14,14 +14,6 @@ export class Attention {
     this.run = run
     this.namespace = namespace
   }
-}
-
-/** What {@link AttentionIndex.due} is asked for; see `Store.due`. */
-export interface DueQuery {
-  readonly before: number
-  readonly limit: number
-  readonly namespace?: string
-  readonly lease?: LeaseKey
 }
 
 /** The runs of one partition, or the never-pinned ones of one namespace. */

@@ -7,6 +7,7 @@ import type {
   LeaseRow,
   Mail,
   MailKey,
+  MailOutcome,
   OutputMark,
   ParentLink,
   RunStatus,
@@ -87,10 +88,7 @@ export function sameLease(a: LeaseKey, b: LeaseKey): boolean {
  * @param row the receiver, if the store has it
  * @param known whether this mail was ever put into this inbox
  */
-export function judgeMail(
-  row: { readonly status: RunStatus } | undefined,
-  known: boolean,
-): 'taken' | 'duplicate' | 'unknown' | 'finished' {
+export function judgeMail(row: { readonly status: RunStatus } | undefined, known: boolean): MailOutcome {
   if (row === undefined) return 'unknown'
   if (known) return 'duplicate'
   return row.status === 'active' ? 'taken' : 'finished'

@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -11,6 +12,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -18,7 +20,7 @@ import type {
 } from '../actors/contracts/store.ts'
 import type { ObjectFormat, Unit } from '../actors/contracts/unit.ts'
 import { aborted, XMachinesError } from '../actors/errors.ts'
-import { AttentionIndex, type DueQuery, partitionName } from './attention.ts'
+import { AttentionIndex, partitionName } from './attention.ts'
 import { judge, judgeMail, mailId } from './judge.ts'
 import { MemoryRun } from './memory/run.ts'
 import {
@@ -143,10 +145,7 @@ class MemoryStore implements Store {
     })
   }
 
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]> {
     return this.#do(options?.signal, () => {
       validateMail(mail)
       return mail.map(entry => {

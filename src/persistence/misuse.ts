@@ -1,4 +1,12 @@
-import type { AppendItem, Claim, HeadOptions, LeaseKey, Mail, ReadOptions, Store } from '../actors/contracts/store.ts'
+import type {
+  AppendItem,
+  Claim,
+  DueQuery,
+  HeadOptions,
+  LeaseKey,
+  Mail,
+  ReadOptions,
+} from '../actors/contracts/store.ts'
 import type { SourcePosition } from '../actors/contracts/unit.ts'
 
 /*
@@ -115,7 +123,7 @@ export function validateClaim({ owner, group, above = 0, ...key }: Claim): void 
  *
  * @throws TypeError
  */
-export function validateDue({ before, limit, lease }: Parameters<Store['due']>[0]): void {
+export function validateDue({ before, limit, lease }: DueQuery): void {
   if (typeof before !== 'number' || Number.isNaN(before))
     throw new TypeError(`Expected \`before\` of \`due\` to be milliseconds since 1970, got ${String(before)}.`)
   if (!Number.isInteger(limit) && limit !== Number.POSITIVE_INFINITY)

@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -11,6 +12,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -140,14 +142,11 @@ class WrappedStore implements FaultyStore {
     return this.#call('lease', key, options, () => this.#store.lease(key, options))
   }
 
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]> {
     return this.#list('deliver', mail, options, part => this.#store.deliver(part, options))
   }
 
-  due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
+  due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
     return this.#call('due', query, options, () => this.#store.due(query, options))
   }
 

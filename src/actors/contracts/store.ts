@@ -81,6 +81,9 @@ export interface MailKey {
   readonly failure?: boolean
 }
 
+/** What became of a mail: in the inbox; put in before, also if it has left the inbox since; of no run that is there; of one that takes no mail. */
+export type MailOutcome = 'taken' | 'duplicate' | 'unknown' | 'finished'
+
 /** A mail that waits in a run's inbox. */
 export interface Mail extends MailKey {
   /** The receiving run. */
@@ -268,6 +271,18 @@ export interface StoredSnapshot {
   readonly state: JsonValue
 }
 
+/** Which runs {@link Store.due} gives. */
+export interface DueQuery {
+  /** Those that need something at or before it, ms. */
+  readonly before: number
+  /** How many at most. */
+  readonly limit: number
+  /** @default of any */
+  readonly namespace?: string
+  /** Those of a partition. @default those that are pinned to none */
+  readonly lease?: LeaseKey
+}
+
 /** A run that needs something. */
 export interface DueRun {
   readonly run: string
@@ -356,22 +371,15 @@ export interface Store {
   /** Who has a partition; `undefined`: nobody has claimed it yet. */
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined>
   /**
-   * Puts mail into inboxes, in order, once per {@link MailKey}: a `'duplicate'` is one that was put in before, also if it has
-   * left the inbox since. `'unknown'`: there is no such run, `'finished'`: it takes no mail.
+   * Puts mail into inboxes, in order, once per {@link MailKey}: an outcome for each.
    * Taken mail raises the run's revision and, unless the run is held or parked, makes it due at once (`due` 0).
    */
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]>
   /**
-   * Runs that need something at or before `before`, earliest first; of one partition, or (without `lease`) of runs pinned to none.
+   * Runs that need something, earliest first.
    * Also those whose `beside.process` ran out by then, or never was renewed (due 0).
    */
-  due(
-    query: { readonly before: number; readonly limit: number; readonly namespace?: string; readonly lease?: LeaseKey },
-    options?: AbortOptions,
-  ): Promise<readonly DueRun[]>
+  due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]>
   /** Says that `process` lives until `until` (ms): what it has in flight is its own until then. */
   renew(process: string, until: number, options?: AbortOptions): Promise<void>
   /** Until when each of these processes lives, as it said last; 0: it never did, or is known to be gone. As {@link due} sees them. */

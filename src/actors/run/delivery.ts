@@ -1,4 +1,4 @@
-import type { Mail, Store } from '../contracts/store.ts'
+import type { Mail, MailOutcome, Store } from '../contracts/store.ts'
 import type { SentEnd, SentMail } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { undelivered } from '../machine/tell.ts'
@@ -46,7 +46,7 @@ export async function deliverLetters(
 export async function deliver(
   { store, telemetry }: DeliveryHome,
   mail: readonly Mail[],
-): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+): Promise<readonly MailOutcome[]> {
   if (mail.length === 0) return []
   const span = telemetry?.delivery(mail)
   let answers: Awaited<ReturnType<Store['deliver']>>

@@ -1,6 +1,6 @@
-import type { DueRun, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
+import type { DueQuery, DueRun, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
-import { Attention, AttentionIndex, type DueQuery, partitionName } from '../attention.ts'
+import { Attention, AttentionIndex, partitionName } from '../attention.ts'
 import { mailId } from '../judge.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { type Draft, mailedOf, pinName, type View } from './draft.ts'

@@ -5,6 +5,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -12,6 +13,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -34,8 +36,6 @@ import { inTurns, nextTurn } from './turns.ts'
 import { holder, Writer } from './writer.ts'
 
 const headsAtOnce = 256
-
-type DueQuery = Parameters<Store['due']>[0]
 
 /** The store of a directory. Reads go to the log as it is; the first write takes the lock and makes a {@link Writer}. */
 export class FileStore implements Store {
@@ -134,10 +134,7 @@ export class FileStore implements Store {
     })
   }
 
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]> {
     return this.#write(options?.signal, writer => writer.deliver(mail))
   }
 

@@ -1,6 +1,14 @@
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { AppendItem, AppendOutcome, Claim, LeaseKey, LeaseRow, Mail } from '../../actors/contracts/store.ts'
+import type {
+  AppendItem,
+  AppendOutcome,
+  Claim,
+  LeaseKey,
+  LeaseRow,
+  Mail,
+  MailOutcome,
+} from '../../actors/contracts/store.ts'
 import { messageOf, XMachinesError } from '../../actors/errors.ts'
 import { judge, judgeMail } from '../judge.ts'
 import { validateClaim, validateItem, validateLease, validateMail, validateRenewal } from '../misuse.ts'
@@ -111,7 +119,7 @@ export class Writer {
     return this.#committer.settle(mine)
   }
 
-  deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[]): Promise<readonly MailOutcome[]> {
     validateMail(mail)
     const { draft, frame } = this.#committer
     const texts = mail.map(mailText)

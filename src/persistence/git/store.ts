@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -11,6 +12,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -143,14 +145,11 @@ export class GitStore implements Store {
     return this.#do(options, ({ journal }) => journal.lease(key, options))
   }
 
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]> {
     return this.#do(options, ({ journal }) => journal.deliver(mail, options))
   }
 
-  due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
+  due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
     return this.#do(options, ({ journal }) => journal.due(query, options))
   }
 

@@ -1,4 +1,5 @@
-import type { DueRun, Store } from '../../actors/contracts/store.ts'
+import type { DueQuery, DueRun } from '../../actors/contracts/store.ts'
+import type { ServerAttention } from '../server/backend.ts'
 import { textArray } from './arrays.ts'
 import { type Database, Statement } from './database.ts'
 import { fromText, toText } from './names.ts'
@@ -9,7 +10,7 @@ import type { Tables } from './schema.ts'
 const most = 2 ** 31
 
 /** Which runs need something, and which processes live. */
-export class DueRuns {
+export class DueRuns implements ServerAttention {
   readonly #database: Database
   readonly #due: Statement
   readonly #renew: Statement
@@ -23,7 +24,7 @@ export class DueRuns {
     this.#lives = new Statement(`select process, until from ${tables.processes} where process = any($1::text[])`)
   }
 
-  async due({ before, limit, namespace, lease }: Parameters<Store['due']>[0]): Promise<DueRun[]> {
+  async due({ before, limit, namespace, lease }: DueQuery): Promise<DueRun[]> {
     const rows = await this.#database.ask(this.#due, [
       lease === undefined ? noLease : leaseName(lease),
       before,

@@ -1,4 +1,5 @@
 import type { Claim, LeaseKey, LeaseRow } from '../../actors/contracts/store.ts'
+import type { ServerLeases } from '../server/backend.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import { type Database, Statement } from './database.ts'
 import { toText } from './names.ts'
@@ -6,7 +7,7 @@ import { leaseColumns, leaseName, leaseRow } from './rows.ts'
 import type { Tables } from './schema.ts'
 
 /** Who owns a partition. Each change locks its row and nothing else. */
-export class Leases {
+export class Leases implements ServerLeases {
   readonly #database: Database
   readonly #claim: Statement
   readonly #release: Statement

@@ -1,4 +1,4 @@
-import type { Mail } from '../../actors/contracts/store.ts'
+import type { Mail, MailOutcome } from '../../actors/contracts/store.ts'
 import { mailId } from '../judge.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import { bigintArray, booleanArray, textArray } from './arrays.ts'
@@ -6,8 +6,6 @@ import type { PostgresRow, PostgresValue } from './client.ts'
 import { type Database, Statement } from './database.ts'
 import { fromText, toText } from './names.ts'
 import type { Tables } from './schema.ts'
-
-type Answer = 'taken' | 'duplicate' | 'unknown' | 'finished'
 
 /** The inbox of a run `r` as JSON, and how much there is of it. @param limit how much of it, in SQL */
 export function inboxColumns({ mail }: Tables, limit: string): string {
@@ -46,7 +44,7 @@ export class Deliveries {
     this.#known = knownStatement(tables)
   }
 
-  async deliver(mail: readonly Mail[]): Promise<Answer[]> {
+  async deliver(mail: readonly Mail[]): Promise<MailOutcome[]> {
     const values = [...keysOf(mail), ...contentOf(mail)]
     const [row] = await this.#database.write(this.#put, values)
     const statuses = new Map(JSON.parse(row![0]!) as [string, string][])

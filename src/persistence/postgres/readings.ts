@@ -1,5 +1,5 @@
 import type { MachineRecord } from '../../actors/contracts/store.ts'
-import type { ServerBackend, WrittenHead } from '../server/backend.ts'
+import type { HeadsQuery, ServerReadings, WrittenHead } from '../server/backend.ts'
 import type { WrittenRow, WrittenUnit } from '../server/run-row.ts'
 import { inboxPage } from '../waiting.ts'
 import { pinName } from './append-statement.ts'
@@ -16,7 +16,7 @@ const pageUnits = 512
 const pageBytes = 1 << 18
 
 /** The readings of a store. */
-export class Readings {
+export class Readings implements ServerReadings {
   readonly #database: Database
   readonly #rows: Statement
   readonly #head: Statement
@@ -47,7 +47,7 @@ export class Readings {
     return row && headOf(row)
   }
 
-  async heads(query: Parameters<ServerBackend['heads']>[0]): Promise<WrittenHead[]> {
+  async heads(query: HeadsQuery): Promise<WrittenHead[]> {
     const { after, inclusive, prefix, namespace, limit } = query
     const rows = await this.#database.ask(this.#heads, [
       toText(after),

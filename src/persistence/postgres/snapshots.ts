@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../actors/contracts/json.ts'
 import type { StoredSnapshot } from '../../actors/contracts/store.ts'
+import type { ServerSnapshots } from '../server/backend.ts'
 import { type Database, Statement } from './database.ts'
 import { fromText, toText } from './names.ts'
 import { nameOf } from './rows.ts'
@@ -9,7 +10,7 @@ import type { Tables } from './schema.ts'
 const keptSnapshots = 4
 
 /** The cached states of a store. */
-export class Snapshots {
+export class Snapshots implements ServerSnapshots {
   readonly #database: Database
   readonly #save: Statement
   readonly #load: Statement

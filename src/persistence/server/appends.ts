@@ -78,7 +78,7 @@ export class Appends {
       if (fork !== undefined && !this.#has(fork)) wanted.add(fork.run)
     }
     if (wanted.size > 0) {
-      const rows = await this.#ask(() => this.#server.rows([...wanted]), signal)
+      const rows = await this.#ask(() => this.#server.readings.rows([...wanted]), signal)
       for (const row of rows) this.#recent.set(readRow(row))
     }
     for (const { item } of items) {

@@ -1,12 +1,13 @@
 import type {
   Claim,
+  DueQuery,
   DueRun,
   LeaseKey,
   LeaseRow,
   MachineRecord,
   Mail,
   MailKey,
-  Store,
+  MailOutcome,
   StoredSnapshot,
 } from '../../actors/contracts/store.ts'
 import type { ObjectFormat } from '../../actors/contracts/unit.ts'
@@ -55,8 +56,51 @@ export interface WrittenHead {
   readonly waiting: number
 }
 
+/** What a store reads of its runs. Each method is one round trip where it can be. */
+export interface ServerReadings {
+  /** Those of the rows that are there. */
+  rows(runs: readonly string[]): Promise<readonly WrittenRow[]>
+  head(run: string, mail: number): Promise<WrittenHead | undefined>
+  /** Runs after `after` (or from it on, with `inclusive`) in the order of their ids, bytewise; `limit` at most. */
+  heads(query: HeadsQuery): Promise<readonly WrittenHead[]>
+  pinned(namespace: string, key: string): Promise<string | undefined>
+  /** The own units `from` … `to` of a run, in order: as many of the first as are well read at once, and one at least. */
+  units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]>
+  machine(oid: string): Promise<MachineRecord | undefined>
+}
+
+/** Which runs {@link ServerReadings.heads} gives. */
+export interface HeadsQuery {
+  readonly after: string
+  readonly inclusive: boolean
+  readonly prefix: string
+  readonly namespace: string | undefined
+  readonly limit: number
+}
+
+/** The snapshots of a store: a cache. */
+export interface ServerSnapshots {
+  /** Keeps the newest few of a run. One of no run, or ahead of its history, is dropped. */
+  save(run: string, snapshot: StoredSnapshot): Promise<void>
+  load(run: string, atMost: number): Promise<StoredSnapshot | undefined>
+}
+
+/** The rows of a store's partitions. */
+export interface ServerLeases {
+  claim(claim: Claim): Promise<LeaseRow>
+  release(key: LeaseKey & { readonly epoch: number }): Promise<boolean>
+  row(key: LeaseKey): Promise<LeaseRow | undefined>
+}
+
+/** Who wants attention, and which processes live to give it. */
+export interface ServerAttention {
+  due(query: DueQuery): Promise<readonly DueRun[]>
+  renew(process: string, until: number): Promise<void>
+  livesUntil(processes: readonly string[]): Promise<readonly number[]>
+}
+
 /**
- * What a store asks of the server that keeps it. Each method is one round trip where it can be, and atomic.
+ * What a store asks of the server that keeps it. Each method, of its parts too, is atomic.
  *
  * Failures are `XMachinesError`s: `STORE_UNAVAILABLE` where nothing was written, `STORE_OUTCOME_UNKNOWN` where it may have
  * been; both are tried again. Whatever else it throws goes through to the caller.
@@ -64,6 +108,10 @@ export interface WrittenHead {
 export interface ServerBackend {
   /** Where it is, for messages: never a secret. */
   readonly location: string
+  readonly readings: ServerReadings
+  readonly snapshots: ServerSnapshots
+  readonly leases: ServerLeases
+  readonly attention: ServerAttention
   /**
    * Connects; makes what is missing, or checks what is there. Called before all else, again after it failed.
    *
@@ -77,30 +125,6 @@ export interface ServerBackend {
    * @returns a write each: `undefined` where it is written
    */
   append(writes: readonly RunWrite[], token: string): Promise<readonly (Refused | undefined)[]>
-  /** Those of the rows that are there. */
-  rows(runs: readonly string[]): Promise<readonly WrittenRow[]>
-  head(run: string, mail: number): Promise<WrittenHead | undefined>
-  /** Runs after `after` (or from it on, with `inclusive`) in the order of their ids, bytewise; `limit` at most. */
-  heads(query: {
-    readonly after: string
-    readonly inclusive: boolean
-    readonly prefix: string
-    readonly namespace: string | undefined
-    readonly limit: number
-  }): Promise<readonly WrittenHead[]>
-  pinned(namespace: string, key: string): Promise<string | undefined>
-  /** The own units `from` … `to` of a run, in order: as many of the first as are well read at once, and one at least. */
-  units(run: string, from: number, to: number): Promise<readonly WrittenUnit[]>
-  machine(oid: string): Promise<MachineRecord | undefined>
-  /** Keeps the newest few of a run. One of no run, or ahead of its history, is dropped. */
-  saveSnapshot(run: string, snapshot: StoredSnapshot): Promise<void>
-  loadSnapshot(run: string, atMost: number): Promise<StoredSnapshot | undefined>
-  claim(claim: Claim): Promise<LeaseRow>
-  release(key: LeaseKey & { readonly epoch: number }): Promise<boolean>
-  lease(key: LeaseKey): Promise<LeaseRow | undefined>
-  deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]>
-  due(query: Parameters<Store['due']>[0]): Promise<readonly DueRun[]>
-  renew(process: string, until: number): Promise<void>
-  livesUntil(processes: readonly string[]): Promise<readonly number[]>
+  deliver(mail: readonly Mail[]): Promise<readonly MailOutcome[]>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -11,6 +12,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -92,13 +94,13 @@ export class ServerStore implements Store {
   head(run: string, options?: HeadOptions): Promise<RunHead | undefined> {
     return this.#ask(options?.signal, async () => {
       validateHead(run, options)
-      const head = await this.#server.head(run, options?.mail ?? inboxPage)
+      const head = await this.#server.readings.head(run, options?.mail ?? inboxPage)
       return head && this.#headOf(head)
     })
   }
 
   find(namespace: string, key: string, options?: AbortOptions): Promise<string | undefined> {
-    return this.#ask(options?.signal, () => this.#server.pinned(namespace, key))
+    return this.#ask(options?.signal, () => this.#server.readings.pinned(namespace, key))
   }
 
   list(options: ListOptions = {}): ReadableStream<RunHead> {
@@ -108,7 +110,7 @@ export class ServerStore implements Store {
   machine(oid: string, options?: AbortOptions): Promise<MachineRecord | undefined> {
     return this.#ask(options?.signal, async () => {
       try {
-        return deepFreeze(await this.#server.machine(oid))
+        return deepFreeze(await this.#server.readings.machine(oid))
       } catch (cause) {
         if (!(cause instanceof SyntaxError)) throw cause
         const text = `What ${this.location} keeps of the machine ${oid} cannot be read: ${messageOf(cause)}. Restore it from a copy.`
@@ -118,7 +120,7 @@ export class ServerStore implements Store {
   }
 
   saveSnapshot(run: string, snapshot: StoredSnapshot, options?: AbortOptions): Promise<void> {
-    return this.#ask(options?.signal, () => this.#server.saveSnapshot(run, snapshot))
+    return this.#ask(options?.signal, () => this.#server.snapshots.save(run, snapshot))
   }
 
   loadSnapshot(
@@ -128,7 +130,7 @@ export class ServerStore implements Store {
     const atMost = options?.atMost ?? Number.POSITIVE_INFINITY
     return this.#ask(options?.signal, async () => {
       try {
-        return deepFreeze(await this.#server.loadSnapshot(run, atMost))
+        return deepFreeze(await this.#server.snapshots.load(run, atMost))
       } catch (cause) {
         // A snapshot that cannot be read is none: the history has it all.
         if (cause instanceof SyntaxError) return undefined
@@ -140,28 +142,25 @@ export class ServerStore implements Store {
   claim(claim: Claim, options?: AbortOptions): Promise<LeaseRow> {
     return this.#ask(options?.signal, async () => {
       validateClaim(claim)
-      return deepFreeze(await this.#server.claim(claim))
+      return deepFreeze(await this.#server.leases.claim(claim))
     })
   }
 
   release(key: LeaseKey & { readonly epoch: number }, options?: AbortOptions): Promise<boolean> {
     return this.#ask(options?.signal, async () => {
       validateLease(key, key.epoch)
-      return this.#server.release(key)
+      return this.#server.leases.release(key)
     })
   }
 
   lease(key: LeaseKey, options?: AbortOptions): Promise<LeaseRow | undefined> {
     return this.#ask(options?.signal, async () => {
       validateLease(key)
-      return deepFreeze(await this.#server.lease(key))
+      return deepFreeze(await this.#server.leases.row(key))
     })
   }
 
-  deliver(
-    mail: readonly Mail[],
-    options?: AbortOptions,
-  ): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[], options?: AbortOptions): Promise<readonly MailOutcome[]> {
     // Taken by a try whose answer was lost, it would be a duplicate now: either way it is in the inbox, once.
     return this.#ask(options?.signal, async () => {
       validateMail(mail)
@@ -169,22 +168,22 @@ export class ServerStore implements Store {
     })
   }
 
-  due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
+  due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
     return this.#ask(options?.signal, async () => {
       validateDue(query)
-      return deepFreeze(await this.#server.due(query))
+      return deepFreeze(await this.#server.attention.due(query))
     })
   }
 
   renew(process: string, until: number, options?: AbortOptions): Promise<void> {
     return this.#ask(options?.signal, async () => {
       validateRenewal(process, until)
-      await this.#server.renew(process, until)
+      await this.#server.attention.renew(process, until)
     })
   }
 
   livesUntil(processes: readonly string[], options?: AbortOptions): Promise<readonly number[]> {
-    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.livesUntil(processes)))
+    return this.#ask(options?.signal, async () => deepFreeze(await this.#server.attention.livesUntil(processes)))
   }
 
   close(): Promise<void> {
@@ -193,7 +192,7 @@ export class ServerStore implements Store {
   }
 
   async #row(run: string): Promise<RunRow | undefined> {
-    const rows = await this.#patiently(() => this.#server.rows([run]), undefined)
+    const rows = await this.#patiently(() => this.#server.readings.rows([run]), undefined)
     return rows[0] && readRow(rows[0])
   }
 
@@ -215,7 +214,8 @@ export class ServerStore implements Store {
     const source = {
       objectFormat: this.objectFormat,
       row: (of: string) => this.#row(of),
-      units: (of: string, first: number, last: number) => this.#ask(signal, () => this.#server.units(of, first, last)),
+      units: (of: string, first: number, last: number) =>
+        this.#ask(signal, () => this.#server.readings.units(of, first, last)),
     }
     for await (const batch of readUnits(source, row, from, options.to ?? row.seq, ids)) {
       this.#admit(signal)
@@ -229,7 +229,7 @@ export class ServerStore implements Store {
     let last = inclusive ? prefix : after!
     for (;;) {
       const query = { after: last, inclusive, prefix, namespace, limit: headsAtOnce }
-      const heads = await this.#ask(signal, () => this.#server.heads(query))
+      const heads = await this.#ask(signal, () => this.#server.readings.heads(query))
       const readable: RunHead[] = []
       for (const written of heads) {
         try {

@@ -10,7 +10,7 @@ export class Keys {
   readonly namespaces: string
   /** Hash: {@link pinName} → run. */
   readonly pins: string
-  /** Hash: {@link leaseName} → the row, see `lease-text.ts`. */
+  /** Hash: {@link leaseName} → the row, see `row-text.ts`. */
   readonly leases: string
   /** Hash: oid → JSON. */
   readonly machines: string
@@ -121,4 +121,9 @@ const plain = /^[ !#-[\]-~]*$/
 /** The text of {@link named}. */
 export function unnamed(name: string): string {
   return name.includes('\\') ? (JSON.parse(`"${name}"`) as string) : name
+}
+
+/** A number as the server's sorted sets write it. */
+export function scoreOf(number: number): string {
+  return String(number).replace('Infinity', 'inf')
 }

@@ -1,9 +1,7 @@
-import type { Mail } from '../../actors/contracts/store.ts'
+import type { Mail, MailOutcome } from '../../actors/contracts/store.ts'
 import { mailId } from '../judge.ts'
 import { freeGroup, type Keys, memberOf, named, partitionGroup } from './keys.ts'
 import type { Standing } from './row-text.ts'
-
-type MailOutcome = 'taken' | 'duplicate' | 'unknown' | 'finished'
 
 /** So many mails go in at once, in their order. */
 const atOnce = 128

@@ -1,5 +1,5 @@
 import type { MachineRecord, Mail } from '../../actors/contracts/store.ts'
-import type { ServerBackend, WrittenHead } from '../server/backend.ts'
+import type { HeadsQuery, ServerReadings, WrittenHead } from '../server/backend.ts'
 import { damagedRow, type WrittenRow, type WrittenUnit } from '../server/run-row.ts'
 import { inboxPage } from '../waiting.ts'
 import { type Connection, script } from './connection.ts'
@@ -16,7 +16,7 @@ const unitsCount = 1024
 const namesAtOnce = 1024
 
 /** The readings of a store. */
-export class Readings {
+export class Readings implements ServerReadings {
   readonly #connection: Connection
   readonly #keys: Keys
 
@@ -52,7 +52,7 @@ export class Readings {
     return head
   }
 
-  async heads(query: Parameters<ServerBackend['heads']>[0]): Promise<readonly WrittenHead[]> {
+  async heads(query: HeadsQuery): Promise<readonly WrittenHead[]> {
     const { after, inclusive, prefix, namespace, limit } = query
     const heads: WrittenHead[] = []
     // A member is a run and what follows it: a line break, which is before all that a longer run could have there.

@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -11,6 +12,7 @@ import type {
   ListOptions,
   MachineRecord,
   Mail,
+  MailOutcome,
   ReadOptions,
   RunHead,
   Store,
@@ -67,7 +69,7 @@ export class RemoteStore implements Store {
     return this.#write('append', [...items], part => this.#plan.store.append(part))
   }
 
-  deliver(mail: readonly Mail[]): Promise<readonly ('taken' | 'duplicate' | 'unknown' | 'finished')[]> {
+  deliver(mail: readonly Mail[]): Promise<readonly MailOutcome[]> {
     return this.#write('deliver', [...mail], part => this.#plan.store.deliver(part))
   }
 
@@ -110,7 +112,7 @@ export class RemoteStore implements Store {
     return this.#ask('lease', () => this.#plan.store.lease(key))
   }
 
-  due(query: Parameters<Store['due']>[0]): Promise<readonly DueRun[]> {
+  due(query: DueQuery): Promise<readonly DueRun[]> {
     return this.#ask('due', () => this.#plan.store.due(query))
   }
 

@@ -1,11 +1,9 @@
-import type { Store } from '../../actors/contracts/store.ts'
+import type { DueQuery, Store } from '../../actors/contracts/store.ts'
 import { equal, rejects } from '../check.ts'
 import { on, type StoreCheck } from './place.ts'
 import { type ItemRest, TestRun } from './test-run.ts'
 
 const partition = { namespace: 'tests', partition: 1 }
-
-type DueQuery = Parameters<Store['due']>[0]
 
 async function dueAt(store: Store, query: Partial<DueQuery> = {}): Promise<(string | number)[][]> {
   const due = await store.due({ before: Number.MAX_SAFE_INTEGER, limit: 100, ...query })

@@ -4,6 +4,7 @@ import type {
   AppendItem,
   AppendOutcome,
   Claim,
+  DueQuery,
   DueRun,
   HeadOptions,
   LeaseKey,
@@ -122,7 +123,7 @@ export class LoggedStore implements Store {
     return this.#read(memory => memory.lease(key, options))
   }
 
-  due(query: Parameters<Store['due']>[0], options?: AbortOptions): Promise<readonly DueRun[]> {
+  due(query: DueQuery, options?: AbortOptions): Promise<readonly DueRun[]> {
     return this.#read(memory => memory.due(query, options))
   }
 
