@@ -73,10 +73,10 @@ export function namelessRef(file: string, ref: string): XMachinesError {
 }
 
 /**
- * Why objects may not be there that commits name: a partial clone, a push, which a shallow one may have made, or a folder
- * that they are borrowed from and that is gone.
+ * Why objects may not be there that commits name: a partial clone, a push, which a shallow one may have made, a folder that
+ * they are borrowed from and that is gone, or a pack whose index cannot be read.
  */
-export type Gaps = 'partial' | 'pushed' | { readonly lender: string } | undefined
+export type Gaps = 'partial' | 'pushed' | { readonly lender: string } | { readonly pack: string } | undefined
 
 /** What is wrong with an object that is not there. */
 export function absence({ gaps }: { readonly gaps: Gaps }): string {
@@ -84,6 +84,8 @@ export function absence({ gaps }: { readonly gaps: Gaps }): string {
     return 'is not in this clone, which is partial (made with --filter; git fetch --refetch --no-filter brings the rest)'
   if (gaps === 'pushed')
     return 'is neither here nor in what was pushed, as where the clone is shallow (git fetch --unshallow)'
+  if (gaps !== undefined && 'pack' in gaps)
+    return `is not among what can be read, and the index of ${gaps.pack} is damaged: remove the index, and run git index-pack ${gaps.pack}`
   if (gaps !== undefined)
     return `is not here, and ${gaps.lender} is gone, which objects/info/alternates borrows from: bring it back, or change that file`
   return 'is missing'

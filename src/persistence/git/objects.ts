@@ -20,9 +20,11 @@ const keptBytes = 32 << 20
  */
 export class Objects {
   readonly format: ObjectFormat
-  readonly gaps: Gaps
   readonly #width: number
   readonly #dirs: readonly string[]
+  readonly #gaps: Gaps
+  /** One whose index cannot be read. */
+  #damaged: string | undefined
   #packs: PackFile[] = []
   #looked = false
   /** The id that is looked for, as bytes. */
@@ -37,8 +39,13 @@ export class Objects {
     this.#width = format === 'sha1' ? 20 : 32
     const { found, lender } = withAlternates(dirs)
     this.#dirs = found
-    this.gaps = gaps ?? (lender === undefined ? undefined : { lender })
+    this.#gaps = gaps ?? (lender === undefined ? undefined : { lender })
     this.#id = new Uint8Array(this.#width)
+  }
+
+  /** Why an object may not be there. */
+  get gaps(): Gaps {
+    return this.#damaged === undefined ? this.#gaps : { pack: this.#damaged }
   }
 
   /** The object, as it is kept: its id is not checked. `undefined`: it is not there. @throws for damage */
@@ -154,6 +161,7 @@ export class Objects {
   /** Learns which packs there are. Packs that are gone are closed: what they held is in others now. */
   #look(): void {
     this.#looked = true
+    this.#damaged = undefined
     const known = new Map(this.#packs.map(pack => [pack.path, pack]))
     const packs: PackFile[] = []
     for (const dir of this.#dirs) {
@@ -175,7 +183,9 @@ export class Objects {
   #open(path: string): PackFile | undefined {
     try {
       const bytes = bytesIfThere(`${path.slice(0, -5)}.idx`)
-      const index = bytes && PackIndex.read(bytes, this.format)
+      if (bytes === undefined) return undefined
+      const index = PackIndex.read(bytes, this.format)
+      if (index === undefined) this.#damaged = path
       return index && new PackFile(path, index, this.#width)
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined // repacked this very moment

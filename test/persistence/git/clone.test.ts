@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
@@ -223,6 +234,29 @@ test('a clone that borrows objects says whose, where they are gone', async () =>
     code: 'COMMIT_DAMAGED',
     message: expect.stringContaining(`${join(gitdir, 'objects')} is gone, which objects/info/alternates borrows from`),
   })
+})
+
+test('a pack whose index is damaged is named, with the way out: nothing that it holds is missing', async () => {
+  const { store } = await filled()
+  const gitdir = await archived(store)
+  git(gitdir, 'repack', '-adq')
+  const whole = await contentOf(opened(gitdir))
+  const folder = join(gitdir, 'objects', 'pack')
+  const index = join(folder, readdirSync(folder).find(name => name.endsWith('.idx'))!)
+  const pack = `${index.slice(0, -4)}.pack`
+  chmodSync(index, 0o644)
+  for (const bytes of [0, 5, 1000]) {
+    truncateSync(index, bytes)
+    await expect(collect(opened(gitdir).list())).rejects.toMatchObject({
+      code: 'COMMIT_DAMAGED',
+      message: expect.stringContaining(
+        `the index of ${pack} is damaged: remove the index, and run git index-pack ${pack}`,
+      ),
+    })
+  }
+  rmSync(index)
+  git(gitdir, 'index-pack', pack)
+  expect(await contentOf(opened(gitdir))).toEqual(whole)
 })
 
 test('a shallow clone is read as far as it goes', async () => {
