@@ -43,6 +43,8 @@ export class Author {
   #keys = 0
   /** The position of a record that was refused last: none is refused twice (semantics 20). */
   #refused = 0
+  /** The mail that was answered last: none is answered twice. */
+  #answered = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -93,7 +95,9 @@ export class Author {
         )
       case 'send':
         return this.#write(run, {
-          returns: [{ receiver: run.id, sender: run.id, seq: n, index: 0, failure: true, event: { type: 'R' } }],
+          returns: [
+            { receiver: run.id, sender: run.id, seq: ++this.#answered, index: 0, failure: true, event: { type: 'R' } },
+          ],
         })
       case 'try':
         return this.#write(run, {

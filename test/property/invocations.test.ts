@@ -68,6 +68,8 @@ onEveryStore(
             run = await start()
             break
           case 'beside': {
+            // What the last one still has to say of a dead one is no word of this one.
+            await time.settled()
             const made = calls.length
             const before = (await kept.head(run.id))!
             const { process } = before.beside

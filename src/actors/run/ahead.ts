@@ -47,6 +47,8 @@ export class Ahead {
   #sources: Map<string, bigint | number> | undefined
   /** The answers to the last requests that had an id; read when the first one comes. */
   #requests: Map<string, Answer> | undefined
+  /** How often it fell back. */
+  #stood = 0
   /** Kept only where the machine draws randomness: hashing costs as much as a step. */
   #chain: UnitChain | undefined
 
@@ -92,6 +94,7 @@ export class Ahead {
   stand({ state, seq, at }: AheadPlace): void {
     this.#stand(state, seq, at)
     this.#chain = undefined
+    this.#stood++
   }
 
   #stand(state: RunState, seq: number, at: number): void {
@@ -140,7 +143,7 @@ export class Ahead {
         ? { seq, at, events, origin, outputs, state: hash }
         : { seq, at, events, origin, outputs, ...(mail && { mail }), state: hash, ...besideOf(command) }
     if (source !== undefined) this.#taken(source)
-    if (requestId !== undefined) this.#asked(requestId, unit)
+    if (this.#requests !== undefined) remember(this.#requests, unit)
     this.#stand(decision.state, seq, at)
     if (this.#chain !== undefined) this.#chain.next(unit)
     const { effects, fatal } = decision
@@ -165,23 +168,33 @@ export class Ahead {
     return this.#requests !== undefined
   }
 
-  /** Reads the ids of earlier requests from the history: runs that never see one do not pay for it. */
+  /**
+   * Reads the ids of earlier requests from the history: runs that never see one do not pay for it. What was learned of a place that
+   * was left meanwhile is forgotten: whoever needs it asks again.
+   */
   async rememberRequests(store: Store, durable: boolean, pending: readonly Pending[]): Promise<void> {
-    this.#requests = new Map()
+    const stood = this.#stood
+    const units = unitsOf(pending)
+    const requests = new Map<string, Answer>()
     if (durable) {
-      for await (const batch of batchesOf(store.read(this.#run, { ids: false }))) {
-        for (const unit of batch) if (unit.requestId !== undefined) this.#asked(unit.requestId, unit)
-      }
+      for await (const batch of batchesOf(store.read(this.#run, { ids: false })))
+        for (const unit of batch) remember(requests, unit)
     }
-    for (const { unit } of pending) if (unit?.requestId !== undefined) this.#asked(unit.requestId, unit)
+    for (const unit of units) remember(requests, unit)
+    if (this.#stood === stood) this.#requests = requests
   }
 
-  /** Computes the head's id: from the durable history up to `durable` (nothing: not even the creation is), then what is pending. */
+  /**
+   * Computes the head's id: from the durable history up to `durable` (nothing: not even the creation is), then what is pending. That of
+   * a place that was left meanwhile is forgotten, as above.
+   */
   async identify(store: Store, durable: number | undefined, pending: readonly Pending[]): Promise<void> {
-    const anchored = await anchor(store, this.#run, this.#program.record.oid, durable, pending)
-    for (const { unit } of pending)
-      if (unit !== undefined && unit.creation === undefined && unit.seq > (durable ?? 0)) anchored.next(unit)
-    this.#chain = anchored
+    const stood = this.#stood
+    // As they are now: what becomes durable meanwhile is no longer among them.
+    const units = unitsOf(pending)
+    const anchored = await anchor(store, this.#run, this.#program.record.oid, durable, units)
+    for (const unit of units) if (unit.creation === undefined && unit.seq > (durable ?? 0)) anchored.next(unit)
+    if (this.#stood === stood) this.#chain = anchored
   }
 
   /** Semantics 8: never before the unit before. */
@@ -206,13 +219,6 @@ export class Ahead {
     this.#sources.set(source.id, source.position)
   }
 
-  #asked(requestId: string, { seq, at, outputs }: Answer): void {
-    const requests = (this.#requests ??= new Map())
-    requests.delete(requestId)
-    requests.set(requestId, { seq, at, outputs })
-    if (requests.size > requestsKept) for (const oldest of requests.keys()) return void requests.delete(oldest)
-  }
-
   #refuse(command: Command, error: XMachinesError): Pending {
     const refusal = command.refusal?.(error)
     if (command.source !== undefined && refusal !== null) this.#taken(command.source)
@@ -225,6 +231,21 @@ export class Ahead {
     const unchanged = { kind: 'unchanged', seq, at, outputs, duplicate } as const
     return { ...unchanged, command, unit: undefined, state: this.#state, effects: none, refusal: undefined }
   }
+}
+
+function unitsOf(pending: readonly Pending[]): readonly NewUnit[] {
+  return pending.flatMap(({ unit }) => unit ?? [])
+}
+
+/** The last answer of an id counts. */
+function remember(
+  requests: Map<string, Answer>,
+  { requestId, seq, at, outputs }: Answer & Pick<NewUnit, 'requestId'>,
+): void {
+  if (requestId === undefined) return
+  requests.delete(requestId)
+  requests.set(requestId, { seq, at, outputs })
+  if (requests.size > requestsKept) for (const oldest of requests.keys()) return void requests.delete(oldest)
 }
 
 function besideOf({ source, requestId, beside }: Command): Partial<NewUnit> {
@@ -252,10 +273,10 @@ async function anchor(
   run: string,
   machine: string,
   durable: number | undefined,
-  pending: readonly Pending[],
+  pending: readonly NewUnit[],
 ): Promise<UnitChain> {
   const format = store.objectFormat
-  if (durable === undefined) return unitChain(format, { id: run, machine, created: pending[0]!.unit!.at })
+  if (durable === undefined) return unitChain(format, { id: run, machine, created: pending[0]!.at })
   for await (const batch of batchesOf(store.read(run, { from: durable, to: durable }))) {
     for (const unit of batch) {
       if (unit.run === run && unit.creation === undefined) return unitChain(format, { id: unit.id, machine })

@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
-import { now, openRun, random, replay, uuid, verifyRun } from 'xmachines'
+import { describe, expect, test } from 'vitest'
+import { now, openRun, random, replay, type Store, uuid, verifyRun } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, raise, sendParent, setup } from 'xstate'
+import { batchStream } from '../../../src/actors/batch-stream.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
+import { otherProcess } from '../supervisor/world.ts'
 
 /** `now()`, `random()` and `uuid()` in every place of a machine that may ask for them (semantics 6, 8). */
 
@@ -111,4 +114,101 @@ test('in guards, inputs, delays, raised events and custom actions: the same afte
   }
   // Nor did a replay act.
   expect(acted).toHaveLength(1)
+})
+
+describe('another writer is first while the history is read', () => {
+  const machine = setup({
+    types: {} as { context: { drawn: number[]; added: number }; events: { type: 'DRAW' | 'ADD' } },
+  }).createMachine({
+    id: 'drawer',
+    context: { drawn: [], added: 0 },
+    on: {
+      DRAW: { actions: assign({ drawn: ({ context }) => [...context.drawn, random()] }) },
+      ADD: { actions: assign({ added: ({ context }) => context.added + 1 }) },
+    },
+  })
+
+  function signal() {
+    let give!: () => void
+    const given = new Promise<void>(resolve => (give = resolve))
+    return { given, give }
+  }
+
+  /** A store whose next reading stops after so many units, until it is told to go on. */
+  function stopping(store: Store) {
+    let stop: { readonly after: number; readonly reached: () => void; readonly goOn: Promise<void> } | undefined
+    const view = new Proxy(store, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target) as unknown
+        if (name !== 'read') return typeof member === 'function' ? member.bind(target) : member
+        return (...args: Parameters<Store['read']>) => {
+          const read = target.read(...args)
+          if (stop === undefined) return read
+          const { after, reached, goOn } = stop
+          stop = undefined
+          return batchStream(
+            (async function* () {
+              let given = 0
+              if (after === 0) reached()
+              if (after === 0) await goOn
+              for await (const unit of read) {
+                yield [unit]
+                if (++given === after) {
+                  reached()
+                  await goOn
+                }
+              }
+            })(),
+          )
+        }
+      },
+    })
+    const stopNext = (after: number) => {
+      const [reached, goOn] = [signal(), signal()]
+      stop = { after, reached: reached.give, goOn: goOn.given }
+      return { reached: reached.given, goOn: goOn.give }
+    }
+    return { view, stopNext }
+  }
+
+  /** A run of which one unit is on its way, so that another process is first; and what is applied meanwhile. */
+  async function overtaken(after: number, apply: 'DRAW' | 'ADD', id?: string) {
+    const store = memoryStore()
+    const other = await openRun(machine, { store, key: 'd' })
+    expect(await other.apply({ type: 'ADD' }, { id: 'known' })).toMatchObject({ ok: true, seq: 1 })
+    await other.apply({ type: 'ADD' }, { id: 'later' })
+    const slow = stopping(otherProcess(store))
+    const faulty = faultyStore(slow.view)
+    const run = await openRun(machine, { store: faulty, key: 'd' })
+    const append = faulty.faults.plan('append.delay')
+    const first = run.apply({ type: 'ADD' })
+    await append.met
+    const reading = slow.stopNext(after)
+    const second = run.apply({ type: apply }, id === undefined ? {} : { id })
+    await reading.reached
+    await other.apply({ type: 'ADD' })
+    append.release()
+    await expect.poll(() => run.getSnapshot().context.added).toBe(3)
+    reading.goOn()
+    return { store, run, receipts: await Promise.all([first, second]) }
+  }
+
+  test('chance is made of the id that the unit before really has', async () => {
+    const { store, run, receipts } = await overtaken(0, 'DRAW')
+    expect(receipts).toMatchObject([
+      { ok: true, seq: 4 },
+      { ok: true, seq: 5 },
+    ])
+    expect(run.getSnapshot().context.drawn).toHaveLength(1)
+    expect(await verifyRun(store, machine, (await store.head(run.id))!)).toEqual({ run: run.id, units: 5 })
+  })
+
+  test('a request that was answered before is known all the same', async () => {
+    const { run, receipts } = await overtaken(2, 'ADD', 'known')
+    expect(receipts).toMatchObject([
+      { ok: true, seq: 4 },
+      { ok: true, seq: 1, duplicate: true },
+    ])
+    expect(run.getSnapshot().context.added).toBe(4)
+  })
 })
