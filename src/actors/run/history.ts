@@ -106,7 +106,7 @@ export class HistoryFold {
           ? this.#goOver(place, unit, unit.machine, recorded)
           : this.#seenFrom === undefined
             ? this.#next(place, unit)
-            : this.#see(this.#seenFrom, unit)
+            : this.#see(unit)
     this.#last = unit
     if (decided === undefined || this.#unnamed) return undefined
     // What another machine makes of it is not what was recorded.
@@ -128,7 +128,7 @@ export class HistoryFold {
     if (own === undefined) {
       this.#foreign = machine
       this.#seenFrom = this.#upcasts[0]?.program
-      if (this.#seenFrom !== undefined) return this.#see(this.#seenFrom, unit)
+      if (this.#seenFrom !== undefined) return this.#see(unit)
     }
     const program = own ?? this.#fallback
     if (program === undefined) throw unknownMachine(unit.run, unit.seq, machine, this.lineage)
@@ -152,9 +152,15 @@ export class HistoryFold {
   }
 
   /** The machine that the history was decided with is not known: what a later one makes of it. */
-  #see(program: Program, unit: Unit): Decided | undefined {
+  #see(unit: Unit): Decided | undefined {
     if (this.#place !== undefined && !this.#upcast(unit, this.#seedOf(unit))) return undefined
-    return this.#arrive(unit, program, this.#upcasts!.find(upcast => upcast.program === program)!.standing)
+    return this.#arriveSeen(unit)
+  }
+
+  #arriveSeen(unit: Unit): Decided {
+    const upcast = this.#upcasts!.find(one => one.program === this.#seenFrom)!
+    this.#arrive(unit, upcast.program, upcast.standing)
+    return upcast.decided
   }
 
   /** A migration (semantics 26). */
@@ -236,6 +242,8 @@ export interface RecoverOptions {
   readonly to?: number | undefined
   /** A unit that is not in the history (yet), to be applied on top. */
   readonly next?: Unit | undefined
+  /** What a later machine makes of it will do where its own is not known. @default `MACHINE_MISMATCH` */
+  readonly seen?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -253,9 +261,9 @@ export async function recover(
   store: Store,
   head: RunHead,
   lineage: Lineage,
-  { to = head.seq, next, signal }: RecoverOptions = {},
+  { to = head.seq, next, seen, signal }: RecoverOptions = {},
 ): Promise<Recovered> {
-  const read = { to, next, signal }
+  const read = { to, next, seen, signal }
   const snapshot = await usableSnapshot(store, head, lineage, to, signal)
   if (snapshot !== undefined) {
     const fold = new HistoryFold(lineage, { from: snapshot, compares: true })
@@ -321,6 +329,7 @@ async function folded(
   onto: HistoryFold,
   {
     next,
+    seen = false,
     ...range
   }: RecoverOptions & { readonly to: number; readonly from?: number | undefined; readonly ids: boolean },
 ): Promise<Recovered | undefined> {
@@ -332,6 +341,6 @@ async function folded(
   }
   if (next !== undefined && (decided = onto.apply(next, false)) === undefined) return undefined
   const { place, foreign } = onto
-  if (foreign !== undefined) throw unknownMachine(run, range.to, foreign, onto.lineage)
+  if (foreign !== undefined && !seen) throw unknownMachine(run, range.to, foreign, onto.lineage)
   return place === undefined ? undefined : { ...place, decided }
 }

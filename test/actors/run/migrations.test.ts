@@ -18,7 +18,8 @@ import {
 } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, fromPromise, setup } from 'xstate'
+import { assign, emit, fromPromise, setup } from 'xstate'
+import { firstDisagreement } from '../../../src/actors/replay/bisect.ts'
 import { persisted } from '../../property/played.ts'
 
 const first = defineMachine(
@@ -379,6 +380,26 @@ describe('versions', () => {
     expect(await cents(last)).toEqual([0, 100, 300, 300, 305])
     await (await openRun(last, { store, id })).close()
     expect(await cents(last)).toEqual([0, 100, 300, 300, 305, 305])
+  })
+
+  test('what a later machine emits and leaves to be done of the past is shown by its replay, and is the same to a bisection', async () => {
+    const ringing = setup({ types: {} as { events: { type: 'RING' }; emitted: { type: 'RANG' } } }).createMachine({
+      id: 'bell',
+      on: { RING: { actions: [emit({ type: 'RANG' }), () => {}] } },
+    })
+    const old = defineMachine(ringing, { version: '1' })
+    const store = memoryStore()
+    const run = createRun(old, { store })
+    await run.apply([{ type: 'RING' }, { type: 'RING' }])
+    await run.close()
+    const named = defineMachine(ringing, { version: '2', migrations: [{ from: '1', event: event => event }] })
+    const steps = []
+    for await (const step of replay(named, store.read(run.id), { store })) steps.push(step)
+    expect(steps[1]!.outputs).toEqual([{ type: 'RANG' }, { type: 'RANG' }])
+    expect(steps[1]!.effects).toHaveLength(2)
+    const given = defineMachine(ringing, { version: '2', migrations: [{ from: old, event: event => event }] })
+    const { machine } = (await store.head(run.id))!
+    expect(await firstDisagreement(store.read(run.id), machine, old, given)).toBeUndefined()
   })
 
   test.each<[string, readonly Migration[]]>([
