@@ -5,7 +5,7 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { checkedStore } from '../given.ts'
 import { firstDifference } from '../json/differences.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
-import { type Divergence, UnitComparison } from '../run/divergence.ts'
+import { type Divergence, diverged, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold, learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
@@ -81,9 +81,9 @@ export async function verifyRecorded(
         const decided = decideAgain(fold, unit)
         const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
         const divergence = isCompared ? comparison.compare(unit, decided) : undefined
-        if (divergence !== undefined) return { ...found(), divergence }
+        if (divergence !== undefined && !fold.setAside(diverged(run, divergence))) return { ...found(), divergence }
         if (unit.seq > 0) units++
-        if (unit.seq > 0 && !isCompared) unrecorded++
+        if (unit.seq > 0 && (!isCompared || divergence !== undefined)) unrecorded++
         if (unit.seq === head.seq) last = decided.state.snapshot
       }
     }
@@ -96,7 +96,7 @@ export async function verifyRecorded(
     const expected = { status: head.status, value: known ? head.value : null }
     const actual = { status: last.status, value: known ? (last.value as JsonValue) : null }
     const path = firstDifference(expected, actual, '$')
-    if (path !== undefined && isRecorded(head.seq))
+    if (path !== undefined && isRecorded(head.seq) && !fold.seenFromLater)
       return { ...found(), divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
     if (!migrates) return found()
     await decideMigration(store, head, lineage, head.at)

@@ -59,6 +59,8 @@ export class HistoryFold {
   #foreign: string | undefined
   /** Units of a machine that is not known are seen from this one, which they go over to later. */
   #seenFrom: Program | undefined
+  /** Why a machine that a migration by events names is not asked any more. */
+  #strayed: XMachinesError | undefined
   /** Randomness was asked for, and the units were read without ids. */
   #unnamed = false
 
@@ -88,6 +90,11 @@ export class HistoryFold {
     return this.#seenFrom !== undefined
   }
 
+  /** Why it cannot be decided by its own machine where the fold stands. */
+  unknown(run: string, seq: number): XMachinesError {
+    return this.#strayed ?? unknownMachine(run, seq, this.#foreign!, this.lineage)
+  }
+
   /** The unit that the place stands after: the randomness of the next one derives from its id. */
   follow(unit: Unit): void {
     this.#last = unit
@@ -112,8 +119,30 @@ export class HistoryFold {
     // What another machine makes of it is not what was recorded.
     if (this.#seenFrom !== undefined || !recorded) return decided
     const divergence = this.#comparison?.compare(unit, decided)
-    if (divergence !== undefined) throw diverged(unit.run, divergence)
-    return decided
+    if (divergence === undefined) return decided
+    const error = diverged(unit.run, divergence)
+    if (!this.#whole && this.#laterThan(this.#place!).length > 0) return undefined
+    if (!this.setAside(error)) throw error
+    return this.#arriveSeen(unit)
+  }
+
+  /**
+   * The place's machine does not decide as it once did. Where only a migration by events names it, it need not be known, and may
+   * have changed since: from here on the later machine decides. Gives whether it is so.
+   */
+  setAside(error: XMachinesError): boolean {
+    const later = this.#laterThan(this.#place!)
+    const seen = this.#upcasts!.find(({ program }) => later.includes(program))
+    if (seen === undefined) return false
+    this.#strayed = error
+    this.#foreign = this.#place!.program.record.oid
+    this.#seenFrom = seen.program
+    return true
+  }
+
+  /** The machines that may decide the past in the place of one that was not given itself. */
+  #laterThan({ program }: Place): readonly Program[] {
+    return this.lineage.programs.includes(program) ? [] : this.lineage.reachableByEvents(program.record.oid)
   }
 
   #begin(unit: Unit): Decided | undefined {
@@ -193,8 +222,7 @@ export class HistoryFold {
       return undefined
     }
     if (this.#foreign !== undefined) {
-      if (place.program !== program || this.#fallback === undefined)
-        throw unknownMachine(unit.run, seq, this.#foreign, this.lineage)
+      if (place.program !== program || this.#fallback === undefined) throw this.unknown(unit.run, seq)
       this.#foreign = undefined
       return this.#arrive(unit, program, place)
     }
@@ -341,6 +369,6 @@ async function folded(
   }
   if (next !== undefined && (decided = onto.apply(next, false)) === undefined) return undefined
   const { place, foreign } = onto
-  if (foreign !== undefined && !seen) throw unknownMachine(run, range.to, foreign, onto.lineage)
+  if (foreign !== undefined && !seen) throw onto.unknown(run, range.to)
   return place === undefined ? undefined : { ...place, decided }
 }

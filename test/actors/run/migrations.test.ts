@@ -21,6 +21,7 @@ import { memoryStore } from 'xmachines/persistence/memory'
 import { assign, emit, fromPromise, setup } from 'xstate'
 import { firstDisagreement } from '../../../src/actors/replay/bisect.ts'
 import { persisted } from '../../property/played.ts'
+import { otherProcess } from '../supervisor/world.ts'
 
 const first = defineMachine(
   setup({
@@ -400,6 +401,45 @@ describe('versions', () => {
     const given = defineMachine(ringing, { version: '2', migrations: [{ from: old, event: event => event }] })
     const { machine } = (await store.head(run.id))!
     expect(await firstDisagreement(store.read(run.id), machine, old, given)).toBeUndefined()
+  })
+
+  test('a machine that a migration by events names may have changed since: the later one decides', async () => {
+    const by = (factor: number) =>
+      setup({
+        types: {} as { context: { total: number }; events: { type: 'ADD'; by: number } },
+      }).createMachine({
+        id: 'sum',
+        context: { total: 0 },
+        on: { ADD: { actions: assign({ total: ({ context, event }) => context.total + event.by * factor }) } },
+      })
+    const now = defineMachine(by(2), { version: '1' })
+    const later = (from: Migration) => defineMachine(by(100), { version: '2', migrations: [from] })
+    const byEvents = later({ from: now, event: event => event })
+    for (const closes of [false, true]) {
+      const store = memoryStore()
+      const run = await openRun(defineMachine(by(1), { version: '1' }), { store, key: 'a' })
+      await run.apply({ type: 'ADD', by: 1 })
+      // Its snapshot stands before what comes out otherwise.
+      if (closes) await run.close()
+      const again = await openRun(defineMachine(by(1), { version: '1' }), { store, key: 'a' })
+      await again.apply({ type: 'ADD', by: 2 })
+      const other = otherProcess(store)
+      const head = (await store.head(run.id))!
+      expect(await verifyRun(store, byEvents, head)).toEqual({ run: run.id, units: 2, uncompared: 2, migratesTo: '2' })
+      for (const machine of [now, later({ from: now })]) {
+        expect(await verifyRun(store, machine, head)).toMatchObject({ divergence: { seq: 1 } })
+        await expect(openRun(machine, { store: other, key: 'a' })).rejects.toMatchObject({ code: 'REPLAY_DIVERGED' })
+      }
+      const gone = await openRun(byEvents, { store: other, key: 'a' })
+      expect(gone.getSnapshot().context).toEqual({ total: 300 })
+      await gone.apply({ type: 'ADD', by: 1 })
+      await gone.close()
+      expect(await verifyRun(store, byEvents, (await store.head(run.id))!)).toEqual({
+        run: run.id,
+        units: 4,
+        uncompared: 2,
+      })
+    }
   })
 
   test.each<[string, readonly Migration[]]>([
