@@ -41,6 +41,7 @@ const parcel = setup({
       },
     },
     sent: {},
+    lost: { type: 'final' },
     forgotten: {},
     packed: { initial: 'tight', states: { tight: {}, last: { type: 'history' } } },
   },
@@ -136,6 +137,17 @@ describe('createRun adopts what XState persisted', () => {
       "$.historyValue['parcel.packing']",
     ],
     ['a status that is none', { ...snapshotAfter(), status: 'lost' }, '$.status'],
+    ['an active one in a final state', { ...snapshotAfter(), value: 'lost' }, '$.status'],
+    [
+      'a name in the system that is none',
+      { ...snapshotAfter(), children: { c: { src: 'label', systemId: 7, snapshot: { status: 'active' } } } },
+      '$.children.c.systemId',
+    ],
+    [
+      'a list with a reference to no child',
+      { ...snapshotAfter(), context: { weight: [{ xstate$$type: 1, id: 'gone' }] } },
+      '$.context.weight[0]',
+    ],
     ['what is not JSON', { ...snapshotAfter(), context: { at: new Date(0) } }, '$.context.at'],
   ])('%s is refused, and says where', (_name, snapshot, path) => {
     expect(() => createRun(parcel, { snapshot: snapshot as never })).toThrowError(

@@ -57,6 +57,7 @@ const newer = setup({
       },
     },
     settled: {},
+    closed: { type: 'final' },
   },
 })
 
@@ -225,6 +226,11 @@ describe('a migration that fails', () => {
       'gives a state that is not there',
       { state: state => ({ ...state, value: 'paid' }) },
       /\$\.value "paid" is no state/,
+    ],
+    [
+      'leaves a run active in a final state',
+      { state: state => ({ ...toCents(state), value: 'closed' }) },
+      /\$\.status: it is "active", and its state "closed" is final/,
     ],
     ['gives no context', { state: ({ context: _, ...state }) => state as never }, /no `context`/],
     [
@@ -480,6 +486,7 @@ describe('versions', () => {
           "state 'open': on 'PAY' changed",
           "state 'open': on 'ADD_CENTS' added",
           "state 'paid' renamed to 'settled'",
+          "state 'closed' added",
         ],
       },
     })
