@@ -463,6 +463,26 @@ describe('versions', () => {
     await expect(openRun(third(migrations), { store, key: 'a' })).rejects.toMatchObject({ code: 'MACHINE_MISMATCH' })
   })
 
+  test('by its events, where the history began with a machine whose events nothing maps: MACHINE_MISMATCH says from where', async () => {
+    const store = await started()
+    await (await openRun(byState, { store, key: 'a' })).close()
+    for (const from of ['2', byState] as const) {
+      const refusal = {
+        code: 'MACHINE_MISMATCH',
+        message: expect.stringMatching(/begins with machine order 1 .*declare one, too/),
+      }
+      await expect(openRun(third([{ from, event: event => event }]), { store, key: 'a' })).rejects.toMatchObject(
+        refusal,
+      )
+    }
+    const both = third([
+      { from: '1', event: toCentsAdded },
+      { from: '2', event: event => event },
+    ])
+    const run = await openRun(both, { store, key: 'a' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
+  })
+
   test('by the commit of a machine, or the beginning of it', async () => {
     const store = await started()
     const { machine } = (await store.head((await store.find('order', 'a'))!))!
