@@ -301,6 +301,19 @@ describe('verifyRun tries what opening would do, and writes nothing', () => {
     expect((await historyOf(store, head.run)).length).toBe(4)
   })
 
+  test('in a list of parents and children, the first of its own id counts; or the first of all, where that says how', async () => {
+    const store = await started()
+    const head = (await store.head((await store.find('order', 'a'))!))!
+    const other = setup({}).createMachine({ id: 'other' })
+    for (const machine of [byState, byEvent])
+      expect(await verifyRun(store, [other, machine], head)).toEqual({ run: head.run, units: 2, migratesTo: '2' })
+    const renamed = defineMachine(setup({}).createMachine({ id: 'other', initial: 'open', states: { open: {} } }), {
+      version: '3',
+      migrations: [{ from: first }],
+    })
+    expect(await verifyRun(store, [renamed, byState], head)).toMatchObject({ migratesTo: '3' })
+  })
+
   test('a run that went over already, with the older machine alone: what it was decided with then is not given', async () => {
     const store = await started()
     const run = await openRun(byState, { store, key: 'a' })
