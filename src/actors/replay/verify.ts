@@ -5,7 +5,7 @@ import { messageOf, XMachinesError } from '../errors.ts'
 import { checkedStore } from '../given.ts'
 import { firstDifference } from '../json/differences.ts'
 import type { LiveMachineSnapshot } from '../machine/xstate.ts'
-import { type Divergence, diverged, UnitComparison } from '../run/divergence.ts'
+import { type Divergence, UnitComparison } from '../run/divergence.ts'
 import { HistoryFold, learnMachines } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
@@ -81,7 +81,7 @@ export async function verifyRecorded(
         const decided = decideAgain(fold, unit)
         const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
         const divergence = isCompared ? comparison.compare(unit, decided) : undefined
-        if (divergence !== undefined && !fold.setAside(diverged(run, divergence))) return { ...found(), divergence }
+        if (divergence !== undefined && fold.setAside(unit, divergence) === undefined) return { ...found(), divergence }
         if (unit.seq > 0) units++
         if (unit.seq > 0 && (!isCompared || divergence !== undefined)) unrecorded++
         if (unit.seq === head.seq) last = decided.state.snapshot

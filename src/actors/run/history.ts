@@ -8,7 +8,7 @@ import type { Standing } from '../machine/persisted-state.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
-import { diverged, UnitComparison } from './divergence.ts'
+import { type Divergence, diverged, UnitComparison } from './divergence.ts'
 import type { Lineage } from './lineage.ts'
 import { noWay, unknownMachine } from './mismatch.ts'
 import { Upcast } from './upcast.ts'
@@ -120,24 +120,24 @@ export class HistoryFold {
     if (this.#seenFrom !== undefined || !recorded) return decided
     const divergence = this.#comparison?.compare(unit, decided)
     if (divergence === undefined) return decided
-    const error = diverged(unit.run, divergence)
     if (!this.#whole && this.#laterThan(this.#place!).length > 0) return undefined
-    if (!this.setAside(error)) throw error
-    return this.#arriveSeen(unit)
+    const seen = this.setAside(unit, divergence)
+    if (seen === undefined) throw diverged(unit.run, divergence)
+    return seen
   }
 
   /**
    * The place's machine does not decide as it once did. Where only a migration by events names it, it need not be known, and may
-   * have changed since: from here on the later machine decides. Gives whether it is so.
+   * have changed since: from this unit on the later machine decides. Gives what that makes of it; `undefined`: it is not so.
    */
-  setAside(error: XMachinesError): boolean {
+  setAside(unit: Unit, divergence: Divergence): Decided | undefined {
     const later = this.#laterThan(this.#place!)
     const seen = this.#upcasts!.find(({ program }) => later.includes(program))
-    if (seen === undefined) return false
-    this.#strayed = error
+    if (seen === undefined) return undefined
+    this.#strayed = diverged(unit.run, divergence)
     this.#foreign = this.#place!.program.record.oid
     this.#seenFrom = seen.program
-    return true
+    return this.#arriveSeen(unit)
   }
 
   /** The machines that may decide the past in the place of one that was not given itself. */

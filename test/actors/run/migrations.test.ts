@@ -449,6 +449,13 @@ describe('versions', () => {
         expect(await verifyRun(store, machine, head)).toMatchObject({ divergence: { seq: 1 } })
         await expect(openRun(machine, { store: other, key: 'a' })).rejects.toMatchObject({ code: 'REPLAY_DIVERGED' })
       }
+      const totals = async () => {
+        const seen: unknown[] = []
+        for await (const { snapshot, divergence } of replay(byEvents, store.read(run.id), { verify: true }))
+          seen.push(divergence ?? snapshot.context.total)
+        return seen
+      }
+      expect(await totals()).toEqual([0, 100, 300])
       const gone = await openRun(byEvents, { store: other, key: 'a' })
       expect(gone.getSnapshot().context).toEqual({ total: 300 })
       await gone.apply({ type: 'ADD', by: 1 })
@@ -458,6 +465,7 @@ describe('versions', () => {
         units: 4,
         uncompared: 2,
       })
+      expect(await totals()).toEqual([0, 100, 300, 300, 400])
     }
   })
 
