@@ -7,6 +7,7 @@ import { createRunIn } from '../../../src/actors/run/open.ts'
 import { arbitraryMachine, arbitraryScript } from '../../arbitraries/machines.ts'
 import { ignoreFirstStep, persisted, unitsOf } from '../../property/played.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+import { all } from './collect.ts'
 
 const started: unknown[] = []
 
@@ -153,6 +154,20 @@ describe('createRun adopts what XState persisted', () => {
     expect(() => createRun(parcel, { snapshot: snapshot as never })).toThrowError(
       expect.objectContaining({ code: 'SNAPSHOT_INVALID', details: expect.objectContaining({ path }) }),
     )
+  })
+
+  test('what was adopted before that was refused is replayed as it was', async () => {
+    const store = memoryStore()
+    const run = createRun(parcel, { store, snapshot: snapshotAfter() })
+    await run.close()
+    const [unit] = await all(store.read(run.id))
+    const snapshot = { ...snapshotAfter(), value: 'lost' }
+    const recorded = async function* () {
+      yield { ...unit!, creation: { ...unit!.creation!, snapshot } }
+    }
+    for await (const step of replay(parcel, recorded()))
+      expect(step.snapshot).toMatchObject({ value: 'lost', status: 'active' })
+    expect.assertions(1)
   })
 
   test('any machine without timers goes on as XState goes on from the same snapshot', async () => {
