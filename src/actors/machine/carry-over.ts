@@ -27,13 +27,14 @@ import {
  * Begins a draft with the state of another machine, mapped. What was pending goes on where its state and actor are still
  * there and active; what active states lack begins now; nothing is entered again (semantics 26).
  *
+ * @param recorded it is in the history already
  * @throws `MIGRATION_FAILED`
  */
-export function carryOver(draft: Draft, past: Standing, steps: readonly Migration[]): void {
+export function carryOver(draft: Draft, past: Standing, steps: readonly Migration[], recorded: boolean): void {
   const mapped = steps.reduce(mapState, persistedState(past))
   try {
     const root = draft.system.root.behaviour as unknown as AnyStateMachine
-    const machines = restoreActors(draft, fitting(mapped, past.system.root, past, root, '$'))
+    const machines = restoreActors(draft, fitting(mapped, past.system.root, past, root, '$'), recorded)
     const before = new Map([...pathsIn(past)].map(([ref, path]) => [JSON.stringify(path), ref]))
     const running = new Set(draft.touched())
     const [went, came] = [new Map<ActorRef, ActorRef>(), new Map<ActorRef, ActorRef>()]

@@ -71,12 +71,12 @@ export class Program {
 
   /**
    * The first step: seq 0. With a `snapshot` of XState's own, the run starts in that state, and nothing is entered.
-   * @param _recorded it is in the history already
+   * @param recorded it is in the history already
    * @throws `STEP_FAILED` when the machine throws, `STATE_NOT_JSON`, `OUTPUT_NOT_JSON`, `MACHINE_UNSUPPORTED`, `SNAPSHOT_INVALID`
    */
-  initial(system: ActorSystem, at: number, seed: () => string, snapshot?: JsonValue, _recorded = false): Decided {
+  initial(system: ActorSystem, at: number, seed: () => string, snapshot?: JsonValue, recorded = false): Decided {
     const draft = new Draft(system, undefined, 0, at)
-    this.begin(draft, seed, snapshot)
+    this.begin(draft, seed, snapshot, recorded)
     return this.arrive(draft)
   }
 
@@ -108,14 +108,14 @@ export class Program {
     draft: Draft,
     past: Standing,
     steps: readonly Migration[],
-    { at, seed }: MigrationInput,
+    { at, seed, recorded = false }: MigrationInput,
   ): Starved | undefined {
     const { system } = draft
     const step: Step = { at, seed, taken: 0, starved: false }
     const before = enterStep(step)
     system.draft = draft
     try {
-      carryOver(draft, past, steps)
+      carryOver(draft, past, steps, recorded)
     } catch (thrown) {
       if (!step.starved) throw thrown
     } finally {
@@ -136,7 +136,7 @@ export class Program {
   }
 
   /** The first step, in a draft that may be dropped. */
-  protected begin(draft: Draft, seed: () => string, snapshot: JsonValue | undefined): void {
+  protected begin(draft: Draft, seed: () => string, snapshot: JsonValue | undefined, recorded = false): void {
     const { system } = draft
     const step: Step = { at: draft.at, seed, taken: 0, starved: false }
     const before = enterStep(step)
@@ -146,7 +146,7 @@ export class Program {
       if (snapshot === undefined) {
         draft.begin(root, initialSnapshot(root))
         draft.start(root)
-      } else adoptSnapshot(draft, snapshot)
+      } else adoptSnapshot(draft, snapshot, recorded)
       if (step.taken > 0) this.drawsRandomness = true
     } finally {
       system.draft = undefined

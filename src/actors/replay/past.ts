@@ -3,6 +3,7 @@ import type { Unit } from '../contracts/unit.ts'
 import { XMachinesError } from '../errors.ts'
 import { checkedStore } from '../given.ts'
 import type { Decided } from '../machine/decision.ts'
+import type { Divergence } from '../run/divergence.ts'
 import { HistoryFold, type Place } from '../run/history.ts'
 import { Lineage } from '../run/lineage.ts'
 import type { Machines } from '../run/types.ts'
@@ -42,6 +43,11 @@ export class Past {
   /** @throws `RUN_DAMAGED`, `UNIT_ID_UNKNOWN` */
   decide(unit: Unit): Decided {
     return decideAgain(this.#foldFrom(unit), unit)
+  }
+
+  /** As {@link HistoryFold.setAside}: of the unit that was decided last. */
+  setAside(unit: Unit, divergence: Divergence): Decided | undefined {
+    return this.#fold!.setAside(unit, divergence)
   }
 
   #foldFrom({ run }: Unit): HistoryFold {

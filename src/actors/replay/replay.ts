@@ -149,9 +149,10 @@ class Replay implements AsyncIterableIterator<Step> {
     const before = past.place?.state.table
     const decided = past.decide(unit)
     const divergence = past.isSeenFromLater ? undefined : this.#comparison?.compare(unit, decided)
-    const step = new Step(unit, decided, before, divergence)
+    const seen = divergence && past.setAside(unit, divergence)
+    if (seen !== undefined) return { done: false, value: new Step(unit, seen, before, undefined) }
     if (divergence !== undefined) this.#over = true
-    return { done: false, value: step }
+    return { done: false, value: new Step(unit, decided, before, divergence) }
   }
 
   /** Lets go of the source once the iteration is over. */

@@ -11,7 +11,7 @@ import { Lineage } from '../run/lineage.ts'
 import { decideMigration } from '../run/migrate.ts'
 import { refused } from '../run/mismatch.ts'
 import type { AnyMachine, Machines } from '../run/types.ts'
-import { programsOf } from '../run/versions.ts'
+import { programsOf, type Versions } from '../run/versions.ts'
 import { decideAgain } from './past.ts'
 
 /** What verifying one run found. */
@@ -26,7 +26,7 @@ export interface Verification {
   readonly uncompared?: number
   /** The first difference, or nothing. */
   readonly divergence?: Divergence
-  /** The run is of an older machine and would go over to this version of the first one that was given. Nothing was written. */
+  /** The run is of an older machine and would go over to this version of the first one of its id that was given. Nothing was written. */
   readonly migratesTo?: string
   /** Why a unit could not be decided at all, or why no machine that was given could open the run. */
   readonly error?: { readonly code: string; readonly message: string }
@@ -56,7 +56,7 @@ export async function verifyRecorded(
   }
   try {
     let last: LiveMachineSnapshot | undefined
-    const lineage = new Lineage(programsOf(machine, store.objectFormat, false))
+    const lineage = await lineageOf(store, head, programsOf(machine, store.objectFormat, false))
     await learnMachines(store, head, lineage)
     const { definition } = lineage.programs[0]
     const migrates = lineage.programs.every(program => program.record.oid !== head.machine)
@@ -81,9 +81,9 @@ export async function verifyRecorded(
         const decided = decideAgain(fold, unit)
         const isCompared = !fold.seenFromLater && isRecorded(unit.seq)
         const divergence = isCompared ? comparison.compare(unit, decided) : undefined
-        if (divergence !== undefined) return { ...found(), divergence }
+        if (divergence !== undefined && fold.setAside(unit, divergence) === undefined) return { ...found(), divergence }
         if (unit.seq > 0) units++
-        if (unit.seq > 0 && !isCompared) unrecorded++
+        if (unit.seq > 0 && (!isCompared || divergence !== undefined)) unrecorded++
         if (unit.seq === head.seq) last = decided.state.snapshot
       }
     }
@@ -96,7 +96,7 @@ export async function verifyRecorded(
     const expected = { status: head.status, value: known ? head.value : null }
     const actual = { status: last.status, value: known ? (last.value as JsonValue) : null }
     const path = firstDifference(expected, actual, '$')
-    if (path !== undefined && isRecorded(head.seq))
+    if (path !== undefined && isRecorded(head.seq) && !fold.seenFromLater)
       return { ...found(), divergence: { seq: head.seq, kind: 'state', expected, actual, path } }
     if (!migrates) return found()
     await decideMigration(store, head, lineage, head.at)
@@ -105,6 +105,18 @@ export async function verifyRecorded(
     const code = XMachinesError.is(thrown) ? thrown.code : 'RUN_DAMAGED'
     return { ...found(), error: { code, message: messageOf(thrown) } }
   }
+}
+
+/**
+ * The machines that may open a run. A list also holds those of child runs, and each run goes over to the first one of its own id, as
+ * it does for a host; or to the first of all, where that declares how.
+ */
+async function lineageOf(store: Store, { machine, machineId }: RunHead, programs: Versions): Promise<Lineage> {
+  const all = new Lineage(programs)
+  const [first, ...others] = programs.filter(({ record }) => record.id === machineId)
+  if (first === undefined || first === programs[0]) return all
+  await all.learn(store, machine, undefined)
+  return all.way(machine, programs[0]) === undefined ? new Lineage([first, ...others]) : all
 }
 
 /** Another version is tried on a run all the same; what a machine of another id makes of it would say nothing. */

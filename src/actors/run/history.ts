@@ -8,7 +8,7 @@ import type { Standing } from '../machine/persisted-state.ts'
 import type { Program } from '../machine/program.ts'
 import type { RunState } from '../machine/state.ts'
 import type { ActorSystem } from '../machine/system.ts'
-import { diverged, UnitComparison } from './divergence.ts'
+import { type Divergence, diverged, UnitComparison } from './divergence.ts'
 import type { Lineage } from './lineage.ts'
 import { noWay, unknownMachine } from './mismatch.ts'
 import { Upcast } from './upcast.ts'
@@ -59,6 +59,8 @@ export class HistoryFold {
   #foreign: string | undefined
   /** Units of a machine that is not known are seen from this one, which they go over to later. */
   #seenFrom: Program | undefined
+  /** Why a machine that a migration by events names is not asked any more. */
+  #strayed: XMachinesError | undefined
   /** Randomness was asked for, and the units were read without ids. */
   #unnamed = false
 
@@ -88,6 +90,11 @@ export class HistoryFold {
     return this.#seenFrom !== undefined
   }
 
+  /** Why it cannot be decided by its own machine where the fold stands. */
+  unknown(run: string, seq: number): XMachinesError {
+    return this.#strayed ?? unknownMachine(run, seq, this.#foreign!, this.lineage)
+  }
+
   /** The unit that the place stands after: the randomness of the next one derives from its id. */
   follow(unit: Unit): void {
     this.#last = unit
@@ -106,14 +113,36 @@ export class HistoryFold {
           ? this.#goOver(place, unit, unit.machine, recorded)
           : this.#seenFrom === undefined
             ? this.#next(place, unit)
-            : this.#see(this.#seenFrom, unit)
+            : this.#see(unit)
     this.#last = unit
     if (decided === undefined || this.#unnamed) return undefined
     // What another machine makes of it is not what was recorded.
     if (this.#seenFrom !== undefined || !recorded) return decided
     const divergence = this.#comparison?.compare(unit, decided)
-    if (divergence !== undefined) throw diverged(unit.run, divergence)
-    return decided
+    if (divergence === undefined) return decided
+    if (!this.#whole && this.#laterThan(this.#place!).length > 0) return undefined
+    const seen = this.setAside(unit, divergence)
+    if (seen === undefined) throw diverged(unit.run, divergence)
+    return seen
+  }
+
+  /**
+   * The place's machine does not decide as it once did. Where only a migration by events names it, it need not be known, and may
+   * have changed since: from this unit on the later machine decides. Gives what that makes of it; `undefined`: it is not so.
+   */
+  setAside(unit: Unit, divergence: Divergence): Decided | undefined {
+    const later = this.#laterThan(this.#place!)
+    const seen = this.#upcasts!.find(({ program }) => later.includes(program))
+    if (seen === undefined) return undefined
+    this.#strayed = diverged(unit.run, divergence)
+    this.#foreign = this.#place!.program.record.oid
+    this.#seenFrom = seen.program
+    return this.#arriveSeen(unit)
+  }
+
+  /** The machines that may decide the past in the place of one that was not given itself. */
+  #laterThan({ program }: Place): readonly Program[] {
+    return this.lineage.programs.includes(program) ? [] : this.lineage.reachableByEvents(program.record.oid)
   }
 
   #begin(unit: Unit): Decided | undefined {
@@ -128,7 +157,7 @@ export class HistoryFold {
     if (own === undefined) {
       this.#foreign = machine
       this.#seenFrom = this.#upcasts[0]?.program
-      if (this.#seenFrom !== undefined) return this.#see(this.#seenFrom, unit)
+      if (this.#seenFrom !== undefined) return this.#see(unit)
     }
     const program = own ?? this.#fallback
     if (program === undefined) throw unknownMachine(unit.run, unit.seq, machine, this.lineage)
@@ -152,9 +181,15 @@ export class HistoryFold {
   }
 
   /** The machine that the history was decided with is not known: what a later one makes of it. */
-  #see(program: Program, unit: Unit): Decided | undefined {
+  #see(unit: Unit): Decided | undefined {
     if (this.#place !== undefined && !this.#upcast(unit, this.#seedOf(unit))) return undefined
-    return this.#arrive(unit, program, this.#upcasts!.find(upcast => upcast.program === program)!.standing)
+    return this.#arriveSeen(unit)
+  }
+
+  #arriveSeen(unit: Unit): Decided {
+    const upcast = this.#upcasts!.find(one => one.program === this.#seenFrom)!
+    this.#arrive(unit, upcast.program, upcast.standing)
+    return upcast.decided
   }
 
   /** A migration (semantics 26). */
@@ -187,8 +222,7 @@ export class HistoryFold {
       return undefined
     }
     if (this.#foreign !== undefined) {
-      if (place.program !== program || this.#fallback === undefined)
-        throw unknownMachine(unit.run, seq, this.#foreign, this.lineage)
+      if (place.program !== program || this.#fallback === undefined) throw this.unknown(unit.run, seq)
       this.#foreign = undefined
       return this.#arrive(unit, program, place)
     }
@@ -236,6 +270,8 @@ export interface RecoverOptions {
   readonly to?: number | undefined
   /** A unit that is not in the history (yet), to be applied on top. */
   readonly next?: Unit | undefined
+  /** What a later machine makes of it will do where its own is not known. @default `MACHINE_MISMATCH` */
+  readonly seen?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -253,9 +289,9 @@ export async function recover(
   store: Store,
   head: RunHead,
   lineage: Lineage,
-  { to = head.seq, next, signal }: RecoverOptions = {},
+  { to = head.seq, next, seen, signal }: RecoverOptions = {},
 ): Promise<Recovered> {
-  const read = { to, next, signal }
+  const read = { to, next, seen, signal }
   const snapshot = await usableSnapshot(store, head, lineage, to, signal)
   if (snapshot !== undefined) {
     const fold = new HistoryFold(lineage, { from: snapshot, compares: true })
@@ -321,6 +357,7 @@ async function folded(
   onto: HistoryFold,
   {
     next,
+    seen = false,
     ...range
   }: RecoverOptions & { readonly to: number; readonly from?: number | undefined; readonly ids: boolean },
 ): Promise<Recovered | undefined> {
@@ -332,6 +369,6 @@ async function folded(
   }
   if (next !== undefined && (decided = onto.apply(next, false)) === undefined) return undefined
   const { place, foreign } = onto
-  if (foreign !== undefined) throw unknownMachine(run, range.to, foreign, onto.lineage)
+  if (foreign !== undefined && !seen) throw onto.unknown(run, range.to)
   return place === undefined ? undefined : { ...place, decided }
 }

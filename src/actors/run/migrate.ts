@@ -1,3 +1,4 @@
+import { batchesOf } from '../batch-stream.ts'
 import type { AppendItem, Beside, BesideChange, RunHead, Store } from '../contracts/store.ts'
 import type { Unit } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
@@ -10,7 +11,7 @@ import { type Recovered, recover } from './history.ts'
 import { asStoreError, journalOf } from './journal.ts'
 import { links, sentBy, sentOf } from './kinship.ts'
 import type { Lineage } from './lineage.ts'
-import { refused, unknownPast } from './mismatch.ts'
+import { refused, unknownPast, unmappedPast } from './mismatch.ts'
 import type { Leased } from './resident-start.ts'
 import { leaseHeld, leaseLost, misplaced } from './run-errors.ts'
 
@@ -37,6 +38,7 @@ export async function decideMigration(
   const way = lineage.way(machine, target)
   if (way === undefined) throw refused(head, lineage)
   if (way.by === 'state' && lineage.find(machine) === undefined) throw unknownPast(head, lineage)
+  if (way.by === 'event') await checkBeginning(store, head, lineage, signal)
   const unit = {
     run,
     seq: head.seq + 1,
@@ -56,6 +58,23 @@ export async function decideMigration(
   const mail = sentOf({ run, parent, linked: linked || links(stepped) }, stepped, state, unit.origin)
   const hash = new StateHash().of(state, effects)
   return { ...found, unit: { ...unit, outputs, ...(mail && { mail }), state: hash, id: '' } }
+}
+
+/** By events all of the history is decided anew, also what was before earlier migrations. */
+async function checkBeginning(
+  store: Store,
+  head: RunHead,
+  lineage: Lineage,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for await (const batch of batchesOf(store.read(head.run, { to: 0, ids: false, signal }))) {
+    for (const { creation } of batch) {
+      if (creation === undefined) continue
+      await lineage.learn(store, creation.machine, signal)
+      if (lineage.way(creation.machine, lineage.programs[0])?.by !== 'event')
+        throw unmappedPast(head, creation.machine, lineage)
+    }
+  }
 }
 
 /**

@@ -67,6 +67,15 @@ export function unknownPast(head: RunHead, lineage: Lineage): XMachinesError {
   return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage) } })
 }
 
+/** The error of a history that is to be decided from its beginning, whose first events nothing maps. */
+export function unmappedPast(head: RunHead, machine: string, lineage: Lineage): XMachinesError {
+  const { run } = head
+  const [target] = lineage.programs
+  const { id, version, oid } = target.record
+  const text = `Run ${run} is to go over from machine ${nameOf(head.machine, lineage)} to ${id} ${version} (${oid.slice(0, 12)}) by its events, which decides all of its history anew. That begins with machine ${nameOf(machine, lineage)}, and no migration by \`event\` leads from there: declare one, too, or map the state with \`state\`.`
+  return new XMachinesError('MACHINE_MISMATCH', text, { details: { run, machine, given: oids(lineage) } })
+}
+
 /** The error of a run that is in memory with a machine that was not given. */
 export function inUse(run: string, { id, version, oid }: MachineRecord, lineage: Lineage): XMachinesError {
   const text = `Run ${run} is open in this process with machine ${id} ${version} (${oid.slice(0, 12)}), which is not among those that were given: ${given(lineage)}. Close it there first, or pass that machine too.`

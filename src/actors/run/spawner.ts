@@ -115,23 +115,27 @@ export class Spawner {
     throw new XMachinesError('RUN_DAMAGED', `Run ${run} has no creation.`, { details: { run } })
   }
 
-  async #first({ sent, seq, index }: Letter<SentSpawn>): Promise<Pick<Birth, 'program' | 'input'>> {
-    const program = knownChild(this.#home.program, sent.machine) ?? (await this.#named(seq, index))
+  async #first({ sent, seq }: Letter<SentSpawn>): Promise<Pick<Birth, 'program' | 'input'>> {
+    const program = knownChild(this.#home.program, sent.machine) ?? (await this.#named(sent.spawn, seq))
     return { program, input: sent.input }
   }
 
-  /** Which machine the action names, where another process took the step: the unit is decided again. */
-  async #named(seq: number, index: number): Promise<Program> {
+  /**
+   * Which machine the action names, where another process took the step: the unit is decided again. By a later machine, if the
+   * run has gone over to that by its events: it may spawn the child among other things.
+   */
+  async #named({ namespace, key }: RunName, seq: number): Promise<Program> {
     const { run, store, program } = this.#home
     const head = await store.head(run)
     const lineage = new Lineage([program])
     for await (const batch of batchesOf(store.read(run, { from: seq, to: seq }))) {
       for (const unit of batch) {
         const { decided } = await (seq === 0
-          ? recover(store, head!, lineage, { to: 0 })
-          : recover(store, head!, lineage, { to: seq - 1, next: unit }))
-        const sent = decided?.effects.filter(({ kind }) => kind === 'mail' || kind === 'spawn')[index]
-        if (sent?.kind === 'spawn') return childProgramOf(program, sent.machine)
+          ? recover(store, head!, lineage, { to: 0, seen: true })
+          : recover(store, head!, lineage, { to: seq - 1, next: unit, seen: true }))
+        for (const effect of decided?.effects ?? [])
+          if (effect.kind === 'spawn' && effect.spawn.namespace === namespace && effect.spawn.key === key)
+            return childProgramOf(program, effect.machine)
       }
     }
     const text = `Unit ${seq} of run ${run} spawned a child whose machine is not known here: the action that names it is gone.`

@@ -2,7 +2,8 @@ import type { RecordedEvent } from '../contracts/json.ts'
 import type { Origin, Unit } from '../contracts/unit.ts'
 import { messageOf, XMachinesError } from '../errors.ts'
 import { copyEvents, type EventLimits } from '../json/event-copy.ts'
-import type { Decision } from '../machine/decision.ts'
+import type { Decided, Decision } from '../machine/decision.ts'
+import type { Effect } from '../machine/effect.ts'
 import { type Migration, migrationFailed } from '../machine/migration.ts'
 import type { Program } from '../machine/program.ts'
 import { isPath, nextTimer, type RunState, type Timer, timerOrigin } from '../machine/state.ts'
@@ -23,6 +24,9 @@ export class Upcast {
   readonly #system: ActorSystem
   #steps: readonly Migration[]
   #state: RunState | undefined
+  /** What the steps of the last unit left to be said and done. */
+  #outputs: RecordedEvent[] = []
+  #effects: Effect[] = []
   #at = 0
   /** Why it leads nowhere. */
   #failure: XMachinesError | undefined
@@ -44,6 +48,12 @@ export class Upcast {
     return { system: this.#system, state: this.#state! }
   }
 
+  /** What the last unit comes to. @throws `MIGRATION_FAILED` */
+  get decided(): Decided {
+    const { state } = this.standing
+    return { kind: 'decided', state, outputs: this.#outputs, effects: this.#effects, fatal: undefined }
+  }
+
   /** Applies a unit of the past. Gives whether it could: a step may draw randomness while ids are not known. */
   apply(unit: Unit, seed: (() => string) | undefined): boolean {
     if (this.#failure !== undefined) return true
@@ -61,9 +71,11 @@ export class Upcast {
 
   #apply(unit: Unit, seed: (() => string) | undefined): boolean {
     const { program } = this
+    this.#outputs = []
+    this.#effects = []
     if (this.#state === undefined) {
       const { snapshot } = unit.creation!
-      this.#state = program.initial(this.#system, unit.at, seed!, snapshot, true).state
+      this.#take(program.initial(this.#system, unit.at, seed!, snapshot, true))
     } else if (unit.machine !== undefined) {
       this.#steps = unit.machine === program.record.oid ? [] : this.#stepsFrom(unit.machine)
     } else {
@@ -73,7 +85,7 @@ export class Upcast {
         if (timer === undefined || timer.due > unit.at) break
         if (!this.#fire(timer, unit, numbered(seed, n))) return false
       }
-      if (!this.#take(unit, seed)) return false
+      if (!this.#follow(unit, seed)) return false
     }
     this.#at = unit.at
     return true
@@ -90,7 +102,7 @@ export class Upcast {
     return this.#decide({ seq, at: this.#at, events: [], origin: timerOrigin(timer), seed })
   }
 
-  #take(unit: Unit, seed: (() => string) | undefined): boolean {
+  #follow(unit: Unit, seed: (() => string) | undefined): boolean {
     const { seq, at, origin } = unit
     if (this.#state!.snapshot.status !== 'active') return true
     switch (origin.kind) {
@@ -114,8 +126,7 @@ export class Upcast {
     const decision: Decision = this.program.decide(this.#system, this.#state!, { ...input, recorded: true })
     if (decision.kind === 'starved') return false
     if (decision.kind === 'decided') {
-      this.#fatal = decision.fatal
-      this.#state = decision.state
+      this.#take(decision)
       return true
     }
     // The machine ends within the batch: what follows has no receiver.
@@ -125,6 +136,13 @@ export class Upcast {
         this.#state!.snapshot.status !== 'active' ||
         this.#decide({ ...input, events: [event], seed: numbered(input.seed, n) }),
     )
+  }
+
+  #take({ state, outputs, effects, fatal }: Decided): void {
+    this.#fatal = fatal
+    this.#state = state
+    this.#outputs.push(...outputs)
+    this.#effects.push(...effects)
   }
 
   #pendingAt({ actor, entered }: Extract<Origin, { kind: 'effect' }>): Origin | undefined {

@@ -7,6 +7,7 @@ import { createRunIn } from '../../../src/actors/run/open.ts'
 import { arbitraryMachine, arbitraryScript } from '../../arbitraries/machines.ts'
 import { ignoreFirstStep, persisted, unitsOf } from '../../property/played.ts'
 import { settled, VirtualEnvironment } from '../supervisor/virtual-environment.ts'
+import { all } from './collect.ts'
 
 const started: unknown[] = []
 
@@ -41,6 +42,7 @@ const parcel = setup({
       },
     },
     sent: {},
+    lost: { type: 'final' },
     forgotten: {},
     packed: { initial: 'tight', states: { tight: {}, last: { type: 'history' } } },
   },
@@ -136,11 +138,36 @@ describe('createRun adopts what XState persisted', () => {
       "$.historyValue['parcel.packing']",
     ],
     ['a status that is none', { ...snapshotAfter(), status: 'lost' }, '$.status'],
+    ['an active one in a final state', { ...snapshotAfter(), value: 'lost' }, '$.status'],
+    [
+      'a name in the system that is none',
+      { ...snapshotAfter(), children: { c: { src: 'label', systemId: 7, snapshot: { status: 'active' } } } },
+      '$.children.c.systemId',
+    ],
+    [
+      'a list with a reference to no child',
+      { ...snapshotAfter(), context: { weight: [{ xstate$$type: 1, id: 'gone' }] } },
+      '$.context.weight[0]',
+    ],
     ['what is not JSON', { ...snapshotAfter(), context: { at: new Date(0) } }, '$.context.at'],
   ])('%s is refused, and says where', (_name, snapshot, path) => {
     expect(() => createRun(parcel, { snapshot: snapshot as never })).toThrowError(
       expect.objectContaining({ code: 'SNAPSHOT_INVALID', details: expect.objectContaining({ path }) }),
     )
+  })
+
+  test('what was adopted before that was refused is replayed as it was', async () => {
+    const store = memoryStore()
+    const run = createRun(parcel, { store, snapshot: snapshotAfter() })
+    await run.close()
+    const [unit] = await all(store.read(run.id))
+    const snapshot = { ...snapshotAfter(), value: 'lost' }
+    const recorded = async function* () {
+      yield { ...unit!, creation: { ...unit!.creation!, snapshot } }
+    }
+    for await (const step of replay(parcel, recorded()))
+      expect(step.snapshot).toMatchObject({ value: 'lost', status: 'active' })
+    expect.assertions(1)
   })
 
   test('any machine without timers goes on as XState goes on from the same snapshot', async () => {

@@ -18,8 +18,10 @@ import {
 } from 'xmachines'
 import { fileStore } from 'xmachines/persistence/filesystem'
 import { memoryStore } from 'xmachines/persistence/memory'
-import { assign, fromPromise, setup } from 'xstate'
+import { assign, emit, fromPromise, setup } from 'xstate'
+import { firstDisagreement } from '../../../src/actors/replay/bisect.ts'
 import { persisted } from '../../property/played.ts'
+import { otherProcess } from '../supervisor/world.ts'
 
 const first = defineMachine(
   setup({
@@ -55,6 +57,7 @@ const newer = setup({
       },
     },
     settled: {},
+    closed: { type: 'final' },
   },
 })
 
@@ -224,6 +227,11 @@ describe('a migration that fails', () => {
       { state: state => ({ ...state, value: 'paid' }) },
       /\$\.value "paid" is no state/,
     ],
+    [
+      'leaves a run active in a final state',
+      { state: state => ({ ...toCents(state), value: 'closed' }) },
+      /\$\.status: it is "active", and its state "closed" is final/,
+    ],
     ['gives no context', { state: ({ context: _, ...state }) => state as never }, /no `context`/],
     [
       'throws for an event',
@@ -291,6 +299,19 @@ describe('verifyRun tries what opening would do, and writes nothing', () => {
       error: { code: 'MACHINE_MISMATCH' },
     })
     expect((await historyOf(store, head.run)).length).toBe(4)
+  })
+
+  test('in a list of parents and children, the first of its own id counts; or the first of all, where that says how', async () => {
+    const store = await started()
+    const head = (await store.head((await store.find('order', 'a'))!))!
+    const other = setup({}).createMachine({ id: 'other' })
+    for (const machine of [byState, byEvent])
+      expect(await verifyRun(store, [other, machine], head)).toEqual({ run: head.run, units: 2, migratesTo: '2' })
+    const renamed = defineMachine(setup({}).createMachine({ id: 'other', initial: 'open', states: { open: {} } }), {
+      version: '3',
+      migrations: [{ from: first }],
+    })
+    expect(await verifyRun(store, [renamed, byState], head)).toMatchObject({ migratesTo: '3' })
   })
 
   test('a run that went over already, with the older machine alone: what it was decided with then is not given', async () => {
@@ -381,6 +402,73 @@ describe('versions', () => {
     expect(await cents(last)).toEqual([0, 100, 300, 300, 305, 305])
   })
 
+  test('what a later machine emits and leaves to be done of the past is shown by its replay, and is the same to a bisection', async () => {
+    const ringing = setup({ types: {} as { events: { type: 'RING' }; emitted: { type: 'RANG' } } }).createMachine({
+      id: 'bell',
+      on: { RING: { actions: [emit({ type: 'RANG' }), () => {}] } },
+    })
+    const old = defineMachine(ringing, { version: '1' })
+    const store = memoryStore()
+    const run = createRun(old, { store })
+    await run.apply([{ type: 'RING' }, { type: 'RING' }])
+    await run.close()
+    const named = defineMachine(ringing, { version: '2', migrations: [{ from: '1', event: event => event }] })
+    const steps = []
+    for await (const step of replay(named, store.read(run.id), { store })) steps.push(step)
+    expect(steps[1]!.outputs).toEqual([{ type: 'RANG' }, { type: 'RANG' }])
+    expect(steps[1]!.effects).toHaveLength(2)
+    const given = defineMachine(ringing, { version: '2', migrations: [{ from: old, event: event => event }] })
+    const { machine } = (await store.head(run.id))!
+    expect(await firstDisagreement(store.read(run.id), machine, old, given)).toBeUndefined()
+  })
+
+  test('a machine that a migration by events names may have changed since: the later one decides', async () => {
+    const by = (factor: number) =>
+      setup({
+        types: {} as { context: { total: number }; events: { type: 'ADD'; by: number } },
+      }).createMachine({
+        id: 'sum',
+        context: { total: 0 },
+        on: { ADD: { actions: assign({ total: ({ context, event }) => context.total + event.by * factor }) } },
+      })
+    const now = defineMachine(by(2), { version: '1' })
+    const later = (from: Migration) => defineMachine(by(100), { version: '2', migrations: [from] })
+    const byEvents = later({ from: now, event: event => event })
+    for (const closes of [false, true]) {
+      const store = memoryStore()
+      const run = await openRun(defineMachine(by(1), { version: '1' }), { store, key: 'a' })
+      await run.apply({ type: 'ADD', by: 1 })
+      // Its snapshot stands before what comes out otherwise.
+      if (closes) await run.close()
+      const again = await openRun(defineMachine(by(1), { version: '1' }), { store, key: 'a' })
+      await again.apply({ type: 'ADD', by: 2 })
+      const other = otherProcess(store)
+      const head = (await store.head(run.id))!
+      expect(await verifyRun(store, byEvents, head)).toEqual({ run: run.id, units: 2, uncompared: 2, migratesTo: '2' })
+      for (const machine of [now, later({ from: now })]) {
+        expect(await verifyRun(store, machine, head)).toMatchObject({ divergence: { seq: 1 } })
+        await expect(openRun(machine, { store: other, key: 'a' })).rejects.toMatchObject({ code: 'REPLAY_DIVERGED' })
+      }
+      const totals = async () => {
+        const seen: unknown[] = []
+        for await (const { snapshot, divergence } of replay(byEvents, store.read(run.id), { verify: true }))
+          seen.push(divergence ?? snapshot.context.total)
+        return seen
+      }
+      expect(await totals()).toEqual([0, 100, 300])
+      const gone = await openRun(byEvents, { store: other, key: 'a' })
+      expect(gone.getSnapshot().context).toEqual({ total: 300 })
+      await gone.apply({ type: 'ADD', by: 1 })
+      await gone.close()
+      expect(await verifyRun(store, byEvents, (await store.head(run.id))!)).toEqual({
+        run: run.id,
+        units: 4,
+        uncompared: 2,
+      })
+      expect(await totals()).toEqual([0, 100, 300, 300, 400])
+    }
+  })
+
   test.each<[string, readonly Migration[]]>([
     ['another version', [{ from: '0' }]],
     [
@@ -394,6 +482,26 @@ describe('versions', () => {
   ])('no way leads there (%s): MACHINE_MISMATCH', async (_, migrations) => {
     const store = await started()
     await expect(openRun(third(migrations), { store, key: 'a' })).rejects.toMatchObject({ code: 'MACHINE_MISMATCH' })
+  })
+
+  test('by its events, where the history began with a machine whose events nothing maps: MACHINE_MISMATCH says from where', async () => {
+    const store = await started()
+    await (await openRun(byState, { store, key: 'a' })).close()
+    for (const from of ['2', byState] as const) {
+      const refusal = {
+        code: 'MACHINE_MISMATCH',
+        message: expect.stringMatching(/begins with machine order 1 .*declare one, too/),
+      }
+      await expect(openRun(third([{ from, event: event => event }]), { store, key: 'a' })).rejects.toMatchObject(
+        refusal,
+      )
+    }
+    const both = third([
+      { from: '1', event: toCentsAdded },
+      { from: '2', event: event => event },
+    ])
+    const run = await openRun(both, { store, key: 'a' })
+    expect(run.getSnapshot().context).toEqual({ cents: 300 })
   })
 
   test('by the commit of a machine, or the beginning of it', async () => {
@@ -419,6 +527,7 @@ describe('versions', () => {
           "state 'open': on 'PAY' changed",
           "state 'open': on 'ADD_CENTS' added",
           "state 'paid' renamed to 'settled'",
+          "state 'closed' added",
         ],
       },
     })

@@ -44,7 +44,7 @@ export class StrictProgram extends Program {
     snapshot?: JsonValue,
     recorded = false,
   ): Decided {
-    if (recorded || !this.#chosen()) return super.initial(system, at, seed, snapshot)
+    if (recorded || !this.#chosen()) return super.initial(system, at, seed, snapshot, recorded)
     const given = new InPlaceChanges()
     given.hold(system.root.options.input, 'input')
     given.hold(this.definition.machine.config.context, 'context')
