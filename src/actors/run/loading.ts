@@ -8,7 +8,7 @@ import type { Program } from '../machine/program.ts'
 import { checkHead, checkMachine, checkTime, isUnder, replace } from './admission.ts'
 import { creationOf } from './creation.ts'
 import { recover, seedOf } from './history.ts'
-import { journalOf } from './journal.ts'
+import { asStoreError, journalOf } from './journal.ts'
 import { Lineage } from './lineage.ts'
 import { migrate } from './migrate.ts'
 import type { RunOutbox } from './outbox.ts'
@@ -136,7 +136,13 @@ async function loadResident(
     telemetry,
     first: undefined,
   })
-  await resident.resume()
+  try {
+    await resident.resume()
+  } catch (thrown) {
+    // Nobody has it: it would look for what others write for ever.
+    resident.end(asStoreError(thrown))
+    throw thrown
+  }
   return resident
 }
 
