@@ -12,7 +12,7 @@ import { type Random, randomOf } from './random.ts'
 import type { StoreFault, StorePlan } from './remote-store.ts'
 import type { Scenario, SimulatedWorld, Simulation } from './scenario.ts'
 import { Scheduler } from './scheduler.ts'
-import { deliveriesOf } from './script.ts'
+import { checkRuns, deliveriesOf } from './script.ts'
 import { type Delivery, Sender, type SenderHome } from './sender.ts'
 import type { Settings } from './settings.ts'
 import { type Heads, isQuiet, Termination } from './termination.ts'
@@ -83,7 +83,8 @@ export class World implements StorePlan, SenderHome {
     this.#scenario = 'scenario' in simulation ? simulation.scenario(this.#outside()) : (simulation as Scenario)
     this.#misfortune = this.#random.pick([0.01, 0.03, 0.1])
     this.#failing = this.#random.pick([0.02, 0.1, 0.3])
-    const { machine, runs = [{ key: 'run' }], events } = this.#scenario
+    const { machine, runs = [{ key: 'run' }], events } = this.#scenario ?? {}
+    checkRuns(runs)
     for (const run of runs) this.#senders.set(run.key, new Sender(run.key, run.machine ?? machine, run.input, this))
     this.#machines = new Set([...this.#senders.values()].map(sender => sender.machine))
     this.#write(typeof events === 'function' ? events(randomOf(seed, 1)) : events)
