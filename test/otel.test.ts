@@ -18,6 +18,7 @@ import {
   createRun,
   defineMachine,
   openRun,
+  spawnRun,
   supervise,
   type Telemetry,
   type TraceContext,
@@ -178,6 +179,49 @@ describe('spans', () => {
     expect(linked(delivery!)).toEqual([sender!.spanContext().spanId])
     const [timer] = named('timer order')
     expect(linked(timer!)).toEqual([sender!.spanContext().spanId])
+  })
+
+  test('what a unit left to be done stands in its trace, and so does the child that it spawned', async () => {
+    const child = setup({}).createMachine({ id: 'child' })
+    const parent = setup({
+      types: { events: {} as { type: 'SPAWN' | 'ACT' | 'TOLD' } },
+      actions: {
+        act: ({ self }) => {
+          tracer.startSpan('HTTP GET').end()
+          self.send({ type: 'TOLD' })
+        },
+      },
+    }).createMachine({
+      id: 'parent',
+      on: { ACT: { actions: 'act' }, SPAWN: { actions: spawnRun(child, { key: 'c' }) } },
+    })
+    const store = memoryStore()
+    const options = { machine: [parent, child], store, telemetry } as const
+    await using host = createHost(options)
+    const [one, two] = [await host.open({ key: 'p-1' }), await host.open({ key: 'p-2' })]
+    // Both are written at once, in what the first one's sender began.
+    const sent = (
+      [
+        [one, 'ACT'],
+        [two, 'ACT'],
+        [two, 'SPAWN'],
+      ] as const
+    ).map(([run, type]) => {
+      return tracer.startActiveSpan(type, span => run.apply({ type }).finally(() => span.end()))
+    })
+    await Promise.all(sent)
+    await one.close()
+    await two.close()
+    const applied = (run: { id: string }, type: string) =>
+      named('apply parent').find(
+        ({ attributes }) =>
+          attributes['xmachines.run.id'] === run.id && String(attributes['xmachines.event.types']) === type,
+      )!
+    const parents = (spans: readonly ReadableSpan[]) => spans.map(span => span.parentSpanContext?.spanId)
+    const acts = [applied(one, 'ACT'), applied(two, 'ACT')].map(span => span.spanContext().spanId)
+    expect(parents(named('HTTP GET'))).toEqual(acts)
+    expect(parents([applied(one, 'TOLD'), applied(two, 'TOLD')])).toEqual(acts)
+    expect(parents(named('apply child'))).toEqual([applied(two, 'SPAWN').spanContext().spanId])
   })
 
   test('a refusal is an error with its code', async () => {

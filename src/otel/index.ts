@@ -73,6 +73,7 @@ export async function createTelemetry(options: TelemetryOptions = {}): Promise<T
         },
       }
     },
+    within: (trace, work) => spans.within(trace, work),
     append(runs) {
       const ended = metrics.append(runs)
       return failed => quietly(() => ended(failed))

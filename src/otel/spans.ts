@@ -49,7 +49,7 @@ export class Spans {
   unit({ of, origin, types, cause, ambient }: MeasuredUnit): Once<MeasuredUnitSpan> {
     const { SpanKind, ROOT_CONTEXT, context } = this.#api
     const later = origin.kind !== 'outside' && origin.kind !== 'effect'
-    const parent = cause !== undefined && !later ? this.#within(cause) : ambient ? context.active() : ROOT_CONTEXT
+    const parent = cause !== undefined && !later ? this.#contextOf(cause) : ambient ? context.active() : ROOT_CONTEXT
     const attributes = { ...attributesOf(of), ...originAttributes(of, origin), 'xmachines.event.types': [...types] }
     const options: Otel.SpanOptions = {
       kind: names[origin.kind] === 'process' ? SpanKind.CONSUMER : SpanKind.INTERNAL,
@@ -66,7 +66,7 @@ export class Spans {
 
   /** From its start to its end, or until it is stopped. The child of the unit that entered it. */
   attempt({ of, src, actor, key, attempt, cause }: MeasuredAttempt): Once<MeasuredAttemptSpan> {
-    const { context, trace, ROOT_CONTEXT } = this.#api
+    const { context, trace } = this.#api
     const attributes = {
       ...attributesOf(of),
       'xmachines.invocation.src': src,
@@ -74,7 +74,7 @@ export class Spans {
       'xmachines.invocation.key': key,
       'xmachines.invocation.attempt': attempt,
     }
-    const parent = cause === undefined ? ROOT_CONTEXT : this.#within(cause)
+    const parent = this.#contextOf(cause)
     const span = this.#start(`invoke ${src}`, { attributes }, parent)
     return { ...this.#once(span), within: work => context.with(trace.setSpan(parent, span), work) }
   }
@@ -93,14 +93,20 @@ export class Spans {
     return this.#once(this.#start('deliver', options, this.#api.ROOT_CONTEXT))
   }
 
+  /** Calls `work` in that trace, whatever is active now: units of many senders share an append. */
+  within<T>(trace: TraceContext | undefined, work: () => T): T {
+    return this.#api.context.with(this.#contextOf(trace), work)
+  }
+
   /** A span; of a tracer that throws, one that nobody records. */
   #start(...given: Parameters<Otel.Tracer['startSpan']>): Otel.Span {
     const { trace, INVALID_SPAN_CONTEXT } = this.#api
     return this.#quietly(() => this.#tracer.startSpan(...given)) ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
   }
 
-  #within(cause: TraceContext): Otel.Context {
-    return this.#api.trace.setSpanContext(this.#api.ROOT_CONTEXT, fromKept(this.#api, cause))
+  #contextOf(cause: TraceContext | undefined): Otel.Context {
+    const { trace, ROOT_CONTEXT } = this.#api
+    return cause === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, fromKept(this.#api, cause))
   }
 
   #linkTo(cause: TraceContext): Otel.Link {

@@ -66,7 +66,8 @@ export async function simulate<TMachine extends AnyMachine>(
   const first = seed ?? from
   const count = seed === undefined ? seeds : 1
   let trace: readonly string[] = []
-  for (let next = first; next < first + count; next++) {
+  for (let done = 0; done < count; done++) {
+    const next = first + done
     const world = new World(next, options, settings, seed !== undefined)
     const failure = await failureOf(world)
     if (failure !== undefined) throw await report(options, settings, next, failure)

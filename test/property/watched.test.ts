@@ -35,6 +35,7 @@ function counting(): { readonly telemetry: Telemetry; readonly open: () => numbe
       unit: span,
       attempt: span,
       delivery: span,
+      within: (_trace, work) => work(),
       append: begin,
       residents,
       leases: begin,

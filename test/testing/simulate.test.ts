@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type AppendItem, invocation, type Store, type XMachinesError } from 'xmachines'
+import { type AppendItem, type ChildDoneEvent, invocation, type Store, spawnRun, type XMachinesError } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import {
   type Random,
@@ -293,10 +293,56 @@ test('timers fire as far as `duration` goes', async () => {
   expect(ticks).toEqual(new Set([3]))
 })
 
+describe('child runs', () => {
+  const child = setup({
+    delays: { minute: 60_000 },
+  }).createMachine({
+    id: 'child',
+    initial: 'on',
+    states: { on: { after: { minute: 'off' } }, off: { type: 'final' } },
+  })
+  const parent = setup({
+    types: {} as { context: { ended: number }; events: { type: 'SPAWN'; key: string } | ChildDoneEvent },
+    actions: { count: assign({ ended: ({ context }) => context.ended + 1 }) },
+  }).createMachine({
+    id: 'parent',
+    context: { ended: 0 },
+    on: {
+      SPAWN: { actions: spawnRun(child, { key: ({ event }) => event.key }) },
+      'xmachines.done.run': { actions: 'count' },
+    },
+  })
+  // The first child is called as its parent is.
+  const events = ['run', 'b'].map(key => ({ type: 'SPAWN', key }) as const)
+
+  test('have come to their rest at the end', async () => {
+    const seen = new Set<number>()
+    const atEnd = ({ runs }: SimulationEnd) => void seen.add((runs.run!.context as { ended: number }).ended)
+    const machine = [parent, child] as const
+    const invariant = ({ context }: { context: object }) => 'ended' in context
+    await simulate({ machine, events, seeds: 5, processes: 2, invariant, atEnd })
+    expect(seen).toEqual(new Set([2]))
+  })
+
+  test('that no process knows the machine of are told', async () => {
+    const error = await failureOf(simulate({ machine: parent, events, seeds: 20 }))
+    expect(error.details).toMatchObject({ kind: 'stuck' })
+    expect(error.message).toContain('the child run run')
+  })
+})
+
 test('options that are none are refused', async () => {
   await expect(simulate({} as never)).rejects.toThrow(TypeError)
   await expect(simulate({ ...adding, seeds: 0 })).rejects.toThrow(TypeError)
   await expect(simulate({ ...adding, crashes: -1 })).rejects.toThrow(TypeError)
+  // A seed that one cannot be added to: nothing was simulated, and passed.
+  await expect(simulate({ ...adding, seed: 2 ** 60 })).rejects.toThrow('`seed`')
+  await expect(simulate({ ...adding, patience: Number.NaN })).rejects.toThrow('`patience`')
+  await expect(simulate({ ...adding, duration: '5s' as never })).rejects.toThrow('`duration`')
+  await expect(simulate({ ...adding, keep: 3 as never })).rejects.toThrow('`keep`')
+  await expect(simulate({ ...adding, runs: [] as never })).rejects.toThrow('`runs`')
+  await expect(simulate({ ...adding, runs: [{ key: 'a' }, { key: 'a' }] })).rejects.toThrow('`key` of its own')
+  await expect(simulate({ scenario: () => undefined as never })).rejects.toThrow('`events`')
   await expect(simulate({ ...adding, seed: 1.5 })).rejects.toThrow('`seed`')
   await expect(simulate({ ...adding, events: undefined as never })).rejects.toThrow('`events`')
   await expect(simulate({ ...adding, events: ['ADD' as never] })).rejects.toThrow('"ADD"')

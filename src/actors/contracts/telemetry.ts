@@ -97,6 +97,8 @@ export interface Telemetry {
   unit(unit: MeasuredUnit): MeasuredUnitSpan
   attempt(attempt: MeasuredAttempt): MeasuredAttemptSpan
   delivery(delivery: MeasuredDelivery): MeasuredSpan
+  /** Calls `work`, which a unit that stands in `trace` left to be done, with that as the active span: none, where it stands in no trace. */
+  within<T>(trace: TraceContext | undefined, work: () => T): T
   /** An append of items of so many runs begins. Call the answer when it is over. */
   append(runs: number): (failed: boolean) => void
   /** A run came into memory (1), or went out of it (-1). */

@@ -84,6 +84,12 @@ export class Aftermath implements Sleeper {
 
   /** The custom actions of a unit, once, in order. What they throw is told and changes nothing. */
   perform(unit: NewUnit, effects: readonly Effect[]): void {
+    const { telemetry } = this.#resident
+    if (telemetry === undefined) this.#perform(unit, effects)
+    else telemetry.within(unit.trace, () => this.#perform(unit, effects))
+  }
+
+  #perform(unit: NewUnit, effects: readonly Effect[]): void {
     const before = enterStep({ at: unit.at, seed: undefined, effect: true, taken: 0, starved: false })
     try {
       for (const effect of effects) {
@@ -180,6 +186,7 @@ export class Aftermath implements Sleeper {
     resident.submit({
       origin: { kind: 'outside' },
       events: [copy],
+      ambient: true,
       settle: () => {},
       reject: error => resident.report(resident.seq, error),
     })

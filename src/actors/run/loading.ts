@@ -1,6 +1,6 @@
 import type { AbortOptions, ParentLink, RunHead, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
-import type { Creation, SourcePosition } from '../contracts/unit.ts'
+import type { Creation, SourcePosition, TraceContext } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { runId } from '../identity/commits.ts'
@@ -8,7 +8,7 @@ import type { Program } from '../machine/program.ts'
 import { checkHead, checkMachine, checkTime, isUnder, replace } from './admission.ts'
 import { creationOf } from './creation.ts'
 import { recover, seedOf } from './history.ts'
-import { journalOf } from './journal.ts'
+import { asStoreError, journalOf } from './journal.ts'
 import { Lineage } from './lineage.ts'
 import { migrate } from './migrate.ts'
 import type { RunOutbox } from './outbox.ts'
@@ -136,7 +136,13 @@ async function loadResident(
     telemetry,
     first: undefined,
   })
-  await resident.resume()
+  try {
+    await resident.resume()
+  } catch (thrown) {
+    // Nobody has it: it would look for what others write for ever.
+    resident.end(asStoreError(thrown))
+    throw thrown
+  }
   return resident
 }
 
@@ -153,9 +159,10 @@ export function newResident(start: {
   readonly behind?: SourcePosition | undefined
   readonly held?: boolean | undefined
   readonly parent?: ParentLink
+  readonly trace?: TraceContext | undefined
 }): Resident {
   const { store, program, environment, creation, at, driver, telemetry, exclusive, behind } = start
-  const { held = false, parent = null } = start
+  const { held = false, parent = null, trace } = start
   const run = runId(store.objectFormat, creation)
   const system = program.createSystem(creation.input)
   const { state, outputs, effects } = program.initial(system, at, () => seedOf(run, 0), creation.snapshot)
@@ -178,13 +185,13 @@ export function newResident(start: {
     lease: driver?.lease,
     outbox: driver?.outbox(run, creation.key, undefined),
     telemetry,
-    first: { creation, outputs, effects, exclusive, behind },
+    first: { creation, outputs, effects, exclusive, behind, trace },
   })
 }
 
 /** How child runs come into memory: as any run does, and held by its creation. */
 export const midwife: Midwife = {
-  async deliver(store, environment, { program, namespace, key, input, time, at, parent }) {
+  async deliver(store, environment, { program, namespace, key, input, time, at, parent, trace }) {
     for (;;) {
       const id = await store.find(namespace, key)
       if (id !== undefined) {
@@ -208,6 +215,7 @@ export const midwife: Midwife = {
             telemetry: journalOf(store).telemetry,
             exclusive: true,
             parent,
+            trace,
           })
           await made.whenCreated()
           return made

@@ -51,6 +51,11 @@ export class RunTelemetry {
     return this.#telemetry.delivery({ of: this.#of, count: mail.length, causes })
   }
 
+  /** Calls what a unit left to be done in the unit's trace. */
+  within(trace: TraceContext | undefined, work: () => void): void {
+    this.#telemetry.within(trace, work)
+  }
+
   remember(seq: number, trace: TraceContext): void {
     this.#traces.set(seq, trace)
     if (this.#traces.size > kept) for (const oldest of this.#traces.keys()) return void this.#traces.delete(oldest)

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '../contracts/json.ts'
 import type { Beside, LeaseKey, ParentLink, Store } from '../contracts/store.ts'
 import type { Telemetry } from '../contracts/telemetry.ts'
-import type { Creation, SourcePosition, TimeMode } from '../contracts/unit.ts'
+import type { Creation, SourcePosition, TimeMode, TraceContext } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import type { Effect } from '../machine/effect.ts'
 import type { Program } from '../machine/program.ts'
@@ -54,6 +54,8 @@ export interface ResidentStart {
         readonly exclusive?: boolean | undefined
         /** Its creation takes this position: what stands up to there was before the run. */
         readonly behind?: SourcePosition | undefined
+        /** What the unit that spawned it stands in. */
+        readonly trace?: TraceContext | undefined
       }
     | undefined
 }

@@ -155,7 +155,9 @@ export class Resident {
       source: first.behind,
       settle: nothing,
       reject: nothing,
-      ambient: start.lease === undefined,
+      beside: first.trace && { trace: first.trace },
+      // A child is created while anybody's code runs.
+      ambient: start.lease === undefined && start.parent === null,
     }
     this.#writer.push(this.#decider.first(start, first, this.telemetry?.command(created) ?? created))
   }

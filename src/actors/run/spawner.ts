@@ -1,7 +1,7 @@
 import { batchesOf } from '../batch-stream.ts'
 import type { JsonValue, RecordedEvent } from '../contracts/json.ts'
 import type { Mail, ParentLink, RunHead, Store } from '../contracts/store.ts'
-import type { RunName, SentRestart, SentSpawn, TimeMode } from '../contracts/unit.ts'
+import type { RunName, SentRestart, SentSpawn, TimeMode, TraceContext } from '../contracts/unit.ts'
 import type { Environment } from '../environment.ts'
 import { XMachinesError } from '../errors.ts'
 import { failureEvent } from '../machine/child-end.ts'
@@ -23,6 +23,8 @@ export interface Birth extends RunName {
   /** Under source time. */
   readonly at: number
   readonly parent: ParentLink
+  /** Of the unit that spawned it. */
+  readonly trace: TraceContext | undefined
 }
 
 /** How child runs come into memory. Handed in: opening a run needs residents, and these need their children. */
@@ -81,12 +83,12 @@ export class Spawner {
 
   async #spawn(letter: Letter<SentSpawn | SentRestart>): Promise<Mail | undefined> {
     const { run: sender, store, environment, midwife, time } = this.#home
-    const { sent, seq, index, at } = letter
+    const { sent, seq, index, at, trace } = letter
     const parent = this.#linkOf(letter)
     try {
       const { program, input } =
         'restart' in sent ? await this.#again() : await this.#first(letter as Letter<SentSpawn>)
-      const birth: Birth = { ...sent.spawn, program, input, time, at, parent }
+      const birth: Birth = { ...sent.spawn, program, input, time, at, parent, trace }
       const child = await midwife.deliver(store, environment, birth)
       if (child !== undefined) await this.#nursery.keep(parent.run, sender, child)
       if ('restart' in sent && parent.linked) await this.#stopOrphan(letter, parent)

@@ -26,6 +26,10 @@ export class AppliedCount implements Telemetry {
     return span
   }
 
+  within<T>(_: unknown, work: () => T): T {
+    return work()
+  }
+
   append(): () => void {
     return () => {}
   }

@@ -3,9 +3,10 @@ import type { RunHead, Store } from '../../actors/contracts/store.ts'
 import { messageOf } from '../../actors/errors.ts'
 import { replay } from '../../actors/replay/replay.ts'
 import type { RunSnapshot } from '../../actors/run/types.ts'
+import type { Member } from './children.ts'
 import { hold, SimulationFailure } from './failure.ts'
 import type { Scenario } from './scenario.ts'
-import type { Delivery, Sender } from './sender.ts'
+import type { Delivery } from './sender.ts'
 
 /**
  * Decides a run's history again, from its beginning: it gives what was recorded, the invariant holds after every unit, and
@@ -16,8 +17,8 @@ import type { Delivery, Sender } from './sender.ts'
 export async function checkHistory(
   store: Store,
   head: RunHead,
-  { key, machine }: Sender,
-  scenario: Scenario,
+  { key, machine }: Member,
+  invariant: Scenario['invariant'],
   seed: number,
 ): Promise<RunSnapshot> {
   let last: RunSnapshot | undefined
@@ -32,7 +33,6 @@ export async function checkHistory(
         )
       }
       last = step.snapshot as RunSnapshot
-      const { invariant } = scenario
       const snapshot = last
       if (invariant !== undefined)
         await hold('invariant', `The invariant does not hold in run ${key} after unit ${seq}`, () =>

@@ -4,7 +4,7 @@ import { recover } from '../../actors/run/history.ts'
 import { Lineage } from '../../actors/run/lineage.ts'
 import { ownersOf } from '../../actors/run/owners.ts'
 import { programsOf } from '../../actors/run/versions.ts'
-import type { Sender } from './sender.ts'
+import type { Member } from './children.ts'
 
 /** What a run waits for. */
 export interface PendingWork {
@@ -15,7 +15,7 @@ export interface PendingWork {
 }
 
 /** What a run waits for, by its history and by what is kept beside it. */
-export async function pendingOf(store: Store, head: RunHead, { key, machine }: Sender): Promise<PendingWork> {
+export async function pendingOf(store: Store, head: RunHead, { key, machine }: Member): Promise<PendingWork> {
   const { state } = await recover(store, head, new Lineage(programsOf(machine, store.objectFormat, false)))
   const { invocations, timers } = state.table
   const promises: string[] = []
@@ -36,5 +36,7 @@ export async function pendingOf(store: Store, head: RunHead, { key, machine }: S
     ...(head.due === null ? [] : [`due at ${new Date(head.due).toISOString()}`]),
     ...(owners.length === 0 ? [] : [`effects are with ${owners.join(', ')}`]),
   ]
-  return { promises, text: `run ${key}: ${parts.join(', ')}` }
+  const who =
+    head.beside.parent === null ? `run ${key}` : `the child run ${key} (it needs its machine in the list of a process)`
+  return { promises, text: `${who}: ${parts.join(', ')}` }
 }

@@ -75,9 +75,9 @@ export interface Scenario<TMachine extends AnyMachine = AnyMachine> {
   readonly runs?: readonly [SimulatedRun<TMachine>, ...SimulatedRun<TMachine>[]] | undefined
   /** What is sent, to each run in this order: a list, or what makes it from the seed's randomness. */
   readonly events: SimulatedScript<TMachine>
-  /** Checked for every unit of every run: fails by throwing, or by giving `false`. */
+  /** Checked for every unit of every run of the scenario, not of the child runs that these spawn: fails by throwing, or by giving `false`. */
   readonly invariant?: ((snapshot: RunSnapshot<MachineOf<TMachine>>, place: SimulatedPlace) => unknown) | undefined
-  /** Checked once nothing is left to be done: fails by throwing, or by giving `false`. */
+  /** Checked once nothing is left to be done, by child runs neither: fails by throwing, or by giving `false`. */
   readonly atEnd?: ((end: SimulationEnd<TMachine>) => unknown) | undefined
 }
 

@@ -33,3 +33,15 @@ export function deliveriesOf(
   }
   return deliveries
 }
+
+/** @throws a TypeError for runs that events could not be told apart by */
+export function checkRuns(runs: readonly { readonly key: string }[]): void {
+  const keys = new Set<unknown>()
+  for (const run of runs) {
+    const key = (run as { key?: unknown } | null)?.key
+    if (typeof key !== 'string' || keys.has(key))
+      throw new TypeError(`Expected each of \`runs\` to have a \`key\` of its own, got ${JSON.stringify(run)}.`)
+    keys.add(key)
+  }
+  if (keys.size === 0) throw new TypeError('Expected `runs` to name a run, or to be left away, got none.')
+}

@@ -1,12 +1,13 @@
 import type { RunHead, Store } from '../../actors/contracts/store.ts'
+import type { Member } from './children.ts'
 import { SimulationFailure } from './failure.ts'
 import { type PendingWork, pendingOf } from './pending.ts'
 import { beginning, type Scheduler } from './scheduler.ts'
-import type { Delivery, Sender } from './sender.ts'
+import type { Delivery } from './sender.ts'
 import type { Settings } from './settings.ts'
 
-/** Where the runs stand, by who sends to them; `undefined`: the run is not there yet. */
-export type Heads = ReadonlyMap<Sender, RunHead | undefined>
+/** Where the runs stand, child runs too; `undefined`: the run is not there yet. */
+export type Heads = ReadonlyMap<Member, RunHead | undefined>
 
 /** Whether a seed is over: nothing is left to be done, or nothing but what listens or wakes for ever. */
 export class Termination {
@@ -69,9 +70,9 @@ export class Termination {
 
   async #pending(heads: Heads): Promise<readonly PendingWork[]> {
     const entries: PendingWork[] = []
-    for (const [sender, head] of heads) {
-      if (head === undefined) entries.push({ promises: [], text: `run ${sender.key} was never opened` })
-      else if (!isQuiet(head)) entries.push(await pendingOf(this.#store, head, sender))
+    for (const [member, head] of heads) {
+      if (head === undefined) entries.push({ promises: [], text: `run ${member.key} was never opened` })
+      else if (!isQuiet(head)) entries.push(await pendingOf(this.#store, head, member))
     }
     return entries
   }

@@ -2,6 +2,7 @@ import type { AppendItem, AppendOutcome, Mail, RunHead, Store } from '../../acto
 import { type ErrorCode, messageOf, XMachinesError } from '../../actors/errors.ts'
 import type { Machines, Run, RunSnapshot } from '../../actors/run/types.ts'
 import { memoryStore } from '../../persistence/memory.ts'
+import { Children, type Member } from './children.ts'
 import { hold, SimulationFailure } from './failure.ts'
 import { checkAnswers, checkHistory } from './laws.ts'
 import type { Life } from './life.ts'
@@ -11,7 +12,7 @@ import { type Random, randomOf } from './random.ts'
 import type { StoreFault, StorePlan } from './remote-store.ts'
 import type { Scenario, SimulatedWorld, Simulation } from './scenario.ts'
 import { Scheduler } from './scheduler.ts'
-import { deliveriesOf } from './script.ts'
+import { checkRuns, deliveriesOf } from './script.ts'
 import { type Delivery, Sender, type SenderHome } from './sender.ts'
 import type { Settings } from './settings.ts'
 import { type Heads, isQuiet, Termination } from './termination.ts'
@@ -53,7 +54,8 @@ export class World implements StorePlan, SenderHome {
   readonly #termination: Termination
   /** The keys of runs, by their ids. */
   readonly #names = new Map<string, string>()
-  readonly #opened = new Set<Sender>()
+  readonly #opened = new Map<Sender, string>()
+  readonly #children: Children
   readonly created: Promise<void>
   #allCreated!: () => void
   /** How likely something befalls a process at a step, and a write. */
@@ -72,6 +74,7 @@ export class World implements StorePlan, SenderHome {
     this.seed = seed
     this.#settings = settings
     this.store = settings.store?.() ?? memoryStore()
+    this.#children = new Children(this.store, settings)
     this.#random = randomOf(seed, 0)
     this.scheduler = new Scheduler(this.#random)
     this.#trace = new Trace(this.scheduler, this.#names, traced)
@@ -80,7 +83,8 @@ export class World implements StorePlan, SenderHome {
     this.#scenario = 'scenario' in simulation ? simulation.scenario(this.#outside()) : (simulation as Scenario)
     this.#misfortune = this.#random.pick([0.01, 0.03, 0.1])
     this.#failing = this.#random.pick([0.02, 0.1, 0.3])
-    const { machine, runs = [{ key: 'run' }], events } = this.#scenario
+    const { machine, runs = [{ key: 'run' }], events } = this.#scenario ?? {}
+    checkRuns(runs)
     for (const run of runs) this.#senders.set(run.key, new Sender(run.key, run.machine ?? machine, run.input, this))
     this.#machines = new Set([...this.#senders.values()].map(sender => sender.machine))
     this.#write(typeof events === 'function' ? events(randomOf(seed, 1)) : events)
@@ -128,7 +132,7 @@ export class World implements StorePlan, SenderHome {
 
   opened(sender: Sender, run: Run): void {
     this.#names.set(run.id, sender.key)
-    this.#opened.add(sender)
+    this.#opened.set(sender, run.id)
     if (this.#opened.size === this.#senders.size) this.#allCreated()
   }
 
@@ -235,6 +239,7 @@ export class World implements StorePlan, SenderHome {
         const key = units[0]?.creation?.key
         if (key !== undefined) this.#names.set(run, key)
       }
+      this.#children.written(items, answer as readonly AppendOutcome[])
       this.#trace.appended(life, items, answer as readonly AppendOutcome[])
     } else if (write === 'deliver') {
       this.#termination.progressed()
@@ -245,12 +250,16 @@ export class World implements StorePlan, SenderHome {
   // The end.
 
   async #heads(): Promise<Heads> {
-    const heads = new Map<Sender, RunHead | undefined>()
-    const known = new Map([...this.#names].map(([run, key]) => [key, run]))
-    for (const sender of this.#senders.values()) {
-      const run = known.get(sender.key)
-      heads.set(sender, run === undefined ? undefined : await this.store.head(run))
+    const heads = new Map<Member, RunHead | undefined>([...this.#senders.values()].map(sender => [sender, undefined]))
+    const senders = new Map<string, Sender>()
+    for (const [run, key] of this.#names) {
+      const sender = this.#senders.get(key)
+      // A child may have the key of a run of another machine.
+      if (sender === undefined || (this.#children.has(run) && this.#opened.get(sender) !== run)) continue
+      senders.set(run, sender)
+      heads.set(sender, await this.store.head(run))
     }
+    for (const [child, head] of await this.#children.heads(senders)) heads.set(child, head)
     return heads
   }
 
@@ -258,10 +267,13 @@ export class World implements StorePlan, SenderHome {
     const { store, seed } = this
     const heads = await this.#heads()
     const runs: Record<string, RunSnapshot> = {}
-    for (const [sender, head] of heads) {
-      runs[sender.key] = await checkHistory(store, head!, sender, this.#scenario, seed)
-      await checkAnswers(store, head!, sender.key, this.#sent)
+    for (const [member, head] of heads) {
+      const isSent = member instanceof Sender
+      const last = await checkHistory(store, head!, member, isSent ? this.#scenario.invariant : undefined, seed)
       this.counts.units += head!.seq
+      if (!isSent) continue
+      runs[member.key] = last
+      await checkAnswers(store, head!, member.key, this.#sent)
     }
     if ([...heads.values()].every(isQuiet)) await this.#reopen(heads)
     const { atEnd } = this.#scenario
@@ -286,12 +298,12 @@ export class World implements StorePlan, SenderHome {
     )
     do await this.#step()
     while (!open || !this.scheduler.idle)
-    for (const [sender, head] of heads) {
+    for (const [{ key }, head] of heads) {
       const now = await this.store.head(head!.run)
       if (now!.seq !== head!.seq)
         throw new SimulationFailure(
           'lost',
-          `Run ${sender.key} stood at unit ${head!.seq}, and its store knew of nothing left to be done; opened again, it went on to unit ${now!.seq}.`,
+          `Run ${key} stood at unit ${head!.seq}, and its store knew of nothing left to be done; opened again, it went on to unit ${now!.seq}.`,
         )
     }
     process.die()

@@ -3,9 +3,11 @@ import type { Store } from 'xmachines'
 import { memoryStore } from 'xmachines/persistence/memory'
 import { createHostIn } from '../../../src/actors/host/index.ts'
 import { openRunIn } from '../../../src/actors/run/open.ts'
+import { faultyStore } from '../../../src/testing/faulty-store.ts'
 import { override } from '../../persistence/store-door.ts'
 import { VirtualEnvironment } from '../supervisor/virtual-environment.ts'
 import { account } from './accounts.ts'
+import { charging } from './charging.ts'
 
 /** A process with a store of its own, over what all of them share. */
 function start(process: string, shared: Store) {
@@ -76,6 +78,18 @@ describe('a run that is open without a host', () => {
     await one.time.advance(10_000)
     expect(run.getSnapshot().context.balance).toBe(10)
   })
+})
+
+test('one that could not be opened is not looked at', async () => {
+  const [one, two] = processes()
+  const { machine } = charging()
+  const run = await openRunIn(one.time, machine, { store: one.store, key: 'a' })
+  await run.apply({ type: 'CHARGE' })
+  const store = faultyStore(two.store)
+  store.faults.plan('livesUntil.before')
+  const opened = openRunIn(two.time, machine, { store, key: 'a' })
+  await expect(opened).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  expect(two.time.timers).toBe(0)
 })
 
 test.each([
